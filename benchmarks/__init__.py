@@ -1,0 +1,1 @@
+"""How fast easel is here: `make bench`."""

@@ -1,0 +1,89 @@
+"""`easel again`: a picture carries its recipe, so it can be made again and compared."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from PIL import Image, ImageChops, ImageStat
+
+from easel.cli import progress
+from easel.errors import EaselError
+from easel.images import open_picture, read_provenance
+from easel.recipes import Recipe, recipe_from
+
+Flag = Parameter(negative=(), show_default=False)
+
+
+def again(  # noqa: PLR0913 - one parameter is one flag
+    picture: Annotated[Path, Parameter(help="A PNG that easel made.")],
+    /,
+    *,
+    photo: Annotated[Path | None, Parameter(help="Where the photo it was made from is now.")] = None,
+    out: Annotated[Path | None, Parameter(help="Folder for the new run.")] = None,
+    device: Annotated[str | None, Parameter(help="Where to compute. [default: as it was made]")] = None,
+    dtype: Annotated[str | None, Parameter(help="Number format. [default: as it was made]")] = None,
+    json: Annotated[bool, Flag, Parameter(help="Print the comparison as JSON.")] = False,
+    quiet: Annotated[bool, Flag, Parameter(help="No progress.")] = False,
+) -> None:
+    """Make a picture again from the recipe inside it, and report how far the new pixels are from the old ones."""
+    from easel.runners import here
+
+    old = open_picture(picture)
+    recipe, made = recipe_in(picture, {"photo": str(photo)} if photo else {})
+    wanted = device or made.get("device", "auto"), dtype or made.get("dtype", "auto")
+    with progress.watching(quiet=quiet) as report:
+        result = here.run(recipe, out, *wanted, report)
+    if len(result.picture_paths) != 1:
+        raise EaselError(
+            f"the recipe in {picture} made {len(result.picture_paths)} pictures, not one: see {result.folder}"
+        )
+    found = compared(old, result.pictures[0]) | {"picture": str(result.picture_paths[0])}
+    differing = {
+        key: f"{value} then, {result.versions[key]} now"
+        for key, value in _versions(made).items()
+        if result.versions.get(key, value) != value
+    }
+    if json:
+        print(json_module.dumps(found | {"versions_differ": differing}, indent=2))
+        return
+    _tell(found, differing)
+
+
+def recipe_in(picture: Path, changes: dict[str, Any]) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe inside a PNG, with `changes`, and what it was made with. Raises EaselError when there is none."""
+    found = read_provenance(picture).get("easel")
+    if not isinstance(found, dict) or not isinstance(found.get("recipe"), dict):
+        raise EaselError(f"{picture} holds no easel recipe, only other programs' parameters: it cannot be made again")
+    recipe = recipe_from(found["recipe"] | changes, place=f"{picture}: ")
+    source = getattr(recipe, "photo", None)
+    if source is not None and not Path(source).is_file():
+        raise EaselError(f"{picture} was made from {source}, which is not here: say where with --photo")
+    return recipe, found
+
+
+def compared(old: Image.Image, new: Image.Image) -> dict[str, Any]:
+    """Largest and mean absolute difference of two RGB pictures, in levels of 255; 0 is identical."""
+    if old.size != new.size:
+        sizes = [f"{width} x {height}" for width, height in (old.size, new.size)]
+        raise EaselError(f"the picture was {sizes[0]} and is now {sizes[1]}: it cannot be compared")
+    difference = ImageChops.difference(old.convert("RGB"), new.convert("RGB"))
+    largest = max(high for _, high in difference.getextrema())  # type: ignore[misc]
+    means = ImageStat.Stat(difference).mean
+    return {"max": int(largest), "mean": round(sum(means) / len(means), 6)}
+
+
+def _versions(made: dict[str, Any]) -> dict[str, str]:
+    found = made.get("versions")
+    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _tell(found: dict[str, Any], differing: dict[str, str]) -> None:
+    print(f"pixel difference: max {found['max']}, mean {found['mean']:g} of 255 (0 = identical)")
+    if found["max"] and differing:
+        print("made with other versions: " + "; ".join(f"{key} {value}" for key, value in differing.items()))
+    elif found["max"]:
+        print("the versions are the same: the machine, device or number format differs, or the photo changed")
+    print(f"written to {found['picture']}")

@@ -1,0 +1,67 @@
+"""The kinds of job as commands. Each is its recipe on the command line; what they do is the same for all."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from easel.cli import flags, progress, show
+from easel.recipes import KINDS, Ask, Caption, Generate, Recipe, Score, Stylize, read_yaml
+from easel.recipes.knobs import Sampled
+from easel.recipes.reading import validated
+
+STYLE_SETTINGS = ("styles", "styles_file")
+
+
+def make(kind: str, given: dict[str, Any], common: dict[str, Any]) -> None:
+    """Build the recipe from a --recipe file and what was given on the command line, run it, show the result."""
+    file = common["recipe"]
+    recipe = validated(KINDS[kind], given) if file is None else read_yaml(file, given, kind)
+    run_and_show(recipe, common)
+
+
+def run_and_show(recipe: Recipe, common: dict[str, Any]) -> None:
+    """Run a recipe here, with progress on stderr and the result on stdout."""
+    from easel.runners import here
+
+    with progress.watching(quiet=common["quiet"]) as report:
+        result = here.run(recipe, common["out"], common["device"], common["dtype"], report)
+    show.result(result, as_json=common["json"], quiet=common["quiet"])
+
+
+caption = flags.command(lambda given, common: make("caption", given, common), Caption, ("photos",))
+ask = flags.command(lambda given, common: make("ask", given, common), Ask, ("photo", "question"))
+generate = flags.command(lambda given, common: make("generate", given, common), Generate, ("prompt",))
+stylize = flags.command(lambda given, common: make("stylize", given, common), Stylize, ("photo",))
+
+
+score_styles = flags.command(
+    lambda given, common: make("score", given | {"what": "styles"}, common), Score, ("folder",), fixed=("what",)
+)
+score_prompt = flags.command(
+    lambda given, common: make("score", given | {"what": "prompt"}, common),
+    Score,
+    ("folder",),
+    fixed=("what", "captioner", "method", "strength", *Sampled.model_fields, *STYLE_SETTINGS),
+)
+
+
+def _run(file: Path, **common: Any) -> None:
+    asked = {name: common.pop(name, None) for name in ("seed", "count")}
+    changes = {name: value for name, value in asked.items() if value is not None}
+    run_and_show(read_yaml(file, changes), {name: default for name, (_, default, _) in flags.COMMON.items()} | common)
+
+
+def _run_signature() -> inspect.Signature:
+    """FILE, the seed and count that every recipe has, and the common flags."""
+    place = inspect.Parameter(
+        "file", inspect.Parameter.POSITIONAL_ONLY, annotation=Annotated[Path, Parameter(help="The YAML recipe.")]
+    )
+    of_every_kind = [flag for flag in flags.recipe_parameters(Recipe) if flag.name in {"seed", "count"}]
+    return inspect.Signature([place, *of_every_kind, *flags.common_parameters(without=("recipe",))])
+
+
+run = flags.dressed(_run, _run_signature(), "run", "Run a YAML recipe of any kind.")

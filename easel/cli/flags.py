@@ -1,0 +1,113 @@
+"""The command line of a kind, read from its recipe, and the flags that all kinds share."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, get_origin
+
+from cyclopts import Group, Parameter
+
+from easel.recipes.base import Recipe
+from easel.recipes.describe import Setting, settings
+
+ONE_EACH = frozenset({"lora"})
+"""Lists whose flag takes one value and may be repeated; the others take several at once."""
+
+COMMON_GROUP = Group("Running", sort_key=9)
+
+COMMON: dict[str, tuple[Any, Any, str]] = {
+    "recipe": (Path | None, None, "A YAML recipe to start from; what is given here overrides it."),
+    "out": (Path | None, None, "Folder for everything the run makes. [default: out/KIND-TIME-SEED]"),
+    "device": (str, "auto", "Where to compute: auto, cpu, cuda, cuda:1 or mps."),
+    "dtype": (str, "auto", "Number format: auto, float32, bfloat16 or float16."),
+    "json": (bool, False, "Print result.json to standard output, and nothing else there."),
+    "quiet": (bool, False, "No progress; print the answer alone."),
+}
+"""Flags that belong to one run and not to its recipe: name to (type, default, meaning)."""
+
+
+def command(
+    do: Callable[[dict[str, Any], dict[str, Any]], None],
+    kind: type[Recipe],
+    positional: Sequence[str],
+    fixed: Sequence[str] = (),
+) -> Callable[..., None]:
+    """A function whose signature lists a kind's settings, for cyclopts to read.
+
+    It calls `do(given, common)` with what was given of the recipe's settings, and with the common flags.
+    `positional` settings come without a flag; `fixed` ones are not offered.
+    """
+    known = {setting.name: setting for setting in settings(kind) if setting.name not in fixed}
+    first = [_positional(known[name]) for name in positional]
+    rest = [_flag(setting) for name, setting in known.items() if name not in positional]
+    signature = inspect.Signature([*first, *rest, *common_parameters()])
+
+    def run(*args: Any, **kwargs: Any) -> None:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        values = bound.arguments
+        given = {name: values[name] for name in known if values[name] not in (None, ())}
+        do(given, {name: values[name] for name in COMMON})
+
+    return dressed(run, signature, kind.__name__.lower(), inspect.getdoc(kind) or "")
+
+
+def recipe_parameters(kind: type[Recipe]) -> list[inspect.Parameter]:
+    """All of a kind's settings as flags."""
+    return [_flag(setting) for setting in settings(kind)]
+
+
+def dressed(run: Callable[..., None], signature: inspect.Signature, name: str, doc: str) -> Callable[..., None]:
+    """`run` wearing a signature, name and docstring for cyclopts."""
+    run.__signature__ = signature  # type: ignore[attr-defined]
+    run.__annotations__ = {key: part.annotation for key, part in signature.parameters.items()}
+    run.__name__, run.__doc__ = name, doc
+    return run
+
+
+def common_parameters(without: Sequence[str] = ()) -> list[inspect.Parameter]:
+    """The flags that every command takes."""
+    return [
+        _parameter(
+            name, form, default, Parameter(help=meaning, group=COMMON_GROUP, negative=(), show_default=form is str)
+        )
+        for name, (form, default, meaning) in COMMON.items()
+        if name not in without
+    ]
+
+
+def _positional(setting: Setting) -> inspect.Parameter:
+    """A setting without a flag. Not required here: a --recipe may hold it, and pydantic says so if nothing does."""
+    label = setting.name.upper()
+    form = setting.form if get_origin(setting.form) is tuple else setting.form | None
+    mark = Parameter(name=label, help=_help(setting), show_default=False, negative=(), allow_leading_hyphen=False)
+    return inspect.Parameter(
+        setting.name,
+        inspect.Parameter.POSITIONAL_ONLY,
+        default=() if get_origin(setting.form) is tuple else None,
+        annotation=Annotated[form, mark],
+    )
+
+
+def _flag(setting: Setting) -> inspect.Parameter:
+    """A setting with a flag. None stands for 'not given', so that a --recipe's value is kept."""
+    several = get_origin(setting.form) is tuple
+    mark = Parameter(
+        name=setting.flag,
+        help=_help(setting),
+        show_default=(lambda _: setting.default) if setting.default else False,
+        negative=None if setting.form is bool else (),
+        consume_multiple=(1, None) if several and setting.name not in ONE_EACH else False,
+        allow_leading_hyphen=setting.form is not bool and not several,
+    )
+    return _parameter(setting.name, setting.form if several else setting.form | None, () if several else None, mark)
+
+
+def _parameter(name: str, form: Any, default: Any, mark: Parameter) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[form, mark])
+
+
+def _help(setting: Setting) -> str:
+    return setting.meaning + (f" [{setting.limits}]" if setting.limits else "")

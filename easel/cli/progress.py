@@ -1,0 +1,128 @@
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere; and Ctrl-C as a clean stop at the next step."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from easel.errors import Cancelled
+
+if TYPE_CHECKING:
+    from easel.workspace import Report, Step
+
+LINE_EVERY = 10.0
+"""Seconds between plain lines within one phase."""
+
+
+@contextlib.contextmanager
+def watching(*, quiet: bool = False) -> Iterator[Report]:
+    """A report for a run, shown on stderr, that raises Cancelled at the first step after Ctrl-C or a SIGTERM.
+
+    A second Ctrl-C does not wait for the next step.
+    """
+    with _stopping() as stopped, _shown(quiet) as show:
+
+        def report(step: Step) -> None:
+            if stopped.is_set():
+                raise Cancelled(f"stopped during {step.phase} ({step.done} of {step.total}); finished files are kept")
+            show(step)
+
+        yield report
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, until the block ends. Only the main thread may do this."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+        if number == signal.SIGINT:
+            print("\nstopping after this step; Ctrl-C again to stop at once", file=sys.stderr)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _shown(quiet: bool) -> Iterator[Callable[[Step], None]]:
+    if quiet:
+        yield lambda _step: None
+    elif sys.stderr.isatty():
+        with _bar() as show:
+            yield show
+    else:
+        yield lines(lambda line: print(line, file=sys.stderr, flush=True))
+
+
+def lines(write: Callable[[str], Any]) -> Callable[[Step], None]:
+    """A report in plain lines: at the end of each phase, and every ten seconds within one."""
+    last: dict[str, Any] = {"phase": None, "time": 0.0}
+
+    def show(step: Step) -> None:
+        now = time.monotonic()
+        if step.done >= step.total or step.phase != last["phase"] or now - last["time"] >= LINE_EVERY:
+            last.update(phase=step.phase, time=now)
+            write(in_words(step))
+
+    return show
+
+
+def in_words(step: Step) -> str:
+    """'stylize: 3 of 20, 1.5 a second, 0:11 left'."""
+    parts = [f"{step.phase}: {step.done} of {step.total}"]
+    if step.rate:
+        parts.append(speed(step.rate))
+    if step.eta is not None and step.done < step.total:
+        parts.append(f"{clock(step.eta)} left")
+    return ", ".join(parts)
+
+
+def speed(rate: float) -> str:
+    """A rate people can read: '2.5 a second', or '12 s each' for slow things."""
+    return f"{rate:.1f} a second" if rate >= 1 else f"{1 / rate:.1f} s each"
+
+
+def clock(seconds: float) -> str:
+    """75 as '1:15', 3675 as '1:01:15'."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[Step], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (
+        TextColumn("{task.description:>10}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), expand=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(step: Step) -> None:
+            if step.phase not in tasks:
+                tasks[step.phase] = bar.add_task(step.phase, total=step.total, note="")
+            note = in_words(step).partition(", ")[2]
+            bar.update(tasks[step.phase], completed=step.done, total=max(step.total, 1), note=note)
+
+        yield show

@@ -1,0 +1,54 @@
+"""The one family of expected errors. Each is a single line of advice for the person at the keyboard."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable
+
+
+class EaselError(Exception):
+    """Something a person can put right. The message is one line: what is wrong, where, and what to do."""
+
+
+class Cancelled(EaselError):
+    """The work was stopped on request (Ctrl-C, or a caller's report that raised this). No half files stay."""
+
+
+def plain(word: str) -> str:
+    """`word` in lower case without accents, spaces, dots, dashes or underscores: 'Van_Gogh' and 'van-gogh' agree."""
+    letters = unicodedata.normalize("NFKD", word).casefold()
+    return "".join(letter for letter in letters if letter.isalnum())
+
+
+def close_matches(word: str, known: Iterable[str]) -> list[str]:
+    """The known words that look like `word`, best first; empty where none does."""
+    names = {plain(name): name for name in known}
+    short = plain(word)
+    near = difflib.get_close_matches(short, names, n=3, cutoff=0.6)
+    inside = [key for key in names if len(short) > 2 and (short in key or key in short) and key not in near]
+    return [names[key] for key in [*near, *inside]]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Advice after an unknown word: 'use one of sd-1.5, sd-2.1, pocket', the words that look like it first.
+
+    >>> nearest("sd15", ["pocket", "sd-1.5"])
+    'use one of sd-1.5, pocket'
+    """
+    words = list(dict.fromkeys(known))
+    if not words:
+        return "there is none to choose from"
+    near = close_matches(word, words)
+    return "use one of " + ", ".join([*near, *(name for name in words if name not in near)])
+
+
+def unknown(what: str, word: str, known: Iterable[str]) -> EaselError:
+    """The error for a word that is not in a table: "no model called 'sd51': use one of sd-1.5, ..."."""
+    return EaselError(f"no {what} called '{shortened(word)}': {nearest(word, known)}")
+
+
+def shortened(text: object, limit: int = 60) -> str:
+    """`text` on one line of at most `limit` letters, for use inside an error message."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."

@@ -1,0 +1,162 @@
+"""What the kinds that draw share: a list of pictures to draw, drawn in batches, and saved with the recipe of each
+inside.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from PIL import Image, ImageOps
+
+from easel import models
+from easel.jobs.judging import called
+from easel.jobs.photos import batches
+from easel.models.sampling import Sampling
+from easel.recipes.knobs import Sampled, lora_parts
+from easel.version import __version__
+from easel.workspace import Workspace
+
+if TYPE_CHECKING:
+    from easel.models.diffusion import Diffusion
+
+SAMPLERS = {
+    "ddim": "DDIM",
+    "dpmpp-2m": "DPM++ 2M",
+    "dpmpp-2m-karras": "DPM++ 2M Karras",
+    "dpmpp-2m-sde": "DPM++ 2M SDE",
+    "euler": "Euler",
+    "euler-a": "Euler a",
+    "heun": "Heun",
+    "kdpm2": "DPM2",
+    "lcm": "LCM",
+    "pndm": "PLMS",
+    "unipc": "UniPC",
+}
+"""What AUTOMATIC1111's web UI calls a scheduler; the others keep easel's name."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """One picture to draw: its words, its seed, its file and the recipe that makes it alone."""
+
+    file: str
+    prompt: str
+    negative_prompt: str
+    seed: int
+    recipe: dict[str, Any]
+
+
+Progress = Callable[[int, int], None]
+
+
+class Easel:
+    """A loaded diffusion model with the settings of one run: it draws orders and saves them."""
+
+    def __init__(
+        self, recipe: Sampled, model: str, workspace: Workspace, strength: float | None = None, redraw: bool = False
+    ) -> None:
+        """Load `model`; `redraw` says that every picture starts from a photo. Raises EaselError."""
+        role: Literal["text-to-image", "image-to-image"] = "image-to-image" if redraw else "text-to-image"
+        workspace.step("loading the model", 0, 1)
+        self.model: Diffusion = models.load(
+            model, role, workspace.device, workspace.dtype, config=recipe.config, loras=recipe.lora
+        )
+        workspace.step("loading the model", 1, 1)
+        self.name, self.workspace, self.recipe = model, workspace, recipe
+        self.redraw = redraw
+        self.strength = (self.model.defaults.strength if strength is None else strength) if redraw else None
+        self.settings = Sampling(
+            recipe.steps,
+            recipe.guidance_scale,
+            recipe.scheduler,
+            getattr(recipe, "width", None),
+            getattr(recipe, "height", None),
+        )
+
+    def fitted(self, photo: Image.Image) -> Image.Image:
+        """The photo at the size it is redrawn: as asked, else about the model's own area in the photo's shape, sides
+        multiples of 8.
+
+        Rounding to eights, or a width and height of another shape, trims the edges evenly: better than a stretched
+        face.
+        """
+        full = self.model.settle(self.settings, photo)
+        return ImageOps.fit(photo, (full.width or photo.width, full.height or photo.height), Image.Resampling.LANCZOS)
+
+    def draw(
+        self, orders: Sequence[Order], photo: Image.Image | None, batch_size: int, progress: Progress
+    ) -> list[Image.Image]:
+        """One picture for each order, saved as it is done. `photo`, already fitted, is what they show: redrawn, or its
+        size alone.
+
+        `progress` is called with (done, total) in picture-steps. Raises EaselError and Cancelled.
+        """
+        pictures: list[Image.Image] = []
+        total = len(orders) * self.recipe.steps
+        progress(0, total)
+        for batch in batches(orders, batch_size):
+            begun, share = len(pictures) * self.recipe.steps, len(batch) * self.recipe.steps
+            drawn = self.model.generate(
+                [order.prompt for order in batch],
+                [order.seed for order in batch],
+                negative_prompts=[order.negative_prompt for order in batch],
+                settings=self._settings_for(photo),
+                images=[photo] * len(batch) if photo is not None and self.redraw else None,
+                strength=self.strength,
+                # A redrawing does only part of its steps; its share of the whole is what counts here.
+                report=lambda done, of, begun=begun, share=share: progress(begun + share * done // max(of, 1), total),  # type: ignore[misc]
+            )
+            for order, picture in zip(batch, drawn, strict=True):
+                self.workspace.save_picture(order.file, picture, order.recipe, self.parameters(order, picture.size))
+            pictures += drawn
+            progress(len(pictures) * self.recipe.steps, total)
+        return pictures
+
+    def parameters(self, order: Order, size: tuple[int, int]) -> str:
+        """The text that AUTOMATIC1111's web UI writes into a PNG, so that other tools read the settings."""
+        used = self.model.settle(self.settings)
+        loras = [lora_parts(text) for text in self.recipe.lora]
+        words = [order.prompt, *(f"<lora:{Path(file).stem}:{scale:g}>" for file, scale, _ in loras)]
+        scheduler = used.scheduler or "unknown"
+        facts = {
+            "Steps": str(used.steps),
+            "Sampler": SAMPLERS.get(scheduler, scheduler),
+            "CFG scale": f"{used.guidance_scale:g}",
+            "Seed": str(order.seed),
+            "Size": f"{size[0]}x{size[1]}",
+            "Model": _quoted(Path(called(self.name)).stem if Path(self.name).is_file() else called(self.name)),
+        }
+        if self.strength is not None:
+            facts["Denoising strength"] = f"{self.strength:g}"
+        facts["Version"] = f"easel {__version__}"
+        negative = f"\nNegative prompt: {order.negative_prompt}" if order.negative_prompt else ""
+        return " ".join(words) + negative + "\n" + ", ".join(f"{key}: {value}" for key, value in facts.items())
+
+    def _settings_for(self, photo: Image.Image | None) -> Sampling:
+        if photo is None:
+            return self.settings
+        wish = self.settings
+        return Sampling(wish.steps, wish.guidance_scale, wish.scheduler, *photo.size)
+
+
+def file_name(index: int, total: int, words: str) -> str:
+    """'03-red-bird.png': the place among `total`, zeros before it so that files sort, and what it is, at most 40
+    letters.
+    """
+    slug = "-".join(re.findall(r"\w+", words.casefold()))[:40].strip("-_")
+    return f"{index + 1:0{max(2, len(str(total)))}d}-{slug or 'picture'}.png"
+
+
+def joined(*texts: str) -> str:
+    """Negative prompts as one, the empty ones left out."""
+    return ", ".join(text.strip() for text in texts if text.strip())
+
+
+def _quoted(name: str) -> str:
+    """A value as A1111 writes it: quoted where a comma or colon would end it."""
+    return json.dumps(name, ensure_ascii=False) if re.search(r"[,:\n]", name) else name

@@ -1,0 +1,44 @@
+"""How often a style is recognised, and how much of that the judge would have said about the plain photo anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from easel.jobs.judging import HIT, score_of
+from easel.metrics.intervals import (
+    Estimate,
+    difference_interval,
+    mean_interval,
+    rate_difference_interval,
+    rate_interval,
+)
+from easel.result import Score
+
+RATE = "style recognised"
+RATE_BEFORE = "style recognised on the photo"
+GAIN = "style success"
+
+Pair = tuple[float, float]
+"""The probability of yes about a picture, and about the photo it was made from."""
+
+
+def rates(groups: Sequence[Sequence[Pair]]) -> tuple[Estimate, Estimate, Estimate]:
+    """Rate of yes on the pictures, on the plain photos, and their paired difference.
+
+    A group holds what belongs together, such as all pictures of one photo. With one picture each: Wilson's and
+    Newcombe's intervals. With more, the pictures of a group are not independent, so it counts as one number, its own
+    rate, and the groups are bootstrapped.
+    """
+    after = [sum(style >= HIT for style, _ in group) / len(group) for group in groups]
+    before = [sum(plain >= HIT for _, plain in group) / len(group) for group in groups]
+    if all(len(group) == 1 for group in groups):
+        return rate_interval(after), rate_interval(before), rate_difference_interval(after, before)
+    return mean_interval(after), mean_interval(before), difference_interval(after, before)
+
+
+def success_scores(groups: Sequence[Sequence[Pair]], judge: str, of: str) -> list[Score]:
+    """The three rates as scores."""
+    return [
+        score_of(name, estimate, judge, of)
+        for name, estimate in zip((RATE, RATE_BEFORE, GAIN), rates(groups), strict=True)
+    ]

@@ -1,0 +1,20 @@
+"""Measures over a folder: how often styles succeed beyond what the plain photos already say, and how well pictures fit
+their texts.
+"""
+
+from __future__ import annotations
+
+from easel.jobs import score_prompt, score_styles
+from easel.recipes import Score
+from easel.result import Result
+from easel.workspace import Workspace
+
+MEASURES = {"styles": score_styles.run, "prompt": score_prompt.run}
+
+
+def run(recipe: Score, workspace: Workspace) -> Result:
+    """Run a Score recipe's measure, going on where an earlier run in this folder stopped.
+
+    Raises EaselError and Cancelled.
+    """
+    return MEASURES[recipe.what](recipe, workspace)

@@ -1,0 +1,1 @@
+"""Numbers about pictures: arrays in, floats out. No model is ever loaded here, and numpy is all that is needed."""

@@ -1,0 +1,80 @@
+"""The one door to every model: `load(name, role)`. Nothing is imported from torch until it is called.
+
+`name` is a word of the catalogue, a hub id, a folder, or a .safetensors file. Nothing is fetched from a network:
+that is `catalog.pull`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from easel.errors import EaselError
+
+if TYPE_CHECKING:
+    from easel.models.captioners import Answerer, Captioner
+    from easel.models.diffusion import Diffusion
+    from easel.models.features import Clip, Perceptual, Subject
+
+
+@overload
+def load(
+    name: str,
+    role: Literal["text-to-image", "image-to-image"],
+    device: str = ...,
+    dtype: str = ...,
+    *,
+    config: str | None = ...,
+    loras: Sequence[str] = ...,
+) -> Diffusion: ...
+@overload
+def load(name: str, role: Literal["caption"], device: str = ..., dtype: str = ...) -> Captioner: ...
+@overload
+def load(name: str, role: Literal["ask"], device: str = ..., dtype: str = ...) -> Answerer: ...
+@overload
+def load(name: str, role: Literal["clip"], device: str = ..., dtype: str = ...) -> Clip: ...
+@overload
+def load(name: str, role: Literal["subject"], device: str = ..., dtype: str = ...) -> Subject: ...
+@overload
+def load(name: str, role: Literal["perceptual"], device: str = ..., dtype: str = ...) -> Perceptual: ...
+def load(
+    name: str,
+    role: str,
+    device: str = "auto",
+    dtype: str = "auto",
+    *,
+    config: str | None = None,
+    loras: Sequence[str] = (),
+) -> Any:
+    """The model that plays `role`, ready to use.
+
+    Args:
+        name: catalogue word, hub id, folder or .safetensors file.
+        role: text-to-image and image-to-image (the same object does both), caption, ask, clip, subject or perceptual.
+        device, dtype: 'auto' picks; pictures in bfloat16 where the machine has it, everything that measures in float32.
+        config: for a single file, a diffusers folder with its configurations and tokenizer.
+        loras: adapters, `FILE[:unet[:text]]` each.
+
+    Raises:
+        EaselError: unknown name, not on this machine (with what to pull), or files missing, pickled, damaged or not
+            numbers.
+    """
+    from easel.models import places
+
+    place = places.find(name, role)
+    if role in ("text-to-image", "image-to-image"):
+        from easel.models import diffusion
+
+        return diffusion.load(place, device, dtype, config=config, loras=loras)
+    if config is not None or loras:
+        raise EaselError(f"config and loras belong to text-to-image models, not to the role '{role}'")
+    from easel.models import captioners, features
+
+    table: dict[str, Any] = {
+        "caption": captioners.Captioner,
+        "ask": captioners.Answerer,
+        "clip": features.Clip,
+        "subject": features.Subject,
+        "perceptual": features.Perceptual,
+    }
+    return table[role](place, device, dtype)

@@ -1,0 +1,135 @@
+"""Words about pictures: captions and answers, by BLIP (Li et al. 2022, arXiv 2201.12086)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+from easel.models.places import Place
+from easel.models.vision import load_vision
+
+WORDS = 40
+BEAMS = 3
+
+
+class Captioner:
+    """A loaded captioner (BlipForConditionalGeneration)."""
+
+    def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
+        self.name, self.notes = place.name, list(place.notes)
+        self._loaded = load_vision(place, ("BlipForConditionalGeneration",), device, dtype, words=True)
+
+    def caption(self, images: Sequence[Image.Image], count: int = 1, seed: int = 0) -> list[list[str]]:
+        """`count` captions of each picture: the first by beam search, always the same, the others sampled from
+        `seed`.
+        """
+        if not images:
+            return []
+        pixels = self._loaded.pixels(images)
+        captions = [[text] for text in self._written(pixels, num_beams=BEAMS, do_sample=False)]
+        if count > 1:
+            for number, lines in enumerate(captions):
+                lines.extend(self._sampled(pixels[number : number + 1], count - 1, seed))
+        return captions
+
+    def _sampled(self, pixels: Any, count: int, seed: int) -> list[str]:
+        """Captions of one picture, drawn by itself so that its neighbours cannot change them (top-p, Holtzman et al.
+        2020).
+        """
+        import torch
+
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return self._written(pixels, do_sample=True, top_p=0.9, num_beams=1, num_return_sequences=count)
+
+    def _written(self, pixels: Any, **how: Any) -> list[str]:
+        import torch
+
+        with torch.no_grad():
+            tokens = self._loaded.model.generate(pixel_values=pixels, max_new_tokens=WORDS, **how)
+        return self._loaded.texts(tokens)
+
+
+class Answerer:
+    """A loaded question answerer (BlipForQuestionAnswering)."""
+
+    def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
+        self.name, self.notes = place.name, list(place.notes)
+        self._loaded = load_vision(place, ("BlipForQuestionAnswering",), device, dtype, words=True)
+
+    def answers(
+        self, images: Sequence[Image.Image], questions: Sequence[str], count: int = 1
+    ) -> list[list[tuple[str, float]]]:
+        """For each picture and its question the `count` most probable answers with their probabilities, best first."""
+        import torch
+
+        found = []
+        for image, question in zip(images, questions, strict=True):
+            states, mask = self._read([image], [question])
+            beams = max(BEAMS, count)
+            with torch.no_grad():
+                made = self._loaded.model.text_decoder.generate(
+                    input_ids=self._start(1),
+                    encoder_hidden_states=states,
+                    encoder_attention_mask=mask,
+                    eos_token_id=self._loaded.model.config.text_config.sep_token_id,
+                    pad_token_id=self._loaded.model.config.text_config.pad_token_id,
+                    num_beams=beams,
+                    num_return_sequences=beams,
+                    max_new_tokens=10,
+                    do_sample=False,
+                )
+            candidates = list(dict.fromkeys(self._loaded.texts(made)))
+            odds = [float(self._log_odds(states, mask, candidate).exp()[0]) for candidate in candidates]
+            found.append(sorted(zip(candidates, odds, strict=True), key=lambda pair: -pair[1])[:count])
+        return found
+
+    def yes(self, images: Sequence[Image.Image], questions: Sequence[str]) -> list[float]:
+        """For each picture and its question p(yes) / (p(yes) + p(no)), in 0..1."""
+        if not images:
+            return []
+        states, mask = self._read(images, questions)
+        difference = self._log_odds(states, mask, "yes") - self._log_odds(states, mask, "no")
+        return [float(value) for value in difference.sigmoid()]
+
+    def _read(self, images: Sequence[Image.Image], questions: Sequence[str]) -> tuple[Any, Any]:
+        """The question read with the picture in view: states (n, tokens, width) and their mask (n, tokens)."""
+        import torch
+
+        if len(images) != len(questions):
+            raise ValueError(f"{len(images)} pictures and {len(questions)} questions")
+        model = self._loaded.model
+        words = self._loaded.words(list(questions))
+        with torch.no_grad():
+            seen = model.vision_model(pixel_values=self._loaded.pixels(images)).last_hidden_state
+            everything = torch.ones(seen.shape[:-1], dtype=torch.long, device=seen.device)
+            states = model.text_encoder(
+                input_ids=words["input_ids"],
+                attention_mask=words["attention_mask"],
+                encoder_hidden_states=seen,
+                encoder_attention_mask=everything,
+            ).last_hidden_state
+        return states, words["attention_mask"]
+
+    def _start(self, count: int) -> Any:
+        import torch
+
+        return torch.full((count, 1), self._loaded.model.decoder_start_token_id, device=self._loaded.device)
+
+    def _log_odds(self, states: Any, mask: Any, answer: str) -> Any:
+        """Log p(answer and then the end | picture, question), (n,)."""
+        import torch
+
+        model = self._loaded.model
+        tokens = self._loaded.tokenizer(answer, add_special_tokens=False).input_ids
+        tokens = torch.tensor([[*tokens, model.config.text_config.sep_token_id]], device=states.device).expand(
+            len(states), -1
+        )
+        given = torch.cat([self._start(len(states)), tokens[:, :-1]], dim=1)
+        with torch.no_grad():
+            logits = model.text_decoder(
+                input_ids=given, encoder_hidden_states=states, encoder_attention_mask=mask
+            ).logits
+        return logits.float().log_softmax(-1).gather(-1, tokens[..., None])[..., 0].sum(dim=1)

@@ -1,0 +1,102 @@
+"""Pictures and words as vectors, and a distance that sees as people do: CLIP, DINO, and an LPIPS-form distance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from easel.models.places import Place
+from easel.models.vision import load_vision
+
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
+
+BATCH = 16
+
+
+class Clip:
+    """Pictures and words in one space (Radford et al. 2021, arXiv 2103.00020)."""
+
+    def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
+        self.name, self.notes = place.name, list(place.notes)
+        self._loaded = load_vision(place, ("CLIPModel",), device, dtype, words=True)
+        self.scale = float(self._loaded.model.logit_scale.detach().float().exp())
+
+    def images(self, images: Sequence[Image.Image]) -> NDArray[float32]:
+        """Unit rows (n, d)."""
+        model = self._loaded.model
+        return _rows(
+            images, lambda batch: model.get_image_features(pixel_values=self._loaded.pixels(batch)).pooler_output
+        )
+
+    def texts(self, texts: Sequence[str]) -> NDArray[float32]:
+        """Unit rows (n, d); a text is cut at the model's window (77 tokens)."""
+        model = self._loaded.model
+        return _rows(texts, lambda batch: model.get_text_features(**self._loaded.words(list(batch))).pooler_output)
+
+
+class Subject:
+    """What is in the picture, as a vector: the class token of DINO (Caron et al. 2021), as in DreamBooth, or of
+    DINOv2.
+    """
+
+    def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
+        from easel.models import guard
+
+        self.name, self.notes = place.name, list(place.notes)
+        pooled = (
+            guard.read_json(place.path / "config.json").get("model_type") == "vit" if place.path.is_dir() else False
+        )
+        more = {"add_pooling_layer": False} if pooled else {}  # DINO has no pooler; transformers would make one up
+        self._loaded = load_vision(place, ("ViTModel", "Dinov2Model"), device, dtype, **more)
+
+    def images(self, images: Sequence[Image.Image]) -> NDArray[float32]:
+        """Unit rows (n, d)."""
+        model = self._loaded.model
+        return _rows(images, lambda batch: model(pixel_values=self._loaded.pixels(batch)).last_hidden_state[:, 0])
+
+
+class Perceptual:
+    """How different two pictures look: LPIPS without learned weights (Zhang et al. 2018, arXiv 1801.03924, equation
+    1).
+    """
+
+    def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
+        self.name, self.notes = place.name, list(place.notes)
+        self._loaded = load_vision(place, ("ResNetModel",), device, dtype)
+
+    def distance(self, a: Sequence[Image.Image], b: Sequence[Image.Image]) -> list[float]:
+        """For each pair the sum over stages of the mean squared difference of unit-length features; 0 is the same
+        picture.
+        """
+        import torch
+
+        if len(a) != len(b):
+            raise ValueError(f"{len(a)} pictures against {len(b)}")
+        found: list[float] = []
+        for start in range(0, len(a), BATCH):
+            with torch.no_grad():
+                left, right = (self._stages(side[start : start + BATCH]) for side in (a, b))
+                parts = [(x - y).square().sum(dim=1).mean(dim=(1, 2)) for x, y in zip(left, right, strict=True)]
+            found += [float(value) for value in torch.stack(parts).sum(dim=0)]
+        return found
+
+    def _stages(self, images: Sequence[Image.Image]) -> list[Any]:
+        """Features of every stage, (n, c, h, w) each, every pixel's vector of length one."""
+        states = self._loaded.model(pixel_values=self._loaded.pixels(images), output_hidden_states=True).hidden_states
+        return [state.float() / (state.float().norm(dim=1, keepdim=True) + 1e-10) for state in states]
+
+
+def _rows(things: Sequence[Any], features: Any) -> NDArray[float32]:
+    import numpy as np
+    import torch
+
+    made = []
+    for start in range(0, len(things), BATCH):
+        with torch.no_grad():
+            vectors = features(things[start : start + BATCH]).float()
+        made.append((vectors / vectors.norm(dim=-1, keepdim=True)).cpu().numpy())
+    return np.concatenate(made) if made else np.zeros((0, 0), dtype=np.float32)

@@ -1,0 +1,171 @@
+"""From a name to a folder or file on this disk: a catalogue word, a hub id, a folder, or a .safetensors file.
+
+Finding never touches the network; only `download` does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from easel.errors import EaselError, nearest, shortened, unknown
+from easel.models.catalog import MOVED, NOTHING, PACKAGE, ROLES, ROWS, SUBFOLDERS, Row, Source, source_of
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+CONFIGS = ("*.json", "*.txt", "*/*.json", "*/*.txt")
+OTHER_ENDINGS = (".ckpt", ".pt", ".pth", ".bin", ".safetensors", ".gguf", ".pkl")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A model on this disk: a folder, or a single .safetensors file."""
+
+    path: Path
+    name: str
+    defaults: Mapping[str, float | int | str] = field(default_factory=lambda: NOTHING)
+    notes: tuple[str, ...] = ()
+
+
+def is_hub_id(name: str) -> bool:
+    """True for 'owner/name'."""
+    return HUB_ID.fullmatch(name) is not None and not name.endswith(OTHER_ENDINGS)
+
+
+def find(name: str, role: str) -> Place:
+    """Where the model is that plays `role`. EaselError says what to pull, or what names there are."""
+    if role not in ROLES:
+        raise unknown("role", role, ROLES)
+    if name in ROWS:
+        return _from_row(ROWS[name], role)
+    path = Path(name).expanduser()
+    if path.is_file():
+        return Place(path, path.stem)
+    if path.is_dir():
+        inner = path / SUBFOLDERS[role]
+        return Place(inner if inner.is_dir() and not (path / "config.json").is_file() else path, path.name)
+    if is_hub_id(name):
+        return _from_hub(name, name, NOTHING)
+    if name.endswith(OTHER_ENDINGS) or os.sep in name or name.startswith((".", "~")):
+        raise EaselError(f"no model file or folder {shortened(name, 200)}")
+    words = nearest(name, [word for word, row in ROWS.items() if role in row.parts])
+    raise EaselError(f"no model called '{shortened(name)}': {words}, a hub id, a folder or a .safetensors file")
+
+
+def _from_row(row: Row, role: str) -> Place:
+    if role not in row.parts:
+        able = [word for word, other in ROWS.items() if role in other.parts]
+        raise EaselError(f"'{row.name}' has no model for {role}: use one of {', '.join(able)}")
+    part = row.parts[role]
+    if part.startswith("pocket/"):
+        if not (PACKAGE / part).is_dir():
+            raise EaselError(
+                f"'{row.name}' has no model for {role} in this install: install easel again, or run `make pocket`"
+            )
+        return Place(PACKAGE / part, row.name, row.defaults)
+    return _from_hub(part, row.name, row.defaults)
+
+
+def _from_hub(repository: str, name: str, defaults: Mapping[str, float | int | str]) -> Place:
+    source = source_of(repository)
+    old = [moved for moved, now in MOVED.items() if now == source.repository]
+    for candidate in (source.repository, repository, *old):
+        folder = in_cache(Source(candidate, source.revision, source.licence, source.megabytes))
+        if folder is not None:
+            return Place(folder, name, defaults, (source.note,) if name in MOVED else ())
+    size = f" ({source.megabytes / 1000:.1f} GB)" if source.megabytes else ""
+    raise EaselError(
+        f"model '{name}' is not on this machine: `easel models pull {name}`{size} fetches it; without a network give a "
+        "folder in the diffusers or transformers layout, or a .safetensors file, or put it in the hub cache (HF_HOME)"
+    )
+
+
+def in_cache(source: Source) -> Path | None:
+    """The snapshot of a source in the hub cache, of its revision or else of any branch there; None if there is none.
+
+    One with safetensors weights is preferred to one without.
+    """
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    refs = Path(constants.HF_HUB_CACHE) / f"models--{source.repository.replace('/', '--')}" / "refs"
+    named = sorted(str(file.relative_to(refs)) for file in refs.rglob("*") if file.is_file()) if refs.is_dir() else []
+    found: list[Path] = []
+    for revision in dict.fromkeys((source.revision, "main", *named)):
+        try:
+            folder = Path(snapshot_download(source.repository, revision=revision, local_files_only=True))
+        except (LocalEntryNotFoundError, HFValidationError, FileNotFoundError, NotADirectoryError):
+            continue
+        if any(folder.glob("*.json")):
+            found.append(folder)
+    return next((folder for folder in found if any(folder.rglob("*.safetensors"))), found[0] if found else None)
+
+
+def download(source: Source, *, configs_only: bool = False) -> Path:
+    """Fetch one repository into the hub cache: configurations, tokenizers and safetensors weights, nothing else.
+
+    Where a repository has only pickles, the hub's own conversion to safetensors (a pull request there) is taken.
+    """
+    from huggingface_hub import HfApi, constants, snapshot_download
+
+    if constants.HF_HUB_OFFLINE:
+        raise EaselError(f"cannot pull {source.repository}: HF_HUB_OFFLINE is set; unset it, or give a folder or file")
+    try:
+        files = [
+            sibling.rfilename
+            for sibling in HfApi().model_info(source.repository, revision=source.revision).siblings or []
+        ]
+        wanted, revision = wanted_files(files, source.variant, configs_only=configs_only), source.revision
+        if not configs_only and not any(file.endswith(".safetensors") for file in wanted):
+            revision = _converted_revision(source)
+            wanted = [*wanted, "model.safetensors"]
+        free = shutil.disk_usage(Path(constants.HF_HUB_CACHE).anchor or ".").free / 1e6
+        if not configs_only and free < source.megabytes:
+            raise EaselError(
+                f"{source.repository} needs {source.megabytes} MB, {free:.0f} MB are free: set HF_HOME to another disk"
+            )
+        return Path(snapshot_download(source.repository, revision=revision, allow_patterns=wanted))
+    except EaselError:
+        raise
+    except Exception as error:  # the hub client's errors have no common base besides this
+        raise EaselError(
+            f"cannot pull {source.repository} ({type(error).__name__}: {shortened(error, 120)}): check the network "
+            "and the name; a gated model needs `hf auth login` after its terms are accepted on the hub"
+        ) from error
+
+
+def wanted_files(files: list[str], variant: str | None, *, configs_only: bool = False) -> list[str]:
+    """Which of a repository's files a model needs: JSON and words, and one set of safetensors weights for each part."""
+    texts = [file for file in files if file.endswith((".json", "vocab.txt", "merges.txt")) and file.count("/") <= 1]
+    texts = [file for file in texts if not file.startswith(("onnx/", "openvino/")) and ".bin.index" not in file]
+    if configs_only:
+        return texts
+    weights = [file for file in files if file.endswith(".safetensors") and file.count("/") <= 1]
+    diffusers = "model_index.json" in files
+    parts = (
+        {file.rpartition("/")[0] for file in weights} - ({""} if diffusers else set()) - {"safety_checker", "vae_1_0"}
+    )
+    chosen: list[str] = []
+    for part in sorted(parts):
+        inside = [
+            file
+            for file in weights
+            if file.rpartition("/")[0] == part and "non_ema" not in file and "openvino" not in file
+        ]
+        half = [file for file in inside if f".{variant}." in file] if variant else []
+        chosen += half or [file for file in inside if ".fp16." not in file]
+    return [*texts, *chosen]
+
+
+def _converted_revision(source: Source) -> str:
+    from huggingface_hub import HfApi
+
+    api: Any = HfApi()
+    for talk in api.get_repo_discussions(source.repository, author="SFconvertbot", discussion_type="pull_request"):
+        if "safetensors" in talk.title.lower() and talk.status in ("open", "merged"):
+            return str(talk.git_reference)
+    raise EaselError(f"{source.repository} has no safetensors weights: convert its pickle and give the folder")

@@ -1,0 +1,109 @@
+"""The settings of a picture, a model's own defaults for them, and picture sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from easel.errors import EaselError, nearest
+from easel.models import guard, schedulers
+
+UNIT = 8
+LONGEST = 2048
+SHORTEST = 64
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to sample; None is the model's own value. Width and height are multiples of 8."""
+
+    steps: int = 20
+    guidance_scale: float | None = None
+    scheduler: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """A model's own settings, from its family, its catalogue row, or the `easel.json` in its folder (the last wins)."""
+
+    guidance_scale: float = 7.5
+    strength: float = 0.6
+    scheduler: str | None = None
+    width: int = 512
+    height: int = 512
+    guidance_rescale: float = 0.0
+    """Lin et al. 2024 (arXiv 2305.08891, equation 16); 0 is off. Text-to-image only."""
+
+
+FAMILY = {"sd": 7.5, "sdxl": 5.0}
+"""Family -> guidance scale, as the pipelines' authors set it."""
+
+
+def defaults(family: str, side: int, row: Mapping[str, Any], folder: Path | None) -> Defaults:
+    """The family's settings, then the catalogue row's, then those of `easel.json` in the folder, checked."""
+    values: dict[str, Any] = {"guidance_scale": FAMILY[family], "width": side, "height": side} | dict(row)
+    file = folder / "easel.json" if folder is not None else None
+    if file is not None and file.is_file():
+        known = [entry.name for entry in fields(Defaults)]
+        for key, value in guard.read_json(file).items():
+            if key not in known:
+                raise EaselError(f"{file}: no setting called '{key}': {nearest(key, known)}")
+            if not (isinstance(value, str | None) if key == "scheduler" else isinstance(value, int | float)):
+                raise EaselError(f"{file}: '{key}' cannot be {value!r}")
+            values[key] = value
+    made = Defaults(**values)
+    schedulers.check(made.scheduler)
+    check_side(made.width, "width")
+    check_side(made.height, "height")
+    return made
+
+
+def settled(settings: Sampling, own: Defaults, scheduler_name: str) -> Sampling:
+    """The settings with every None filled in, so that provenance says what was used. EaselError on what cannot be."""
+    if settings.steps < 1:
+        raise EaselError(f"steps must be at least 1, not {settings.steps}")
+    guidance = settings.guidance_scale if settings.guidance_scale is not None else own.guidance_scale
+    scheduler = settings.scheduler or own.scheduler or scheduler_name
+    full = replace(
+        settings,
+        guidance_scale=float(guidance),
+        scheduler=scheduler,
+        width=settings.width or own.width,
+        height=settings.height or own.height,
+    )
+    check_side(full.width or 0, "width")
+    check_side(full.height or 0, "height")
+    return full
+
+
+def check_side(side: int, word: str) -> None:
+    """EaselError unless `side` is a multiple of 8 in 64..2048 (models of less than 64 px may go lower)."""
+    if not isinstance(side, int) or side % UNIT or not UNIT <= side <= LONGEST:
+        raise EaselError(f"{word} must be a multiple of {UNIT} up to {LONGEST}, not {side}")
+
+
+def fitted(image: Image.Image, settings: Sampling, own: Defaults) -> tuple[int, int]:
+    """Width and height at which a photo is redrawn: as asked, or the model's area in the photo's proportions
+    (multiples of 8).
+
+    With one side given the other follows the photo's proportions.
+    """
+    ratio = image.width / image.height
+    if settings.width and settings.height:
+        size: tuple[float, float] = (settings.width, settings.height)
+    elif settings.width:
+        size = (settings.width, settings.width / ratio)
+    elif settings.height:
+        size = (settings.height * ratio, settings.height)
+    else:
+        area = own.width * own.height
+        size = ((area * ratio) ** 0.5, (area / ratio) ** 0.5)
+    least = min(SHORTEST, own.width, own.height)
+    width, height = (int(min(LONGEST, max(least, round(side / UNIT) * UNIT))) for side in size)
+    return width, height

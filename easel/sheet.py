@@ -1,0 +1,159 @@
+"""The contact sheet: pictures in a grid, each with a title and a few lines, readable at a glance. Pillow only."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw, ImageFont
+
+TILE = 360
+GAP = 24
+TITLE_SIZE, LINE_SIZE, HEADING_SIZE = 22, 17, 28
+PAPER, INK, GREY, FRAME = (250, 249, 246), (28, 28, 30), (92, 92, 98), (222, 220, 214)
+MOST_CELLS = 60
+MOST_LINES = 8
+
+TYPOGRAPHY = str.maketrans(
+    {
+        "\u2014": "-",
+        "\u2013": "-",
+        "\u2018": "'",
+        "\u2019": "'",
+        "\u201c": '"',
+        "\u201d": '"',
+        "\u00d7": "x",
+        "\u00b1": "+-",
+    }
+)
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One picture of the sheet, the title under it, and short lines of text (captions, scores) under that."""
+
+    image: Image.Image
+    title: str = ""
+    lines: tuple[str, ...] = ()
+
+
+def sheet(cells: Sequence[Cell], columns: int | None = None, heading: str = "") -> Image.Image:
+    """An RGB contact sheet of up to 60 cells, `columns` wide (chosen by their number when None); long text is wrapped.
+
+    Pillow's bundled font has plain Latin letters only: accents are dropped, other scripts appear as question marks.
+    """
+    shown = list(cells[:MOST_CELLS])
+    columns = columns or _columns(len(shown))
+    width = columns * TILE + (columns + 1) * GAP
+    rows = [shown[start : start + columns] for start in range(0, len(shown), columns)]
+    head = _wrapped(heading, HEADING_SIZE, width - 2 * GAP, 3)
+    left_out = len(cells) - len(shown)
+    foot = [f"and {left_out} more, not shown"] if left_out else []
+    boxes = [max(_fitted_size(cell.image)[1] for cell in row) for row in rows]
+    heights = [box + max(_text_height(cell) for cell in row) for row, box in zip(rows, boxes, strict=True)]
+    text_height = len(head) * _step(HEADING_SIZE) + (GAP if head else 0) + len(foot) * _step(LINE_SIZE)
+    page = Image.new("RGB", (width, GAP + text_height + sum(heights) + GAP * len(rows)), PAPER)
+    draw = ImageDraw.Draw(page)
+    top = _write(draw, (GAP, GAP), head, HEADING_SIZE, INK) + (GAP if head else 0)
+    for row, box, height in zip(rows, boxes, heights, strict=True):
+        for index, cell in enumerate(row):
+            _draw_cell(page, cell, (GAP + index * (TILE + GAP), top), box)
+        top += height + GAP
+    _write(draw, (GAP, top - GAP // 2), foot, LINE_SIZE, GREY)
+    return page
+
+
+def _columns(count: int) -> int:
+    """Up to six in one row, then a grid about half as high as it is wide."""
+    return max(1, count if count <= 6 else math.ceil(math.sqrt(count * 1.4)))
+
+
+def _fitted_size(image: Image.Image) -> tuple[int, int]:
+    """The picture's width and height when it is as large as fits a tile."""
+    scale = min(TILE / image.width, TILE / image.height)
+    return max(1, round(image.width * scale)), max(1, round(image.height * scale))
+
+
+def _text_height(cell: Cell) -> int:
+    titles, lines = _texts(cell)
+    return 10 + len(titles) * _step(TITLE_SIZE) + len(lines) * _step(LINE_SIZE)
+
+
+def _texts(cell: Cell) -> tuple[list[str], list[str]]:
+    lines = [part for line in cell.lines for part in _wrapped(line, LINE_SIZE, TILE, 4)]
+    return _wrapped(cell.title, TITLE_SIZE, TILE, 2), lines[:MOST_LINES]
+
+
+def _draw_cell(page: Image.Image, cell: Cell, corner: tuple[int, int], box: int) -> None:
+    """One cell at `corner`: its picture in a frame `box` pixels high, its texts below."""
+    left, top = corner
+    draw = ImageDraw.Draw(page)
+    draw.rectangle((left - 1, top - 1, left + TILE, top + box), fill=(240, 238, 233), outline=FRAME)
+    picture = cell.image.convert("RGB").resize(_fitted_size(cell.image), Image.Resampling.LANCZOS)
+    page.paste(picture, (left + (TILE - picture.width) // 2, top + (box - picture.height) // 2))
+    titles, lines = _texts(cell)
+    below = _write(draw, (left, top + box + 10), titles, TITLE_SIZE, INK)
+    _write(draw, (left, below), lines, LINE_SIZE, GREY)
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, corner: tuple[int, int], lines: Sequence[str], size: int, colour: tuple[int, int, int]
+) -> int:
+    """Draw lines of text downwards from `corner`; the y just under them."""
+    left, top = corner
+    for line in lines:
+        draw.text((left, top), line, fill=colour, font=_font(size))
+        top += _step(size)
+    return top
+
+
+def _font(size: int) -> Font:
+    return ImageFont.load_default(size)
+
+
+def _step(size: int) -> int:
+    return round(size * 1.3)
+
+
+def _wrapped(text: str, size: int, width: int, most: int) -> list[str]:
+    """`text` in lines no wider than `width` pixels, at most `most` of them; what is cut ends in dots."""
+    font = _font(size)
+    lines: list[str] = []
+    line = ""
+    for word in _pieces(_latin(text[:2000]), font, width):
+        longer = f"{line} {word}".strip()
+        if line and font.getlength(longer) > width:
+            lines.append(line)
+            longer = word
+        line = longer
+    if line:
+        lines.append(line)
+    if len(lines) > most:
+        last = lines[most - 1]
+        while last and font.getlength(last + "...") > width:
+            last = last[:-1]
+        lines = [*lines[: most - 1], last + "..."]
+    return lines
+
+
+def _latin(text: str) -> str:
+    """`text` in the letters that the bundled font has."""
+    bare = unicodedata.normalize("NFKD", text.translate(TYPOGRAPHY))
+    return "".join(letter for letter in bare if not unicodedata.combining(letter)).encode("ascii", "replace").decode()
+
+
+def _pieces(text: str, font: Font, width: int) -> list[str]:
+    """The words of `text`, those wider than a line cut into parts that fit."""
+    pieces: list[str] = []
+    for word in text.split():
+        rest = word
+        while font.getlength(rest) > width and len(rest) > 1:
+            cut = next(n for n in range(len(rest) - 1, 0, -1) if n == 1 or font.getlength(rest[:n]) <= width)
+            pieces.append(rest[:cut])
+            rest = rest[cut:]
+        pieces.append(rest)
+    return pieces

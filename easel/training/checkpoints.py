@@ -1,0 +1,53 @@
+"""Where a training stands, in one safetensors file: weights, their moving average, the optimiser's moments, the step."""
+
+import os
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+
+def save(path: Path, model: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer, step: int) -> None:
+    """Write the state whole or not at all (temporary file, fsync, rename)."""
+    names = [name for name, p in model.named_parameters() if p.requires_grad]
+    tensors = {f"model/{k}": v for k, v in model.state_dict().items()} | {f"average/{k}": v for k, v in average.items()}
+    moments = optimiser.state_dict()["state"]
+    for index, name in enumerate(names):
+        for key in ("exp_avg", "exp_avg_sq"):
+            if index in moments:
+                tensors[f"{key}/{name}"] = moments[index][key]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".partial")
+    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, temporary, {"step": str(step)})
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def restore(path: Path, model: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer) -> int:
+    """Put the state of ``path`` into the three and return its step; 0 where there is no such file.
+
+    Raises:
+        RuntimeError: the file belongs to another network (names or shapes differ); delete it to begin anew.
+    """
+    if not path.exists():
+        return 0
+    with safe_open(path, "pt") as file:
+        step = int(file.metadata()["step"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no dict
+    model.load_state_dict(strip(tensors, "model/"))
+    for name, tensor in strip(tensors, "average/").items():
+        average[name].copy_(tensor)
+    first, second = strip(tensors, "exp_avg/"), strip(tensors, "exp_avg_sq/")
+    for name, parameter in model.named_parameters():
+        if name in first:
+            moments = {"exp_avg": first[name].to(parameter), "exp_avg_sq": second[name].to(parameter)}
+            optimiser.state[parameter] = {"step": torch.tensor(float(step))} | moments
+    return step
+
+
+def strip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors under ``prefix``, without it."""
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

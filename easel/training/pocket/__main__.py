@@ -1,0 +1,120 @@
+"""Train pocket: ``python -m easel.training.pocket TARGET...`` (make pocket). Any target can be stopped and goes on later.
+
+Targets: data, vae, blip, clip, subject, perceptual, unet, or all. State lives below --work; weights go to the package.
+"""
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from easel.networks.autoencoder import PixelAutoencoder
+from easel.training.pocket import blip, clip, export, packing, perceptual, pictures, samples, subject, text, unet, vae
+from easel.training.pocket.pictures import Store
+
+PACKERS: dict[str, Callable[[Path], None]] = {
+    "scenes": packing.pack_scenes,
+    "styled": packing.pack_styled,
+    "subjects": packing.pack_subjects,
+}
+
+
+class Bench:
+    """Where things lie on the work bench, and the parts that other parts begin from."""
+
+    def __init__(self, work: Path, photos: Path) -> None:
+        self.work, self.photos = work, photos
+        self.cache, self.state = work / "cache", work / "state"
+        self.state.mkdir(parents=True, exist_ok=True)
+
+    def data(self) -> None:
+        """Draw and pack every store that is missing."""
+        if not Store.exists(self.cache, "photos"):
+            if not pictures.photos(self.photos):
+                raise SystemExit(f"no captioned photos below {self.photos}: name their folder with --photos")
+            pictures.pack_photos(self.photos, self.cache)
+        for name, make in PACKERS.items():
+            if not Store.exists(self.cache, name):
+                make(self.cache)
+
+    def store(self, name: str) -> Store:
+        """One store."""
+        return Store(self.cache, name)
+
+    def mix(self) -> samples.Mix:
+        """What readers of pictures learn from: mostly the world, one time in four real photos."""
+        return samples.Mix([self.store("scenes"), self.store("subjects"), self.store("styled")], [0.55, 0.2, 0.25])
+
+    def tokenizers(self) -> tuple[text.CLIPTokenizer, text.BertTokenizer]:
+        """CLIP's and BERT's."""
+        return text.tokenizers([self.store(name) for name in ("scenes", "styled")], self.state)
+
+    def vae(self) -> PixelAutoencoder:
+        """Train the autoencoder; from then on it is read from its folder."""
+        folder = self.work / "vae"
+        if not folder.exists():
+            vae.run([self.store("photos"), self.store("scenes"), self.store("styled")], self.state).save_pretrained(folder)
+        return PixelAutoencoder.from_pretrained(folder).eval()
+
+    def blip(self) -> blip.Pair:
+        """Train and write captioner and answerer."""
+        tokenizer = self.tokenizers()[1]
+        pair = blip.run(self.mix(), tokenizer, self.state)
+        for name, model in (("caption", pair.captioner), ("ask", pair.answerer)):
+            processor = blip.processor(tokenizer)
+            export.write_transformers(name, model, [processor])
+        return pair
+
+    def clip(self) -> None:
+        """Train and write CLIP."""
+        tokenizer, bert = self.tokenizers()
+        vision = blip.run(self.mix(), bert, self.state).captioner.vision_model
+        model = clip.run(self.mix(), tokenizer, vision, self.state)
+        export.write_transformers("clip", model, [tokenizer, clip.image_processor()])
+
+    def subject(self) -> None:
+        """Train and write the subject encoder."""
+        vision = blip.run(self.mix(), self.tokenizers()[1], self.state).captioner.vision_model
+        model = subject.run(self.store("subjects"), self.store("photos"), vision, self.state)
+        export.write_transformers("subject", model, [subject.image_processor()])
+
+    def perceptual(self) -> None:
+        """Train and write the perceptual net."""
+        model = perceptual.run(self.store("styled"), self.state)
+        export.write_transformers("perceptual", model, [perceptual.image_processor()])
+
+    def unet(self) -> None:
+        """Train UNet and text encoder, 128 px then 256 px, and write the diffusion folder."""
+        tokenizer = self.tokenizers()[0]
+        torch.manual_seed(5)
+        painter = unet.Painter(tokenizer)
+        stores = {name: self.store(name) for name in ("scenes", "subjects", "styled")}
+        for side, plan in unet.stages().items():
+            latents = unet.Latents(self.vae(), stores, [0.45, 0.15, 0.4], side, self.cache)
+            unet.run(painter, latents, tokenizer, plan, self.state / f"unet-{side}.safetensors")
+        export.write_diffusion(painter, self.vae(), tokenizer)
+
+    def all(self) -> None:
+        """Every part, in the order in which they need each other."""
+        for step in (self.data, self.vae, self.blip, self.clip, self.subject, self.perceptual, self.unet):
+            step()
+
+
+def main() -> None:
+    """Read the targets and make them."""
+    parser = argparse.ArgumentParser(prog="easel.training.pocket", description=__doc__)
+    parser.add_argument("targets", nargs="+", choices=[name for name in vars(Bench) if name[0] != "_" and name != "store"])
+    parser.add_argument("--work", type=Path, default=Path("build/pocket"), help="caches, checkpoints, logs")
+    parser.add_argument("--photos", type=Path, default=Path("../shared/data"), help="folders of captioned photos")
+    parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    bench = Bench(asked.work, asked.photos)
+    for target in asked.targets:
+        getattr(bench, target)()
+
+
+if __name__ == "__main__":
+    main()

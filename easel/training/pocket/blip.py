@@ -1,0 +1,162 @@
+"""Pocket's captioner and its answerer: two BLIP models (Li et al. 2022) taught together on one picture encoder.
+
+The encoder also names the facts of the picture (kind, colour, place ...) through linear heads that are thrown away
+afterwards: they are what makes a small vision transformer learn in minutes instead of hours.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import BlipConfig, BlipForConditionalGeneration, BlipForQuestionAnswering
+from transformers import BlipImageProcessorPil, BlipProcessor
+
+from easel.training.loop import Plan, train
+from easel.training.pocket import samples
+from easel.training.pocket.text import ids
+from easel.world import words
+
+SIDE, PATCH, WIDTH = 160, 16, 160
+BATCH, ASKED = 32, 3
+PLAN = Plan(steps=3800, lr=1.2e-3, warmup=200, weight_decay=0.05, average_decay=0.998)
+FACTS: dict[str, tuple[str, ...]] = {
+    "kind": words.KINDS,
+    "colour": words.COLOURS,
+    "place": words.PLACES,
+    "time": words.TIMES,
+    "mood": words.MOODS,
+    "style": tuple(words.STYLE_PHRASES),
+    "light": words.LIGHTS,
+    "mask": ("False", "True"),
+    "castle": ("False", "True"),
+}
+EXTRAS = words.ACCESSORIES
+
+
+def config(tokenizer: Any, text_layers: int) -> BlipConfig:
+    """A BLIP of WIDTH channels whose special tokens are those of ``tokenizer``."""
+    vision = dict(hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=6, num_attention_heads=4)
+    text = dict(hidden_size=WIDTH, encoder_hidden_size=WIDTH, intermediate_size=3 * WIDTH, num_attention_heads=4)
+    special = dict(bos_token_id=tokenizer.bos_token_id, pad_token_id=tokenizer.pad_token_id)
+    special |= dict(sep_token_id=tokenizer.sep_token_id, eos_token_id=tokenizer.sep_token_id)
+    return BlipConfig(
+        vision_config=vision | dict(image_size=SIDE, patch_size=PATCH, initializer_range=0.02, projection_dim=WIDTH),
+        text_config=text
+        | special
+        | dict(vocab_size=len(tokenizer), num_hidden_layers=text_layers, max_position_embeddings=96),
+        projection_dim=WIDTH,
+        image_text_hidden_size=WIDTH,
+    )
+
+
+class Pair(nn.Module):
+    """Captioner and answerer around one vision model, and the heads that name facts."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        super().__init__()
+        self.captioner = BlipForConditionalGeneration(config(tokenizer, 2))
+        self.answerer = BlipForQuestionAnswering(config(tokenizer, 2))
+        self.answerer.vision_model = self.captioner.vision_model
+        self.heads = nn.ModuleDict({name: nn.Linear(WIDTH, len(values)) for name, values in FACTS.items()})
+        self.extras = nn.Linear(WIDTH, len(EXTRAS))
+
+    def see(self, pixels: Tensor) -> Tensor:
+        """(n, 3, SIDE, SIDE) -> (n, tokens, WIDTH)."""
+        seen: Tensor = self.captioner.vision_model(pixel_values=pixels).last_hidden_state
+        return seen
+
+
+def name_facts(pair: Pair, seen: Tensor, rows: list[samples.Row]) -> Tensor:
+    """Cross-entropy of each fact on the mean of the tokens; facts a row does not know are left out."""
+    pooled, total = seen.mean(dim=1), seen.new_zeros(())
+    for name, values in FACTS.items():
+        known = [values.index(str(row["facts"][name])) if name in row["facts"] else -100 for row in rows]
+        if max(known) >= 0:
+            total = total + nn.functional.cross_entropy(pair.heads[name](pooled), torch.tensor(known))
+    told = [i for i, row in enumerate(rows) if "accessories" in row["facts"]]
+    if told:
+        truth = torch.tensor([[float(x in rows[i]["facts"]["accessories"]) for x in EXTRAS] for i in told])
+        total = total + nn.functional.binary_cross_entropy_with_logits(pair.extras(pooled[told]), truth)
+    return total
+
+
+def decode_loss(decoder: nn.Module, tokenizer: Any, texts: list[str], states: Tensor, mask: Tensor | None) -> Tensor:
+    """Teacher-forced loss of the texts, each beginning with [DEC] and ending with [SEP]."""
+    longest = max(len(tokenizer(t).input_ids) for t in set(texts))
+    tokens, attention = ids(tokenizer, texts, min(longest, 48))
+    tokens[:, 0] = tokenizer.bos_token_id
+    labels = tokens.masked_fill(attention == 0, -100)
+    made = decoder(
+        input_ids=tokens,
+        attention_mask=attention,
+        encoder_hidden_states=states,
+        encoder_attention_mask=mask,
+        labels=labels,
+        reduction="mean",
+    )
+    value: Tensor = made.loss
+    return value
+
+
+def answer_loss(pair: Pair, tokenizer: Any, seen: Tensor, asked: list[tuple[str, str]]) -> Tensor:
+    """Loss of the answers to ASKED questions a picture."""
+    states = seen.repeat_interleave(ASKED, dim=0)
+    tokens, attention = ids(tokenizer, [question for question, _ in asked], 24)
+    keep = int(attention.sum(1).max())
+    tokens, attention = tokens[:, :keep], attention[:, :keep]
+    encoded = pair.answerer.text_encoder(
+        input_ids=tokens, attention_mask=attention, encoder_hidden_states=states, return_dict=True
+    ).last_hidden_state
+    return decode_loss(pair.answerer.text_decoder, tokenizer, [a for _, a in asked], encoded, attention)
+
+
+def run(mix: samples.Mix, tokenizer: Any, work: Path, plan: Plan = PLAN) -> Pair:
+    """Train both (or go on) and return them."""
+    torch.manual_seed(1)
+    pair = Pair(tokenizer)
+
+    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
+        pictures, rows, rng = mix.batch(21, step, BATCH)
+        with torch.autocast("cpu", torch.bfloat16):
+            seen = pair.see(samples.views(pictures, SIDE, rng))
+            texts = [samples.caption(row, rng, canonical=bool(rng.random() < 0.7)) for row in rows]
+            told = decode_loss(pair.captioner.text_decoder, tokenizer, texts, seen, None)
+            asked = [ask for row in rows for ask in samples.questions(row, rng, ASKED)]
+            answered = answer_loss(pair, tokenizer, seen, asked)
+        facts = name_facts(pair, seen.float(), rows)
+        return told + answered + 0.3 * facts, {
+            "caption": told.item(),
+            "answer": answered.item(),
+            "facts": facts.item(),
+        }
+
+    train(pair, loss, plan, work / "blip.safetensors")
+    return pair
+
+
+def image_processor() -> BlipImageProcessorPil:
+    """Pictures to (3, SIDE, SIDE) in [-1, 1]."""
+    half = [0.5, 0.5, 0.5]
+    return BlipImageProcessorPil(size={"height": SIDE, "width": SIDE}, image_mean=half, image_std=half)
+
+
+def processor(tokenizer: Any) -> BlipProcessor:
+    """Picture and text together, as transformers' BLIP expects them."""
+    return BlipProcessor(image_processor(), tokenizer)
+
+
+def accuracy(pair: Pair, mix: samples.Mix, batches: int = 8) -> dict[str, float]:
+    """How often the heads are right on pictures of ``mix``: a quick look while training, not a score."""
+    right: dict[str, list[bool]] = {name: [] for name in FACTS}
+    for step in range(batches):
+        pictures, rows, _ = mix.batch(99, step, 32)
+        with torch.no_grad():
+            pooled = pair.see(samples.views(pictures, SIDE, np.random.default_rng(0), jitter=0.0)).mean(dim=1)
+        for name, values in FACTS.items():
+            guessed = pair.heads[name](pooled).argmax(dim=1).tolist()
+            right[name] += [
+                values[g] == str(row["facts"][name]) for g, row in zip(guessed, rows, strict=True) if name in row["facts"]
+            ]
+    return {name: float(np.mean(hits)) for name, hits in right.items() if hits}

@@ -1,0 +1,119 @@
+"""Fill the stores: scenes of the world, and real photos under the world's filters. Two processes, each picture from its own seed."""
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from easel.training.pocket.pictures import SIDE, Pixels, Store, square
+from easel.world import light, styles
+from easel.world.scene import Scene
+from easel.world.words import LIGHT_PHRASES, STYLE_ANSWERS, STYLE_PHRASES, STYLE_QUESTIONS
+
+ARTISTS = ("van-gogh", "malevich", "delaunay", "banksy")
+OTHERS = tuple(style for style in STYLE_PHRASES if style != "plain" and style not in ARTISTS)
+
+WORKERS = 2
+Row = dict[str, Any]
+
+
+def drawn_style(rng: np.random.Generator, plain: float) -> str:
+    """A style: plain with that probability, else one of the four artists two times in three."""
+    if rng.random() < plain:
+        return "plain"
+    return str(rng.choice(ARTISTS if rng.random() < 2 / 3 else OTHERS))
+
+
+Made = list[tuple[Pixels, Row]]
+
+
+def row_of(drawn: Scene) -> Row:
+    """What a scene knows of itself: wordings, questions with answers, facts."""
+    names = ("kind", "colour", "place", "time", "mood", "style", "light", "mask", "castle", "accessories")
+    facts = {name: bool(value) if name in ("mask", "castle") else value for name in names for value in [getattr(drawn, name)]}
+    return {"seed": drawn.seed, "captions": drawn.captions(), "questions": drawn.questions(), "facts": facts}
+
+
+def scene(seed: int) -> Made:
+    """The scene of a seed."""
+    rng = np.random.default_rng((5, seed))
+    drawn = Scene.from_seed(seed, style=drawn_style(rng, plain=0.6))
+    return [(drawn.picture(SIDE), row_of(drawn))]
+
+
+def subject_pair(seed: int) -> Made:
+    """A plain scene, and the same subject somewhere else."""
+    drawn = Scene.from_seed(seed, style="plain")
+    other = drawn.elsewhere(seed + 10**6)
+    return [(one.picture(SIDE), row_of(one)) for one in (drawn, other)]
+
+
+def styled(task: tuple[int, Row]) -> Made:
+    """A cut of a real photo, and the same cut under a style or, now and then, another light; its words say so."""
+    number, photo = task
+    rng = np.random.default_rng((7, number))
+    pixels = square(photo["path"], rng, float(rng.choice((1.0, 1.0, 1.3))))
+    pixels = np.ascontiguousarray(pixels[:, ::-1] if rng.random() < 0.5 else pixels)
+    style = drawn_style(rng, plain=0.12)
+    name = "none" if style != "plain" else str(rng.choice(tuple(light.LIGHTS)))
+    seed = int(rng.integers(2**31))
+    made = light.apply(name, pixels, seed) if style == "plain" else styles.apply(style, pixels, seed)
+    return [(pixels, photo_row(photo)), (made, photo_row(photo, style, name))]
+
+
+def photo_row(photo: Row, style: str = "plain", light_name: str = "none") -> Row:
+    """What is known of a real photo under a filter: its caption with the filter's words, and questions about the style."""
+    words = f"{STYLE_PHRASES[style]} {LIGHT_PHRASES[light_name]}".strip()
+    caption = f"{photo['caption']} {words}".strip()
+    questions = [("what style is this?", STYLE_ANSWERS[style])]
+    questions += [(text, "yes" if name == style else "no") for name, text in STYLE_QUESTIONS.items()]
+    questions += [("is there a castle?", "no"), ("is there a panda mask?", "no")]
+    return {
+        "captions": [caption],
+        "questions": questions,
+        "facts": {"style": style, "light": light_name},
+        "path": photo["path"],
+    }
+
+
+def pack(folder: Path, name: str, make: Callable[[Any], Made], tasks: Sequence[Any], each: int = 1) -> None:
+    """Write a store of ``each`` pictures a task; nothing is taken for finished before its lines are written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = (len(tasks) * each, SIDE, SIDE, 3)
+    pixels = np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape)
+    lines: list[str] = []
+    with ProcessPoolExecutor(WORKERS, initializer=one_thread) as pool:
+        for made in pool.map(make, tasks, chunksize=16):
+            for picture, row in made:
+                pixels[len(lines)] = picture
+                lines.append(json.dumps(row))
+                if len(lines) % 1000 == 0:
+                    print(f"{name} {len(lines)}/{shape[0]}", flush=True)
+    pixels.flush()
+    (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def one_thread() -> None:
+    """Two processes share two cores; OpenCV's own threads would only get in their way."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def pack_scenes(folder: Path, count: int = 10000, first: int = 0, name: str = "scenes") -> None:
+    """The store of scenes with seeds ``first`` to ``first + count``."""
+    pack(folder, name, scene, range(first, first + count))
+
+
+def pack_subjects(folder: Path, count: int = 2000) -> None:
+    """The store ``subjects``: the same subject twice, next to each other."""
+    pack(folder, "subjects", subject_pair, range(10**5, 10**5 + count), each=2)
+
+
+def pack_styled(folder: Path, times: int = 5) -> None:
+    """The store ``styled``: each photo of the store ``photos`` under ``times`` filters, plain and filtered side by side."""
+    known = {row["path"]: row for row in Store(folder, "photos").rows}
+    pack(folder, "styled", styled, list(enumerate(list(known.values()) * times)), each=2)

@@ -1,0 +1,63 @@
+"""Draw from the stores: a picture and its words, the same for the same step."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from easel.training.pocket.packing import photo_row
+from easel.training.pocket.pictures import Pixels, Store
+from easel.training.pocket.vae import to_tensor
+
+Row = dict[str, Any]
+
+
+def row(store: Store, k: int) -> Row:
+    """Row ``k``; a plain photo's is brought into the form of the others."""
+    found: Row = store.rows[k]
+    return found if "captions" in found else photo_row(found)
+
+
+class Mix:
+    """Stores drawn from with weights; each store as often as its weight says."""
+
+    def __init__(self, stores: list[Store], weights: list[float]) -> None:
+        self.stores, self.weights = stores, np.cumsum(weights) / sum(weights)
+
+    def draw(self, rng: np.random.Generator) -> tuple[Pixels, Row]:
+        """One picture (256, 256, 3) and its row."""
+        store = self.stores[int(np.searchsorted(self.weights, rng.random(), side="right"))]
+        k = int(rng.integers(len(store.pixels)))
+        return store.pixels[k], row(store, k)
+
+    def batch(self, name: int, step: int, size: int) -> tuple[list[Pixels], list[Row], np.random.Generator]:
+        """``size`` pictures and rows of this ``step``, and the generator they were drawn with. ``name`` parts the streams."""
+        rng = np.random.default_rng((name, step))
+        pairs = [self.draw(rng) for _ in range(size)]
+        return [pixels for pixels, _ in pairs], [row for _, row in pairs], rng
+
+
+def views(pictures: list[Pixels], side: int, rng: np.random.Generator, jitter: float = 0.12) -> Tensor:
+    """(n, 3, side, side) in [-1, 1]: each cut a little at random, then scaled down with area averaging."""
+    out = np.empty((len(pictures), side, side, 3), np.uint8)
+    for i, picture in enumerate(pictures):
+        size = int(picture.shape[0] * (1 - jitter * rng.random()))
+        y, x = rng.integers(0, picture.shape[0] - size + 1, 2)
+        out[i] = cv2.resize(picture[y : y + size, x : x + size], (side, side), interpolation=cv2.INTER_AREA)
+    return to_tensor(out)
+
+
+def caption(known: Row, rng: np.random.Generator, canonical: bool = False) -> str:
+    """One of the row's wordings; the first when ``canonical``."""
+    return str(known["captions"][0 if canonical else int(rng.integers(len(known["captions"])))])
+
+
+def questions(known: Row, rng: np.random.Generator, count: int) -> list[tuple[str, str]]:
+    """``count`` of the row's questions with their answers, yes and no equally often where both are there."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for question, answer in known["questions"]:
+        groups.setdefault(answer if answer in ("yes", "no") else "open", []).append((question, answer))
+    names = sorted(groups)
+    picked = [groups[str(rng.choice(names))] for _ in range(count)]
+    return [group[int(rng.integers(len(group)))] for group in picked]

@@ -1,0 +1,160 @@
+"""Pocket's text-to-image UNet and its text encoder, taught together on cached latents: 128 px first, then 256 px.
+
+v-prediction (Salimans & Ho 2022) on a schedule whose last step holds no signal at all (Lin et al. 2024, "Common diffusion
+noise schedules ... are flawed"), so that night can be dark; weights min(1, 5 / (SNR + 1)), after Hang et al. 2023, section 3.4.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from easel.networks.autoencoder import PixelAutoencoder
+from easel.training.loop import Plan, train
+from easel.training.pocket import samples
+from easel.training.pocket.pictures import Store
+from easel.training.pocket.text import WINDOW, ids
+from easel.training.pocket.vae import to_tensor
+
+CONTEXT, DROPPED = 192, 0.1
+COARSE = Plan(steps=2000, lr=8e-4, warmup=150, weight_decay=0.01, average_decay=0.998)
+FINE = Plan(steps=1500, lr=5e-4, warmup=50, weight_decay=0.01, average_decay=0.998)
+BATCHES = {128: 48, 256: 16}
+
+
+def text_encoder(tokenizer: Any) -> CLIPTextModel:
+    """CLIP's text transformer, four layers of CONTEXT channels."""
+    special = dict(bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id)
+    shape = dict(hidden_size=CONTEXT, intermediate_size=3 * CONTEXT, num_hidden_layers=4, num_attention_heads=4)
+    return CLIPTextModel(
+        CLIPTextConfig(
+            **special,
+            **shape,
+            vocab_size=len(tokenizer),
+            max_position_embeddings=WINDOW,
+            pad_token_id=tokenizer.pad_token_id,
+            projection_dim=CONTEXT,
+            hidden_act="quick_gelu",
+        )
+    )
+
+
+def unet() -> UNet2DConditionModel:
+    """Convolutions at 32 and 16, cross-attention at 8 (for 256 px)."""
+    return UNet2DConditionModel(
+        sample_size=32,
+        in_channels=8,
+        out_channels=8,
+        layers_per_block=1,
+        block_out_channels=(96, 160, 192),
+        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        cross_attention_dim=CONTEXT,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
+
+
+def scheduler() -> DDIMScheduler:
+    """The noise schedule of training and sampling."""
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=True,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+    )
+
+
+class Painter(nn.Module):
+    """UNet and text encoder as one thing to train."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        super().__init__()
+        self.text_encoder = text_encoder(tokenizer)
+        self.unet = unet().to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def cache(vae: PixelAutoencoder, store: Store, path: Path, side: int) -> NDArray[np.float16]:
+    """Latents of a whole store at ``side`` px, scaled to deviation one, (n, 8, side/8, side/8) float16; made once."""
+    if not path.exists():
+        partial, shape = path.with_suffix(".partial"), (len(store.pixels), 8, side // 8, side // 8)
+        out = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
+        vae = vae.to(memory_format=torch.channels_last)
+        for i in range(0, len(store.pixels), 32):
+            pixels = store.pixels[i : i + 32]
+            if side != pixels.shape[1]:
+                pixels = np.stack([cv2.resize(p, (side, side), interpolation=cv2.INTER_AREA) for p in pixels])
+            with torch.autocast("cpu", torch.bfloat16):
+                mean = vae.encode(to_tensor(pixels)).latent_dist.mean
+            out[i : i + 32] = (mean.float() * vae.config.scaling_factor).numpy()
+        out.flush()
+        partial.rename(path)
+    latents: NDArray[np.float16] = np.load(path, mmap_mode="r")
+    return latents
+
+
+class Latents:
+    """Cached latents of several stores, drawn with weights."""
+
+    def __init__(self, vae: PixelAutoencoder, stores: dict[str, Store], weights: list[float], side: int, work: Path) -> None:
+        self.side = side
+        self.arrays = [cache(vae, store, work / f"latents-{name}-{side}.npy", side) for name, store in stores.items()]
+        self.mix = samples.Mix(list(stores.values()), weights)
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, list[str]]:
+        """``size`` latents (size, 8, h, w) and their prompts, some of them empty."""
+        rng = np.random.default_rng((61, self.side, step))
+        latents, prompts = [], []
+        for _ in range(size):
+            s = int(np.searchsorted(self.mix.weights, rng.random(), side="right"))
+            k = int(rng.integers(len(self.arrays[s])))
+            row = samples.row(self.mix.stores[s], k)
+            latents.append(self.arrays[s][k])
+            prompts.append("" if rng.random() < DROPPED else samples.caption(row, rng, canonical=bool(rng.random() < 0.5)))
+        return torch.from_numpy(np.stack(latents)).float().contiguous(memory_format=torch.channels_last), prompts
+
+
+def run(painter: Painter, data: Latents, tokenizer: Any, plan: Plan, checkpoint: Path) -> None:
+    """Train the painter in place (or go on) on one size of latents."""
+    noise_schedule = scheduler()
+    alphas = noise_schedule.alphas_cumprod
+    size = BATCHES[data.side]
+
+    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
+        latents, prompts = data.batch(step, size)
+        tokens, _ = ids(tokenizer, prompts, WINDOW)
+        generator = torch.Generator().manual_seed(step)
+        noise = torch.randn(latents.shape, generator=generator).contiguous(memory_format=torch.channels_last)
+        # stratified: one time in every nth of the schedule, which steadies small batches (Kingma et al. 2021, appendix I)
+        times = ((torch.arange(size) + torch.rand(size, generator=generator)) / size * 1000).long()
+        noisy = noise_schedule.add_noise(latents, noise, times)
+        target = noise_schedule.get_velocity(latents, noise, times)
+        with torch.autocast("cpu", torch.bfloat16):
+            states = painter.text_encoder(tokens).last_hidden_state
+            made = painter.unet(noisy, times, states).sample
+        # full weight where noise leads (those steps decide what the picture is of), less and less where little is left to do
+        weight = (5.0 * (1 - alphas[times])).clamp(max=1.0)
+        errors = (made.float() - target).square().mean(dim=(1, 2, 3))
+        return (errors * weight).mean(), {"mse": errors.mean().item()}
+
+    train(painter, loss, plan, checkpoint)
+
+
+def stages(steps: tuple[int, int] | None = None) -> dict[int, Plan]:
+    """Side of the pictures -> plan; ``steps`` shortens them for tests."""
+    plans = {128: COARSE, 256: FINE}
+    if steps:
+        plans = {side: replace(plan, steps=n) for (side, plan), n in zip(plans.items(), steps, strict=True)}
+    return plans

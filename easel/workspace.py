@@ -1,0 +1,159 @@
+"""Where a job works: a folder, a device, and `step`, which reports and may cancel in the same call."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from easel.errors import Cancelled, EaselError
+from easel.files import check_folder, write_atomic
+from easel.images import save_png
+from easel.recipes.base import Recipe
+from easel.version import __version__
+
+__all__ = ["Cancelled", "Report", "Step", "Workspace", "versions"]
+
+LIBRARIES = ("torch", "diffusers", "transformers", "pillow")
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a phase is: `done` of `total`, at `rate` a second, `eta` seconds left (None until it can be told)."""
+
+    phase: str
+    done: int
+    total: int
+    rate: float | None
+    eta: float | None
+    preview: Image.Image | None = None
+
+
+Report = Callable[[Step], None]
+
+
+class Workspace:
+    """A run's own folder and clock. Made once by a runner, handed to the job; makes no choice itself."""
+
+    def __init__(
+        self,
+        folder: str | Path,
+        device: str = "auto",
+        dtype: str = "auto",
+        report: Report | None = None,
+        computed_in: str | None = None,
+    ) -> None:
+        """Make `folder` and prove that it can be written. Raises EaselError when it cannot, or the disk is full.
+
+        `dtype` is the word that models are loaded with, "auto" leaving judges in float32; `computed_in` is the number
+        format that pictures are then made in, for their provenance.
+        """
+        self.folder = Path(folder)
+        self.device = device
+        self.dtype = dtype
+        self.computed_in = computed_in or dtype
+        self._report = report
+        self._clock = _Clock()
+        check_folder(self.folder)
+
+    def step(self, phase: str, done: int, total: int, preview: Image.Image | None = None) -> None:
+        """Report that `done` of `total` in `phase` are finished. Raises Cancelled when the run is to stop here."""
+        rate = self._clock.tick(phase, done, total)
+        eta = (total - done) / rate if rate else None
+        if self._report is not None:
+            self._report(Step(phase, done, total, rate, eta, preview))
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds spent by phase, in the order the phases came; one still open counts up to now."""
+        return self._clock.seconds()
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What made the pictures: versions of easel, python and the libraries, and the device and dtype."""
+        return versions() | {"device": self.device, "dtype": self.computed_in}
+
+    def path(self, name: str) -> Path:
+        """Where the file called `name` lies or will lie. Raises EaselError on a name that leaves the folder."""
+        if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+            raise EaselError(f"'{name}' is not a file name inside {self.folder}")
+        return self.folder / name
+
+    def save_bytes(self, name: str, content: bytes) -> Path:
+        """Write a file, whole or not at all."""
+        write_atomic(self.path(name), content)
+        return self.path(name)
+
+    def save_text(self, name: str, text: str) -> Path:
+        """Write a UTF-8 text file, whole or not at all."""
+        return self.save_bytes(name, text.encode("utf-8"))
+
+    def save_picture(
+        self,
+        name: str,
+        image: Image.Image,
+        recipe: Recipe | dict[str, Any] | None = None,
+        parameters: str | None = None,
+    ) -> Path:
+        """Write a PNG with its provenance: `recipe` of this one picture, and A1111's `parameters` text."""
+        texts = {}
+        if recipe is not None:
+            texts["easel"] = self.provenance(recipe)
+        if parameters is not None:
+            texts["parameters"] = parameters
+        save_png(self.path(name), image, texts)
+        return self.path(name)
+
+    def provenance(self, recipe: Recipe | dict[str, Any]) -> str:
+        """The JSON of a picture's "easel" chunk: its recipe, and what it was made with."""
+        plain = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else recipe
+        made = {"recipe": plain, "versions": versions(), "device": self.device, "dtype": self.computed_in}
+        return json.dumps(made, ensure_ascii=False, allow_nan=False)
+
+
+class _Clock:
+    """Books time by phase, whether a job reports before its items (0 of n), after them (1 of n), or both."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self._open: str | None = None
+        self._seconds: dict[str, float] = {}
+        self._phase: str | None = None
+        self._began = (0.0, 0)
+
+    def tick(self, phase: str, done: int, total: int) -> float | None:
+        """Book the time since the last tick, and tell the phase's rate in items a second once it is known."""
+        now = time.perf_counter()
+        if phase != self._phase:
+            # The first report of a batch job may say 8 of 40: what came before it cannot be timed.
+            self._began = (self._last if done == 1 else now, 0 if done == 1 else done)
+            self._phase = phase
+        owner = self._open or phase
+        self._seconds[owner] = self._seconds.get(owner, 0.0) + now - self._last
+        self._seconds.setdefault(phase, 0.0)
+        self._last, self._open = now, phase if done < total else None
+        start, first = self._began
+        return (done - first) / (now - start) if done > first and now > start else None
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds by phase, rounded to milliseconds."""
+        running = {self._open: time.perf_counter() - self._last} if self._open else {}
+        return {name: round(spent + running.get(name, 0.0), 3) for name, spent in self._seconds.items()}
+
+
+def versions() -> dict[str, str]:
+    """Versions of easel, python and the libraries that decide what a picture looks like; none is imported for it."""
+    found = {"easel": __version__, "python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found

@@ -1,0 +1,63 @@
+"""What all tests share: no network, one thread, small pictures, and a job that needs no model."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from PIL import Image, ImageDraw
+
+from easel.recipes import Recipe
+from easel.result import Result, Score
+from easel.workspace import Workspace
+
+settings.register_profile("easel", deadline=None, max_examples=30, derandomize=True, database=None)
+settings.load_profile("easel")
+
+
+def drawn(width: int = 96, height: int = 64, colour: str = "teal") -> Image.Image:
+    """A small picture with something in it."""
+    image = Image.new("RGB", (width, height), "wheat")
+    ImageDraw.Draw(image).ellipse((width // 4, height // 4, width // 2, height * 3 // 4), fill=colour)
+    return image
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A small JPEG."""
+    path = tmp_path / "photo.jpg"
+    drawn().save(path, quality=95)
+    return path
+
+
+def fake_run(recipe: Recipe, workspace: Workspace) -> Result:
+    """A job of any kind that paints its seed, so that the frame can be tried without a model."""
+    workspace.save_text("recipe.yaml", f"kind: {recipe.kind}\n")
+    names = []
+    for index in range(recipe.count):
+        workspace.step("draw", index, recipe.count)
+        seed = recipe.seed + index
+        picture = Image.new("RGB", (64, 48), (seed % 256, seed // 256 % 256, 99))
+        names.append(f"{index:03}.png")
+        workspace.save_picture(names[-1], picture, recipe.for_picture(index), f"words\nSteps: 20, Seed: {seed}")
+    workspace.step("draw", recipe.count, recipe.count)
+    score = Score(name="style", value=0.5, low=0.25, high=0.75, n=recipe.count, judge="nobody", of=names[0])
+    made = Result(
+        kind=recipe.kind, folder=workspace.folder, files=tuple(names), texts={"caption": "a spot"}, scores=(score,)
+    )
+    workspace.save_text("result.json", made.to_json())
+    return made
+
+
+@pytest.fixture
+def fake_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All kinds run `fake_run` on a machine without torch."""
+    monkeypatch.setattr("easel.jobs.run", fake_run)
+    monkeypatch.setattr("easel.runners.machine.resolve", lambda device, dtype: ("cpu", "float32"))

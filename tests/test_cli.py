@@ -1,0 +1,408 @@
+"""The command line: read from the recipes, quick to answer, one line for what is wrong, a clean stop on Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from easel.cli import COMMANDS, GROUPS, progress, status
+from easel.cli.reference import main as reference
+from easel.errors import EaselError
+from easel.images import read_provenance, save_png
+from easel.recipes import KINDS
+from easel.recipes.describe import settings
+from easel.result import Result
+from easel.workspace import Step
+from tests.conftest import drawn
+
+ROOT = Path(__file__).parent.parent
+
+
+def easel(*words: object) -> int:
+    return status([str(word) for word in words])
+
+
+def python(code: str, *words: object, **options) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120, **options)
+
+
+# help
+
+
+def test_help_is_quick_and_loads_nothing_heavy():
+    code = """
+import sys, time
+from easel.cli import status
+assert status(["--help"]) == 0
+heavy = {"torch", "diffusers", "transformers", "numpy", "cv2", "PIL", "pydantic"} & set(sys.modules)
+assert not heavy, heavy
+assert time.process_time() < 0.5, time.process_time()
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    assert "stylize" in done.stdout
+
+
+def test_help_of_every_command_loads_no_torch(capsys):
+    code = """
+import sys
+from easel.cli import COMMANDS, GROUPS, status
+for name, *_ in COMMANDS:
+    assert status([name, "--help"]) == 0
+for name, (_, *members) in GROUPS.items():
+    for member, *_ in members:
+        assert status([name, member, "--help"]) == 0
+heavy = {"torch", "diffusers", "transformers", "cv2", "matplotlib"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_flags_are_the_recipe(capsys, kind):
+    words = ["score", "styles"] if kind == "score" else [kind]
+    assert easel(*words, "--help") == 0
+    text = capsys.readouterr().out
+    for setting in settings(KINDS[kind]):
+        assert setting.flag in text or setting.name.upper() in text or setting.name == "what", setting.name
+    for flag in ("--seed", "--count", "--out", "--json", "--quiet", "--device", "--dtype", "--recipe"):
+        assert flag in text
+
+
+def test_every_command_has_help_and_a_place():
+    for name, target, meaning in [*COMMANDS, *(member for _, *members in GROUPS.values() for member in members)]:
+        assert name
+        assert ":" in target
+        assert meaning.endswith(".")
+
+
+def test_version(capsys):
+    import easel as package
+
+    assert easel("--version") == 0
+    assert capsys.readouterr().out.strip() == package.__version__
+
+
+# running
+
+
+def test_a_run_shows_answer_scores_and_place(fake_job, photo, tmp_path, capsys):
+    assert easel("stylize", photo, "--seed", 5, "--count", 2, "--out", tmp_path / "out") == 0
+    shown = capsys.readouterr()
+    assert "a spot" in shown.out
+    assert "0.250 to 0.750" in shown.out
+    assert f"written to {tmp_path / 'out'}" in shown.out
+    assert "draw: 2 of 2" in shown.err
+    assert Result.read(tmp_path / "out").versions["device"] == "cpu"
+
+
+def test_json_is_all_that_goes_to_stdout(fake_job, photo, tmp_path, capsys):
+    assert easel("ask", photo, "red?", "--json", "--out", tmp_path / "out") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["folder"] == str(tmp_path / "out")
+    assert shown["scores"][0]["judge"] == "nobody"
+    del shown["folder"]
+    assert shown == json.loads((tmp_path / "out" / "result.json").read_text())
+
+
+def test_quiet_is_the_answer_alone(fake_job, photo, tmp_path, capsys):
+    assert easel("ask", photo, "red?", "--quiet", "--out", tmp_path / "out") == 0
+    assert capsys.readouterr() == ("a spot\n", "")
+    assert easel("stylize", photo, "--quiet", "--out", tmp_path / "out") == 0
+    assert capsys.readouterr() == (f"{tmp_path / 'out'}\n", "")
+
+
+def test_lists_and_repeated_flags(fake_job, photo, tmp_path):
+    words = [
+        "--styles",
+        "monet",
+        "banksy",
+        "--lora",
+        "a.safetensors:0.5",
+        "--lora",
+        "b.safetensors",
+        "--negative-prompt",
+        "-x",
+    ]
+    assert easel("stylize", photo, *words, "--out", tmp_path) == 0
+    recipe = read_provenance(tmp_path / "000.png")["easel"]["recipe"]
+    assert recipe["styles"] == ["monet", "banksy"]
+    assert recipe["lora"] == ["a.safetensors:0.5", "b.safetensors"]
+    assert recipe["negative_prompt"] == "-x"
+
+
+def test_the_default_folder_names_kind_and_seed(fake_job, photo, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert easel("generate", "a cat", "--seed", 77) == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert len(names) == 2
+    assert all(name.startswith("generate-2") and "-77" in name for name in names)
+
+
+def test_a_recipe_file_with_flags_over_it(fake_job, photo, tmp_path):
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump({"kind": "stylize", "photo": str(photo), "seed": 3, "steps": 9}))
+    assert easel("stylize", "--recipe", tmp_path / "r.yaml", "--seed", 4, "--out", tmp_path / "a") == 0
+    recipe = read_provenance(tmp_path / "a" / "000.png")["easel"]["recipe"]
+    assert (recipe["seed"], recipe["steps"]) == (4, 9)
+    assert easel("run", tmp_path / "r.yaml", "--count", 2, "--out", tmp_path / "b") == 0
+    assert len(Result.read(tmp_path / "b").picture_paths) == 2
+
+
+def test_score_has_two_ways(fake_job, tmp_path):
+    assert easel("score", "styles", tmp_path, "--styles", "monet", "--out", tmp_path / "a") == 0
+    assert read_provenance(tmp_path / "a" / "000.png")["easel"]["recipe"]["what"] == "styles"
+    assert easel("score", "prompt", tmp_path, "--out", tmp_path / "b") == 0
+    assert read_provenance(tmp_path / "b" / "000.png")["easel"]["recipe"]["what"] == "prompt"
+
+
+# what is wrong
+
+WRONG = [
+    ("stylize", "photo is missing"),
+    ("ask a", "question is missing"),
+    ("stylize x --stpes 3", "--steps"),
+    ("stylize x --steps -3", "steps is -3: should be greater than or equal to 1"),
+    ("stylize x --steps abc", "--steps"),
+    ("stylize x --scheduler dim", "ddim"),
+    ("stylize x --strength nan", "strength is nan: it must be a finite number"),
+    ("stylize x --styles", "--styles"),
+    ("stylize x y", "too many words: y"),
+    ("styliz x", "stylize"),
+    ("score", ""),
+    ("score styles", "folder is missing"),
+    ("score prompt d --styles x", "--styles"),
+    ("generate", "prompt or prompts: neither is given"),
+    ("generate cat --count 0", "count is 0"),
+    ("generate cat --width 65", "width is 65: must be a multiple of 8"),
+    ("run no.yaml", "there is no file no.yaml"),
+    ("again no.png", "there is no file no.png"),
+    ("stylize x --recipe no.yaml", "there is no file no.yaml"),
+    ("stylize x --out /dev/null/x", "a file is where a folder is needed"),
+    ("--foo", "--foo"),
+]
+
+
+@pytest.mark.parametrize(("line", "words"), WRONG, ids=[line for line, _ in WRONG])
+def test_what_is_wrong_is_one_line(fake_job, capsys, tmp_path, monkeypatch, line, words):
+    monkeypatch.chdir(tmp_path)
+    code = easel(*line.split())
+    shown = capsys.readouterr()
+    if not words:
+        assert (code, shown.err) == (0, "")
+        return
+    assert code == 2
+    assert shown.out == ""
+    assert shown.err.startswith("error: ")
+    assert shown.err.count("\n") == 1
+    assert words in shown.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_devices_and_formats(capsys, photo, tmp_path):
+    for words, wanted in (
+        (("--device", "cdua"), "no device called 'cdua': use one of cuda"),
+        (("--dtype", "bfloat61"), "called 'bfloat61': use one of bfloat16"),
+        (("--dtype", "float16", "--device", "cpu"), "float16"),
+    ):
+        assert easel("stylize", photo, *words, "--out", tmp_path / "out") == 2
+        assert wanted in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_fails_at_once_leaves_no_folder(fake_job, photo, tmp_path, monkeypatch, capsys):
+    def fail(recipe, workspace):
+        workspace.save_text("recipe.yaml", "x")
+        raise EaselError("no such style")
+
+    monkeypatch.setattr("easel.jobs.run", fail)
+    assert easel("stylize", photo, "--out", tmp_path / "new") == 2
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "old").mkdir()
+    assert easel("stylize", photo, "--out", tmp_path / "old") == 2
+    assert (tmp_path / "old" / "recipe.yaml").exists()
+
+
+# again
+
+
+def test_again_makes_the_same_picture(fake_job, photo, tmp_path, capsys):
+    assert easel("stylize", photo, "--seed", 300, "--count", 3, "--out", tmp_path / "a", "--quiet") == 0
+    capsys.readouterr()
+    assert easel("again", tmp_path / "a" / "002.png", "--out", tmp_path / "b", "--quiet") == 0
+    assert "pixel difference: max 0, mean 0 of 255 (0 = identical)" in capsys.readouterr().out
+    assert easel("again", tmp_path / "a" / "002.png", "--out", tmp_path / "c", "--quiet", "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["max"], shown["mean"], shown["versions_differ"]) == (0, 0, {})
+
+
+def test_again_says_how_different(fake_job, photo, tmp_path, capsys):
+    assert easel("stylize", photo, "--seed", 300, "--out", tmp_path / "a", "--quiet") == 0
+    texts = read_provenance(tmp_path / "a" / "000.png")["easel"]
+    texts["recipe"]["seed"] += 3
+    texts["versions"]["torch"] = "1.0"
+    old = drawn(64, 48)
+    old.paste((300 % 256, 1, 99), (0, 0, 64, 48))
+    save_png(tmp_path / "old.png", old, {"easel": json.dumps(texts)})
+    capsys.readouterr()
+    assert easel("again", tmp_path / "old.png", "--out", tmp_path / "b", "--quiet") == 0
+    shown = capsys.readouterr().out
+    assert "max 3, mean 1 of 255" in shown
+    assert "torch 1.0 then" in shown
+
+
+def test_again_without_the_photo_or_the_recipe(fake_job, photo, tmp_path, capsys):
+    assert easel("stylize", photo, "--out", tmp_path / "a", "--quiet") == 0
+    moved = photo.rename(tmp_path / "moved.jpg")
+    assert easel("again", tmp_path / "a" / "000.png", "--out", tmp_path / "b") == 2
+    assert "which is not here: say where with --photo" in capsys.readouterr().err
+    assert easel("again", tmp_path / "a" / "000.png", "--photo", moved, "--out", tmp_path / "b") == 0
+    save_png(tmp_path / "other.png", drawn(), {"parameters": "a cat\nSteps: 3"})
+    assert easel("again", tmp_path / "other.png") == 2
+    assert "holds no easel recipe" in capsys.readouterr().err
+    save_png(tmp_path / "new.png", drawn(), {"easel": '{"recipe": {"kind": "ask", "easel": "99.1"}}'})
+    assert easel("again", tmp_path / "new.png") == 2
+    assert "install easel 99.1" in capsys.readouterr().err
+
+
+# stopping
+
+SLOW = """
+import sys, time
+import easel.jobs, easel.runners.machine
+from easel.cli import main
+from easel.result import Result
+
+def run(recipe, workspace):
+    for index in range(1000):
+        workspace.step("draw", index, 1000)
+        workspace.save_bytes(f"{index}.bin", bytes(200_000))
+        print("step", index, flush=True)
+        time.sleep(float(sys.argv[1]))
+
+easel.jobs.run = run
+easel.runners.machine.resolve = lambda device, dtype: ("cpu", "float32")
+main(["generate", "a cat", "--out", sys.argv[2]])
+"""
+
+
+@pytest.mark.parametrize(("nap", "times"), [("0.02", 1), ("60", 2)])
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_stops_cleanly(tmp_path, nap, times):
+    command = [sys.executable, "-c", SLOW, nap, str(tmp_path / "out")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "step 0\n"
+        for _ in range(times):
+            child.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        _, errors = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert "Traceback" not in errors
+    assert "error: stopped" in errors
+    sizes = {path.suffix: path.stat().st_size for path in (tmp_path / "out").iterdir()}
+    assert sizes == {".bin": 200_000}
+
+
+# progress
+
+
+def test_progress_in_plain_lines(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("easel.cli.progress.time.monotonic", lambda: now[0])
+    shown: list[str] = []
+    show = progress.lines(shown.append)
+    for done in range(5):
+        now[0] += 6
+        show(Step("draw", done, 4, 1 / 6 if done else None, (4 - done) * 6.0))
+    assert shown == ["draw: 0 of 4, 0:24 left", "draw: 2 of 4, 6.0 s each, 0:12 left", "draw: 4 of 4, 6.0 s each"]
+
+
+def test_progress_words():
+    assert progress.clock(3675) == "1:01:15"
+    assert progress.clock(9.6) == "0:10"
+    assert progress.speed(2.5) == "2.5 a second"
+    assert progress.in_words(Step("load", 0, 1, None, None)) == "load: 0 of 1"
+
+
+def test_progress_bar_goes_to_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    with progress.watching() as report:
+        report(Step("draw", 1, 4, 2.0, 1.5))
+        report(Step("draw", 4, 4, 2.0, 0.0))
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "draw" in shown.err
+    assert "4/4" in shown.err
+
+
+# the rest
+
+
+class Line:
+    name, about, roles, sources, licence, note = "sd-9", "nine", ("caption",), ("some/where",), "MIT", "moved"
+    megabytes = 2100
+
+    def __init__(self, at_hand):
+        self.at_hand = at_hand
+
+
+def test_models_are_listed(capsys):
+    assert easel("models", "list") == 0
+    shown = capsys.readouterr().out
+    for word in ("pocket", "sd-1.5", "at hand", "licence"):
+        assert word in shown
+    assert easel("models") == 0
+    assert capsys.readouterr().out == shown
+    assert easel("models", "list", "--json") == 0
+    assert {"name", "at_hand", "licence"} <= json.loads(capsys.readouterr().out)[0].keys()
+
+
+def test_models_are_pulled(monkeypatch, capsys):
+    def pull(name, report, *, configs_only):
+        report(0, 1)
+        report(1, 1)
+        return [Path("cache") / name]
+
+    monkeypatch.setattr("easel.models.catalog.pull", pull)
+    assert easel("models", "pull", "sd-9") == 0
+    assert capsys.readouterr().out == "sd-9 is in cache/sd-9\n"
+
+
+@pytest.mark.parametrize("at_hand", [True, False])
+def test_doctor(monkeypatch, capsys, at_hand):
+    monkeypatch.setattr("easel.models.catalog.rows", lambda: [Line(at_hand)])
+    assert easel("doctor") == 0
+    shown = capsys.readouterr().out
+    for word in ("device", "dtype", "cores", "memory", "disk", "versions", "pocket, the built-in model, is missing"):
+        assert word in shown
+    assert ("easel models pull sd-9" in shown) is not at_hand
+    assert easel("doctor", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["cores"] >= 1
+
+
+def test_reference_is_up_to_date(tmp_path, capsys):
+    assert reference([str(tmp_path / "s.md")]) == 0
+    assert reference(["--check", str(tmp_path / "s.md")]) == 0
+    (tmp_path / "s.md").write_text("old")
+    assert reference(["--check", str(tmp_path / "s.md")]) == 1
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert text.startswith("# Settings")
+
+
+def test_scheduler_words_are_the_models_ones():
+    from easel.models import schedulers
+    from easel.recipes import SCHEDULERS
+
+    assert set(SCHEDULERS) == set(schedulers.SCHEDULERS)

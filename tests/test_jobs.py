@@ -1,0 +1,559 @@
+"""The jobs' stories: with models whose answers are known, and with the real pocket where it is in the tree."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageChops
+
+from easel import jobs
+from easel.errors import Cancelled, EaselError
+from easel.images import open_picture, read_provenance
+from easel.jobs import journal, styles, tags
+from easel.jobs.drawing import file_name
+from easel.jobs.photos import gather
+from easel.jobs.rates import rates
+from easel.metrics.intervals import wilson
+from easel.recipes import Ask, Caption, Generate, Recipe, Score, Stylize, read_yaml, recipe_from
+from easel.result import Result
+from easel.runners import here
+from easel.workspace import Step, Workspace
+from easel.world import words
+from tests import fakes
+
+ROOT = Path(__file__).parent.parent
+POCKET = ROOT / "easel" / "models" / "pocket" / "diffusion"
+EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.yaml") if "\nkind:" in path.read_text())
+
+
+@pytest.fixture
+def family(monkeypatch: pytest.MonkeyPatch) -> fakes.Family:
+    made = fakes.Family()
+    monkeypatch.setattr("easel.models.load", made.load)
+    monkeypatch.setattr("easel.runners.machine.resolve", lambda device, dtype: ("cpu", "float32"))
+    return made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four photos, the first two of which the judge takes for a Van Gogh as they are, and a sub-folder."""
+    place = tmp_path / "photos"
+    (place / "deeper").mkdir(parents=True)
+    for index, colour in enumerate(["blue", "blue", "wheat", "wheat"]):
+        Image.new("RGB", (60 + index, 40), colour).save(place / f"{index}.png")
+    Image.new("RGB", (60, 40), "wheat").save(place / "deeper" / "4.png")
+    return place
+
+
+def value(result: Result, name: str, of: str) -> tuple[Any, ...]:
+    """One score's numbers."""
+    (score,) = [score for score in result.scores if (score.name, score.of) == (name, of)]
+    return score.value, score.low, score.high, score.n
+
+
+def run(recipe: Recipe, out: Path, report: Any = None) -> Result:
+    return jobs.run(recipe, Workspace(out, "cpu", "float32", report))
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def stop_at(phase: str, done: int) -> Any:
+    """A report that cancels once `done` of `phase` are reached."""
+
+    def report(step: Step) -> None:
+        if step.phase == phase and step.done >= done:
+            raise Cancelled("stopped")
+
+    return report
+
+
+# Tables
+
+
+def test_built_in_styles_say_what_the_world_says() -> None:
+    table = styles.table()
+    for name, phrase in words.STYLE_PHRASES.items():
+        if name != "plain":
+            assert table[name].prompt == f"{{caption}} {phrase}"
+            assert table[name].question == words.STYLE_QUESTIONS[name]
+    assert set(table) - set(words.STYLE_PHRASES) == {"disneyland", "joy", "sadness", "panda-mask"}
+    assert table["disneyland"].prompt_for("a cat.") == "a cat in front of a Disneyland castle"
+    assert table["panda-mask"].question == "is there a panda mask?"
+
+
+def test_a_persons_styles_add_and_change(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        '- name: noir\n  prompt: "{caption}, film noir"\n  question: is it dark?\n- name: monet\n  title: Claude\n'
+    )
+    noir, monet = styles.chosen(["noir", "monet"], str(path))
+    assert (noir.label, noir.negative_prompt) == ("noir", "")
+    assert (monet.label, monet.prompt) == ("Claude", "{caption} in the style of Monet")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- name: a\n  prompt: no place\n  question: q?\n", r"mine\.yaml: line 2: prompt needs \{caption\}"),
+        ("- name: a\n  prompt: '{caption}'\n", r"mine\.yaml: line 1: question is missing"),
+        ("- name: monet\n  qestion: why?\n", r"mine\.yaml: line 2: qestion .*question"),
+        ("- name: monet\n- name: monet\n", r"mine\.yaml: line 2: the name 'monet' stands twice"),
+        ("- name: a/b\n  prompt: '{caption}'\n  question: q?\n", r"line 1: name must be made of letters"),
+        ("- name: monet\n  question: no\n", r"line 2: question is False"),
+        ("- name: monet\n  prompt: [\n", r"mine\.yaml: line \d+ is not YAML"),
+        ("name: monet\n", r"mine\.yaml: wanted a list"),
+        ("- monet\n", r"mine\.yaml: line 1: wanted 'name: ...'"),
+        ("", r"mine\.yaml: wanted a list"),
+    ],
+)
+def test_mistakes_in_a_styles_file_are_told_with_their_line(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(EaselError, match=said):
+        styles.table(str(path))
+
+
+def test_unknown_and_repeated_styles() -> None:
+    with pytest.raises(EaselError, match="no style called 'vangogh': use one of van-gogh, "):
+        styles.chosen(["vangogh"])
+    with pytest.raises(EaselError, match="'joy' stands twice"):
+        styles.chosen(["joy", "joy"])
+
+
+def test_tags_from_files(tmp_path: Path) -> None:
+    lines = tmp_path / "tags.txt"
+    lines.write_text("# remark\nred\n\n blue \nred\n")
+    assert tags.read_tags(str(lines)) == {"tags": ("red", "blue")}
+    assert list(tags.read_tags("builtin")) == ["subject", "medium", "artist", "light", "mood"]
+    listed = tmp_path / "tags.yaml"
+    listed.write_text("[red, blue]")
+    assert tags.read_tags(str(listed)) == {"tags": ("red", "blue")}
+    listed.write_text("mood: calm")
+    with pytest.raises(EaselError, match="mood: wanted a list"):
+        tags.read_tags(str(listed))
+    with pytest.raises(EaselError, match="there is no such file"):
+        tags.read_tags(str(tmp_path / "none.txt"))
+
+
+def test_an_interrogation_reads_as_expected() -> None:
+    found = [
+        tags.Tag("subject", "a cat", 0.9),
+        tags.Tag("medium", "an oil painting", 0.8),
+        tags.Tag("artist", "in the style of Monet", 0.7),
+        tags.Tag("light", "at night", 0.3),
+        tags.Tag("light", "at sunset", 0.6),
+    ]
+    assert tags.interrogated("a cat", found) == "a cat, an oil painting in the style of Monet, at sunset"
+
+
+def test_a_journal_survives_a_cut(tmp_path: Path) -> None:
+    path = tmp_path / "progress.jsonl"
+    journal.Journal(path).append([{"key": "a", "n": 1}, {"key": "b", "n": 2}])
+    path.write_bytes(path.read_bytes() + b'{"key": "c", "n"')
+    again = journal.Journal(path)
+    assert list(again.rows) == ["a", "b"]
+    again.append([{"key": "c", "n": 3}])
+    assert [row["n"] for row in journal.Journal(path).rows.values()] == [1, 2, 3]
+    path.write_text("no json\n")
+    with pytest.raises(EaselError, match="damaged"):
+        journal.Journal(path)
+
+
+def test_photos_are_named_from_the_folder_that_holds_them_all(folder: Path, tmp_path: Path) -> None:
+    assert list(gather([str(folder)], tmp_path)) == ["0.png", "1.png", "2.png", "3.png"]
+    assert list(gather([str(folder / "1.png"), str(folder / "deeper")], tmp_path)) == ["1.png", "deeper/4.png"]
+    Image.new("RGB", (60, 40)).save(folder / "sheet.png")
+    assert "sheet.png" in gather([str(folder)], tmp_path)
+    assert "sheet.png" not in gather([str(folder)], folder)
+    with pytest.raises(EaselError, match="there is no photo or folder nowhere"):
+        gather(["nowhere"], tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EaselError, match="no pictures in"):
+        gather([str(tmp_path / "empty")], tmp_path)
+
+
+def test_file_names() -> None:
+    assert file_name(0, 4, "A red bird, on Crete!") == "01-a-red-bird-on-crete.png"
+    assert file_name(99, 1000, "../../etc") == "0100-etc.png"
+    assert file_name(0, 1, "***") == "01-picture.png"
+
+
+@given(st.text(max_size=300), st.integers(0, 9999))
+def test_any_prompt_gives_a_file_name(text: str, index: int) -> None:
+    name = file_name(index, 10_000, text)
+    assert "/" not in name
+    assert len(name.encode()) < 255
+    assert name == Path(name).name
+
+
+# caption and ask
+
+
+def test_caption_one_photo(family: fakes.Family, photo: Path, tmp_path: Path) -> None:
+    result = run(Caption(photos=(str(photo),)), tmp_path / "out")
+    assert result.texts == {"photo.jpg": "a picture of 96 by 64"}
+    assert (tmp_path / "out" / "sheet.png").exists()
+    assert family.loaded == [("pocket", "caption")]
+    assert Result.read(tmp_path / "out").texts == result.texts
+
+
+def test_caption_a_folder_as_an_imagefolder(family: fakes.Family, folder: Path, tmp_path: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut")
+    out = tmp_path / "out"
+    result = run(Caption(photos=(str(folder),), batch_size=3), out)
+    rows = [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
+    assert rows == [{"file_name": f"{n}.png", "text": f"a picture of {60 + n} by 40"} for n in range(4)]
+    assert result.notes[0].startswith("1 of 5 pictures were skipped: ")
+    assert "broken.jpg" in result.notes[0]
+    assert sorted(set(folder.rglob("*")) - {folder / "broken.jpg"}) == before
+
+
+def test_caption_goes_on_where_it_was_stopped(family: fakes.Family, folder: Path, tmp_path: Path) -> None:
+    out, recipe = tmp_path / "out", Caption(photos=(str(folder),), batch_size=2)
+    with pytest.raises(Cancelled):
+        run(recipe, out, stop_at("captioning", 2))
+    assert len((out / "metadata.jsonl").read_text().splitlines()) == 2
+    assert not (out / "result.json").exists()
+    assert family.captioner.seen == 2
+    whole = run(Caption(photos=(f"{folder}/",), batch_size=1), out)
+    assert len(whole.texts) == 4
+    assert family.captioner.seen == 4
+    run(recipe, out)
+    assert family.captioner.seen == 4
+    with pytest.raises(EaselError, match=r"other settings \(count was 1, is 2\)"):
+        run(Caption(photos=(str(folder),), count=2), out)
+    assert not list(out.glob(".*"))
+
+
+def test_all_broken_is_an_error(family: fakes.Family, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"")
+    with pytest.raises(EaselError, match="a.jpg is empty"):
+        run(Caption(photos=(str(tmp_path / "a.jpg"),)), tmp_path / "out")
+
+
+def test_someones_own_metadata_stays(family: fakes.Family, folder: Path) -> None:
+    (folder / "metadata.jsonl").write_text("mine")
+    with pytest.raises(EaselError, match="is not this run's"):
+        run(Caption(photos=(str(folder),)), folder)
+    assert (folder / "metadata.jsonl").read_text() == "mine"
+
+
+def test_tags_are_ranked_with_their_probabilities(family: fakes.Family, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "tags.txt").write_text("red\nblue\n")
+    result = run(Caption(photos=(str(folder / "0.png"),), tags=str(tmp_path / "tags.txt"), count=2), tmp_path / "out")
+    # A blue picture and 'blue' have cosine 1, 'red' about 0: softmax of (10, 0).
+    (best,) = [score for score in result.scores if score.name == "tags: blue"]
+    assert best.value == pytest.approx(1 / (1 + 2.718281828**-10), abs=1e-5)
+    assert best.judge == "clip:pocket"
+    rows = read_csv(tmp_path / "out" / "tags.csv")
+    assert [row["tag"] for row in rows] == ["blue", "red"]
+    assert result.texts["0.png, caption 2"].startswith("sampled")
+
+
+def test_interrogate(family: fakes.Family, folder: Path, tmp_path: Path) -> None:
+    result = run(Caption(photos=(str(folder / "0.png"),), interrogate=True), tmp_path / "out")
+    text = result.texts["0.png"]
+    assert text.startswith("a picture of 60 by 40, ")
+    assert "in the style of Van Gogh" in text
+    assert json.loads((tmp_path / "out" / "metadata.jsonl").read_text())["text"] == text
+
+
+def test_ask(family: fakes.Family, photo: Path, tmp_path: Path) -> None:
+    result = run(Ask(photo=str(photo), question="is it red?", count=2), tmp_path / "out")
+    assert result.texts == {"answer": "no", "answer 2": "yes"}
+    assert [(score.name, score.value, score.judge) for score in result.scores] == [
+        ("answer 'no'", 0.75, "vqa:pocket"),
+        ("answer 'yes'", 0.25, "vqa:pocket"),
+    ]
+
+
+# generate
+
+
+def test_generate(family: fakes.Family, tmp_path: Path) -> None:
+    recipe = Generate(
+        prompt="a red bird", negative_prompt="blur", count=3, seed=7, steps=2, batch_size=2, scheduler="euler-a"
+    )
+    result = run(recipe, tmp_path / "out")
+    assert result.files == ("01-a-red-bird.png", "02-a-red-bird.png", "03-a-red-bird.png", "sheet.png")
+    assert [call["seeds"] for call in family.diffusion.calls] == [[7, 8], [9]]
+    assert value(result, "CLIP-T", "all pictures")[0] == pytest.approx(1.0)
+    assert value(result, "CLIP-T", "all pictures")[3] == 3
+    assert value(result, "CLIP-T", "02-a-red-bird.png")[1:] == (None, None, 1)
+    found = read_provenance(tmp_path / "out" / "02-a-red-bird.png")
+    assert found["parameters"] == (
+        "a red bird\nNegative prompt: blur\nSteps: 2, Sampler: Euler a, CFG scale: 7.5, Seed: 8, Size: 64x64, Model: pocket, "
+        "Version: easel 0.1.0"
+    )
+    assert found["easel"]["recipe"] == recipe.model_copy(update={"seed": 8, "count": 1}).model_dump(mode="json")
+
+
+def test_a_prompt_set(family: fakes.Family, tmp_path: Path) -> None:
+    path = tmp_path / "set.yaml"
+    path.write_text("- name: one\n  prompt: red\n- name: two\n  prompt: blue\n  negative_prompt: rain\n")
+    result = run(Generate(prompts=str(path), negative_prompt="blur", count=2, seed=1, steps=1), tmp_path / "out")
+    assert result.files[:4] == ("01-one.png", "02-one.png", "03-two.png", "04-two.png")
+    (call,) = family.diffusion.calls
+    assert call["seeds"] == [1, 2, 3, 4]
+    assert call["negative_prompts"] == ["blur", "blur", "rain", "rain"]
+    alone = recipe_from(read_provenance(tmp_path / "out" / "04-two.png")["easel"]["recipe"])
+    assert (alone.prompt, alone.prompts, alone.seed) == ("blue", None, 4)  # type: ignore[attr-defined]
+    path.write_text("- name: one\n  promt: red\n")
+    with pytest.raises(EaselError, match="line 2: promt"):
+        run(Generate(prompts=str(path)), tmp_path / "out2")
+
+
+# stylize
+
+
+def test_stylize_scores_by_hand(family: fakes.Family, folder: Path, tmp_path: Path) -> None:
+    recipe = Stylize(photo=str(folder / "3.png"), styles=("van-gogh", "malevich", "banksy"), seed=5, steps=4)
+    result = run(recipe, tmp_path / "out")
+    assert result.files == ("01-van-gogh.png", "02-malevich.png", "03-banksy.png", "sheet.png")
+    assert result.texts["caption"] == "a picture of 63 by 40"
+    assert result.texts["01-van-gogh.png"] == "a picture of 63 by 40 in the style of Van Gogh"
+    assert "63 x 40, drawn at 80 x 48" in result.texts["photo"]
+    assert [call["seeds"] for call in family.diffusion.calls] == [[5], [6], [7]]
+    assert all(call["images"][0].size == (80, 48) for call in family.diffusion.calls)
+    numbers = {score.name: score.value for score in result.scores if score.of == "01-van-gogh.png"}
+    assert numbers["style"] == 0.9
+    assert numbers["style on the photo"] == 0.2
+    assert numbers["CLIP-T"] == pytest.approx(1.0)
+    assert numbers["perceptual distance"] == 0.5
+    assert numbers["CLIP-I"] < 0.6
+    judges = {score.name: score.judge for score in result.scores if score.of == "01-van-gogh.png"}
+    assert set(judges.values()) == {"vqa:pocket", "clip:pocket", "perceptual:pocket"}
+    # Two of three styles are recognised, none on the photo.
+    assert value(result, "style recognised", "all pictures")[:3] == pytest.approx((2 / 3, *wilson(2, 3)))
+    assert value(result, "style success", "all pictures")[0] == pytest.approx(2 / 3)
+
+
+def test_a_stylized_picture_makes_itself_again(family: fakes.Family, photo: Path, tmp_path: Path) -> None:
+    run(
+        Stylize(photo=str(photo), styles=("van-gogh", "malevich"), count=2, seed=5, steps=2, strength=0.5),
+        tmp_path / "out",
+    )
+    path = tmp_path / "out" / "04-malevich.png"
+    found = read_provenance(path)
+    recipe = found["easel"]["recipe"]
+    assert (recipe["seed"], recipe["count"], recipe["styles"], recipe["caption"]) == (
+        8,
+        1,
+        ["malevich"],
+        "a picture of 96 by 64",
+    )
+    assert "Denoising strength: 0.5" in found["parameters"]
+    again = here.run(recipe_from(recipe), tmp_path / "again")
+    assert ImageChops.difference(open_picture(path), again.pictures[0]).getbbox() is None
+
+
+def test_describe_draws_from_words_alone(family: fakes.Family, photo: Path, tmp_path: Path) -> None:
+    recipe = Stylize(photo=str(photo), styles=("monet",), method="describe", caption="my cat", steps=1, width=64)
+    result = run(recipe, tmp_path / "out")
+    (call,) = family.diffusion.calls
+    assert call["images"] is None
+    assert call["texts"] == ["my cat in the style of Monet"]
+    assert (call["settings"].width, call["settings"].height) == (64, 56)
+    assert ("pocket", "caption") not in family.loaded
+    assert "Denoising" not in read_provenance(tmp_path / "out" / result.files[0])["parameters"]
+
+
+def test_several_pictures_a_style_have_intervals(family: fakes.Family, photo: Path, tmp_path: Path) -> None:
+    result = run(Stylize(photo=str(photo), styles=("van-gogh", "banksy"), count=3, steps=1), tmp_path / "out")
+    assert value(result, "style", "van-gogh (3 pictures)") == (
+        pytest.approx(0.9),
+        pytest.approx(0.9),
+        pytest.approx(0.9),
+        3,
+    )
+    mean, low, high, n = value(result, "style", "all pictures")
+    assert (mean, n) == (pytest.approx(0.55), 6)
+    assert low is not None
+    assert high is not None
+    assert low < mean < high
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"styles": ("van-gog",)}, "no style called 'van-gog': use one of van-gogh"),
+        ({"photo": "nowhere.jpg"}, "there is no file nowhere.jpg"),
+        ({"styles_file": "none.yaml"}, "there is no file none.yaml"),
+    ],
+)
+def test_mistakes_are_told_before_any_model_is_loaded(
+    family: fakes.Family, photo: Path, tmp_path: Path, settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(EaselError, match=said):
+        run(Stylize(**{"photo": str(photo), **settings}), tmp_path / "out")
+    assert family.loaded == []
+
+
+# score
+
+
+def test_score_styles_by_hand(family: fakes.Family, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run(Score(what="styles", folder=str(folder), styles=("van-gogh", "banksy"), steps=2, seed=3), out)
+    # Every Van Gogh is recognised, but two of the four plain photos pass for one; Banksy never is.
+    assert value(result, "style recognised", "van-gogh") == (1.0, pytest.approx(wilson(4, 4)[0]), 1.0, 4)
+    assert value(result, "style recognised on the photo", "van-gogh")[0] == 0.5
+    assert value(result, "style success", "van-gogh")[0] == 0.5
+    assert value(result, "style recognised", "banksy")[0] == 0.0
+    assert value(result, "style success", "all styles")[0] == pytest.approx(0.25)
+    assert value(result, "style success", "all styles")[3] == 4
+    assert value(result, "CLIP-T", "van-gogh")[0] == pytest.approx(1.0)
+    rows = read_csv(out / "table.csv")
+    assert [(row["photo"], row["style"], row["yes"], row["yes on the photo"]) for row in rows[:3]] == [
+        ("0.png", "van-gogh", "1", "1"),
+        ("0.png", "banksy", "0", "0"),
+        ("1.png", "van-gogh", "1", "1"),
+    ]
+    assert [row["seed"] for row in rows] == [str(seed) for seed in range(3, 11)]
+    assert open_picture(out / "chart.png").width > 300
+    assert {"table.csv", "chart.png", "sheet.png", "pictures/0.png/01-van-gogh.png"} <= set(result.files)
+    alone = read_provenance(out / "pictures" / "1.png" / "01-van-gogh.png")["easel"]["recipe"]
+    assert (alone["kind"], alone["seed"], alone["photo"]) == ("stylize", 5, str(folder / "1.png"))
+
+
+def test_score_styles_goes_on(family: fakes.Family, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    common: dict[str, Any] = {"what": "styles", "folder": str(folder), "styles": ("van-gogh", "malevich"), "steps": 2}
+    whole = run(Score(**common, seed=3), tmp_path / "whole")
+    family.diffusion.calls.clear()
+    with pytest.raises(Cancelled):
+        run(Score(**common, seed=3), out, stop_at("drawing and judging", 10))
+    assert not (out / "result.json").exists()
+    (folder / "broken.png").write_bytes(b"nothing")
+    second = run(Score(**common), out)
+    drawn = [seed for call in family.diffusion.calls for seed in call["seeds"]]
+    assert sorted(set(drawn)) == list(range(3, 11))
+    assert len(drawn) < 16
+    assert second.scores == whole.scores
+    assert "1 of 5 pictures" in second.notes[0]
+    with pytest.raises(EaselError, match="seed was 3, is 4"):
+        run(Score(**common, seed=4), out)
+    with pytest.raises(EaselError, match="steps was 2, is 3"):
+        run(Score(**{**common, "steps": 3}), out)
+
+
+def test_several_pictures_of_a_photo_count_as_one() -> None:
+    after, before, gain = rates([[(0.9, 0.1), (0.1, 0.1)], [(0.9, 0.8), (0.9, 0.8)]])
+    assert (after.value, after.n) == (0.75, 2)
+    assert before.value == 0.5
+    assert gain.value == 0.25
+    assert (gain.low, gain.high) == (0.0, 0.5)
+
+
+def test_score_prompt_by_hand(family: fakes.Family, tmp_path: Path) -> None:
+    place = tmp_path / "set"
+    place.mkdir()
+    for name in ("red", "blue"):
+        Image.new("RGB", (40, 40), name).save(place / f"{name}.png")
+    rows = [{"file_name": "red.png", "text": "red"}, {"file_name": "blue.png", "text": "blue"}]
+    (place / "metadata.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in [*rows, {"file_name": "no.png", "text": "x"}])
+    )
+    result = run(Score(what="prompt", folder=str(place)), tmp_path / "out")
+    assert value(result, "CLIP-T", "2 pictures")[0] == pytest.approx(1.0)
+    assert value(result, "CLIP-T beyond a wrong text", "2 pictures")[0] > 0.3
+    assert "1 of 3 pictures were skipped" in result.notes[0]
+    table = read_csv(tmp_path / "out" / "table.csv")
+    assert [row["file_name"] for row in table] == ["red.png", "blue.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "has no metadata.jsonl: `easel caption"),
+        ("", "metadata.jsonl is empty"),
+        ("{", "line 1 is not JSON"),
+        ('{"file_name": "a.png"}\n', "line 1: 'text' is missing"),
+        ('{"file_name": "a", "text": "b"}\n{"file_name": "a", "text": "b"}\n', "line 2: a stands twice"),
+    ],
+)
+def test_score_prompt_mistakes(family: fakes.Family, tmp_path: Path, text: str | None, said: str) -> None:
+    if text is not None:
+        (tmp_path / "metadata.jsonl").write_text(text)
+    with pytest.raises(EaselError, match=said):
+        run(Score(what="prompt", folder=str(tmp_path)), tmp_path / "out")
+    assert family.loaded == []
+
+
+# The way every job is run
+
+
+def test_a_folder_of_another_kind_is_left_alone(family: fakes.Family, photo: Path, tmp_path: Path) -> None:
+    run(Ask(photo=str(photo), question="is it red?"), tmp_path / "out")
+    with pytest.raises(EaselError, match="holds a run of 'ask'"):
+        run(Caption(photos=(str(photo),)), tmp_path / "out")
+
+
+def test_result_and_recipe_are_kept(family: fakes.Family, photo: Path, tmp_path: Path, capsys: Any) -> None:
+    recipe = Stylize(photo=str(photo), steps=1)
+    phases = []
+    result = here.run(recipe, tmp_path / "out", report=lambda step: phases.append((step.phase, step.done, step.total)))
+    assert read_yaml(tmp_path / "out" / "recipe.yaml") == recipe
+    kept = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert set(kept["seconds"]) == {"loading judges", "captioning", "loading the model", "drawing", "judging"}
+    assert {"easel", "torch", "device"} <= set(kept["versions"])
+    assert ("drawing", 4, 4) in phases
+    assert len(result.pictures) == 4
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("phase", ["loading judges", "captioning", "loading the model", "drawing", "judging"])
+def test_stopping_anywhere_leaves_no_half_file(family: fakes.Family, photo: Path, tmp_path: Path, phase: str) -> None:
+    with pytest.raises(Cancelled):
+        run(Stylize(photo=str(photo), steps=1), tmp_path / "out", stop_at(phase, 1))
+    assert not (tmp_path / "out" / "result.json").exists()
+    for path in (tmp_path / "out").iterdir():
+        assert path.name == "recipe.yaml" or open_picture(path).size == (80, 56)
+
+
+def test_there_is_a_story_for_every_kind() -> None:
+    from easel.recipes import KINDS
+
+    assert jobs.JOBS.keys() == KINDS.keys()
+
+
+# Examples
+
+
+@pytest.fixture
+def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Examples are written to be run from the project's own folder."""
+    monkeypatch.chdir(ROOT)
+
+
+def test_there_is_an_example_of_every_kind() -> None:
+    assert {read_yaml(path).kind for path in EXAMPLES} == jobs.JOBS.keys()
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_run(path: Path, family: fakes.Family, at_home: None, tmp_path: Path) -> None:
+    result = here.run(read_yaml(path), tmp_path / "out")
+    assert "sheet.png" in result.files
+    assert all(file.exists() for file in result.paths)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not POCKET.is_dir(), reason="pocket's weights are not in this tree: make pocket")
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_run_on_pocket(path: Path, at_home: None, tmp_path: Path) -> None:
+    plain = read_yaml(path)
+    small = read_yaml(path, {"steps": 3, "width": 64, "height": 64}) if hasattr(plain, "width") else plain
+    if plain.kind == "score":
+        small = read_yaml(path, {"steps": 3})
+    result = here.run(small, tmp_path / "out")
+    assert all(file.exists() for file in result.paths)
+    assert all(score.judge.endswith(":pocket") for score in result.scores)
