@@ -1,7 +1,8 @@
 """Models with known answers, to prove the jobs' stories with numbers worked out by hand.
 
-A drawn picture is one flat colour, told by its prompt, with its seed in the corner. The judge says yes with 0.9 where the colour is the
-style's, else with 0.2. CLIP's rows are the colour and the colour named in the text; the distance is 0 for equal colours, else 0.5.
+A drawn picture is one flat colour, told by its prompt, with its seed in the corner. The judge says yes with 0.9 where
+the colour is the style's, else with 0.2. CLIP's rows are the colour and the colour named in the text; the distance is 0
+for equal colours, else 0.5.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from easel import jobs
 from easel.errors import Cancelled, EaselError
 from easel.images import open_picture, read_provenance
 from easel.jobs import journal, styles, tags
-from easel.jobs.drawing import file_name
+from easel.jobs.naming import called, file_name
 from easel.jobs.photos import gather
 from easel.jobs.rates import rates
 from easel.metrics.intervals import wilson
@@ -186,6 +186,12 @@ def test_file_names() -> None:
     assert file_name(0, 1, "***") == "01-picture.png"
 
 
+def test_a_model_is_called_by_its_name_not_by_its_place(tmp_path: Path) -> None:
+    assert called("pocket") == "pocket"
+    assert called("openai/clip-vit-base-patch32") == "openai/clip-vit-base-patch32"
+    assert called(str(tmp_path)) == tmp_path.name
+
+
 @given(st.text(max_size=300), st.integers(0, 9999))
 def test_any_prompt_gives_a_file_name(text: str, index: int) -> None:
     name = file_name(index, 10_000, text)
@@ -236,7 +242,7 @@ def test_caption_goes_on_where_it_was_stopped(family: fakes.Family, folder: Path
 
 def test_all_broken_is_an_error(family: fakes.Family, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"")
-    with pytest.raises(EaselError, match="a.jpg is empty"):
+    with pytest.raises(EaselError, match=r"a\.jpg is empty"):
         run(Caption(photos=(str(tmp_path / "a.jpg"),)), tmp_path / "out")
 
 
@@ -291,8 +297,8 @@ def test_generate(family: fakes.Family, tmp_path: Path) -> None:
     assert value(result, "CLIP-T", "02-a-red-bird.png")[1:] == (None, None, 1)
     found = read_provenance(tmp_path / "out" / "02-a-red-bird.png")
     assert found["parameters"] == (
-        "a red bird\nNegative prompt: blur\nSteps: 2, Sampler: Euler a, CFG scale: 7.5, Seed: 8, Size: 64x64, Model: pocket, "
-        "Version: easel 0.1.0"
+        "a red bird\nNegative prompt: blur\nSteps: 2, Sampler: Euler a, CFG scale: 7.5, Seed: 8, Size: 64x64, "
+        "Model: pocket, Version: easel 0.1.0"
     )
     assert found["easel"]["recipe"] == recipe.model_copy(update={"seed": 8, "count": 1}).model_dump(mode="json")
 
@@ -452,6 +458,8 @@ def test_several_pictures_of_a_photo_count_as_one() -> None:
     assert before.value == 0.5
     assert gain.value == 0.25
     assert (gain.low, gain.high) == (0.0, 0.5)
+    never, _, _ = rates([[(0.1, 0.1), (0.1, 0.1)]] * 4)
+    assert (never.low, never.high) == pytest.approx(wilson(0, 4))
 
 
 def test_score_prompt_by_hand(family: fakes.Family, tmp_path: Path) -> None:
@@ -524,6 +532,55 @@ def test_there_is_a_story_for_every_kind() -> None:
     from easel.recipes import KINDS
 
     assert jobs.JOBS.keys() == KINDS.keys()
+
+
+# Real classes with random weights
+
+
+@pytest.fixture(scope="module")
+def tiny_family(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds a whole family, as pocket's does, of tiny untrained models."""
+    from tests import tiny
+
+    place = tmp_path_factory.mktemp("models") / "tiny"
+    tiny.eight_channels(place / "diffusion")
+    tiny.blip(place / "caption")
+    tiny.blip(place / "ask", "ask")
+    tiny.clip(place / "clip")
+    tiny.resnet(place / "perceptual")
+    return place
+
+
+def test_a_real_stylize_and_again(tiny_family: Path, photo: Path, tmp_path: Path) -> None:
+    name = str(tiny_family)
+    styled: dict[str, Any] = {"judge": name, "captioner": name, "model": name, "steps": 2, "strength": 1.0, "seed": 4}
+    recipe = Stylize(photo=str(photo), styles=("van-gogh", "banksy"), scheduler="ddim", **styled)
+    result = here.run(recipe, tmp_path / "out", dtype="float32")
+    assert {score.judge for score in result.scores} == {"vqa:tiny", "clip:tiny", "perceptual:tiny"}
+    assert str(tiny_family) not in (tmp_path / "out" / "result.json").read_text()
+    made = result.picture_paths[1]
+    again = here.run(recipe_from(read_provenance(made)["easel"]["recipe"]), tmp_path / "again", dtype="float32")
+    assert ImageChops.difference(open_picture(made), again.pictures[0]).getbbox() is None
+    assert "Model: tiny, " in read_provenance(made)["parameters"]
+
+
+def test_a_real_score(tiny_family: Path, folder: Path, tmp_path: Path) -> None:
+    name = str(tiny_family)
+    recipe = Score(
+        what="styles",
+        folder=str(folder),
+        judge=name,
+        captioner=name,
+        model=name,
+        steps=2,
+        strength=1.0,
+        seed=4,
+        count=2,
+    )
+    result = here.run(recipe, tmp_path / "out", dtype="float32")
+    assert len(result.picture_paths) == 4 * 4 * 2
+    captioned = here.run(Caption(photos=(str(folder),), model=name, judge=name, interrogate=True), folder / "run")
+    assert len(captioned.texts) == 8
 
 
 # Examples

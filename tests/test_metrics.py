@@ -29,7 +29,7 @@ def test_wilson_is_the_published_example() -> None:
 
 
 def test_all_hits_do_not_claim_certainty() -> None:
-    assert rate_interval([1] * 10) == (1.0, pytest.approx(0.7225, abs=1e-4), 1.0, 10)
+    assert tuple(rate_interval([1] * 10)) == pytest.approx((1.0, 0.7225, 1.0, 10), abs=1e-4)
     gain = rate_difference_interval([1] * 10, [0] * 10)
     assert gain.value == 1.0
     assert gain.high == 1.0

@@ -20,7 +20,8 @@ from PIL import Image
 from easel import models
 from easel.errors import EaselError
 from easel.jobs import journal, tags
-from easel.jobs.judging import called, load_clip
+from easel.jobs.judging import load_clip
+from easel.jobs.naming import called
 from easel.jobs.photos import batches, gather, opened, shortened_list, thumbnail, told
 from easel.jobs.tags import Tag
 from easel.recipes import Caption
@@ -141,7 +142,9 @@ def finished(recipe: Caption, workspace: Workspace, photos: dict[str, Path], row
         folder=workspace.folder,
         files=(*files, "sheet.png"),
         texts=texts_of(rows),
-        scores=tuple(score for name, row in rows.items() for score in tag_scores(name, row, f"clip:{called(recipe.judge)}")),
+        scores=tuple(
+            score for name, row in rows.items() for score in tag_scores(name, row, f"clip:{called(recipe.judge)}")
+        ),
         notes=tuple(notes),
     )
 

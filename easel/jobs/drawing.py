@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from PIL import Image, ImageOps
 
 from easel import models
-from easel.jobs.judging import called
+from easel.jobs.naming import called
 from easel.jobs.photos import batches
 from easel.models.sampling import Sampling
 from easel.recipes.knobs import Sampled, lora_parts
@@ -129,7 +129,7 @@ class Easel:
             "CFG scale": f"{used.guidance_scale:g}",
             "Seed": str(order.seed),
             "Size": f"{size[0]}x{size[1]}",
-            "Model": _quoted(Path(called(self.name)).stem if Path(self.name).is_file() else called(self.name)),
+            "Model": _quoted(called(self.name)),
         }
         if self.strength is not None:
             facts["Denoising strength"] = f"{self.strength:g}"
@@ -142,19 +142,6 @@ class Easel:
             return self.settings
         wish = self.settings
         return Sampling(wish.steps, wish.guidance_scale, wish.scheduler, *photo.size)
-
-
-def file_name(index: int, total: int, words: str) -> str:
-    """'03-red-bird.png': the place among `total`, zeros before it so that files sort, and what it is, at most 40
-    letters.
-    """
-    slug = "-".join(re.findall(r"\w+", words.casefold()))[:40].strip("-_")
-    return f"{index + 1:0{max(2, len(str(total)))}d}-{slug or 'picture'}.png"
-
-
-def joined(*texts: str) -> str:
-    """Negative prompts as one, the empty ones left out."""
-    return ", ".join(text.strip() for text in texts if text.strip())
 
 
 def _quoted(name: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pydantic import field_validator
 
-from easel.jobs.drawing import Easel, Order, file_name
+from easel.jobs.drawing import Easel, Order
 from easel.jobs.judging import CLIP_T, judge_name, load_clip, score_of
+from easel.jobs.naming import file_name
 from easel.jobs.photos import thumbnail
 from easel.jobs.tables import Row, read_rows
 from easel.metrics.clip import cosines

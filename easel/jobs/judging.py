@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from easel import models
+from easel.jobs.naming import called
 from easel.jobs.photos import batches
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import Estimate
@@ -41,11 +41,6 @@ WHO = {STYLE: "vqa", STYLE_BEFORE: "vqa", CLIP_T: "clip", CLIP_I: "clip", DISTAN
 def judge_name(family: str, score: str) -> str:
     """Who gives a score, such as 'vqa:pocket'."""
     return f"{WHO[score]}:{called(family)}"
-
-
-def called(model: str) -> str:
-    """What a model is called in results: its word or hub id; of a folder or file, only the name, not where it lies."""
-    return Path(model).name if Path(model).exists() else model
 
 
 @dataclass(frozen=True)

@@ -25,15 +25,22 @@ Pair = tuple[float, float]
 def rates(groups: Sequence[Sequence[Pair]]) -> tuple[Estimate, Estimate, Estimate]:
     """Rate of yes on the pictures, on the plain photos, and their paired difference.
 
-    A group holds what belongs together, such as all pictures of one photo. With one picture each: Wilson's and
-    Newcombe's intervals. With more, the pictures of a group are not independent, so it counts as one number, its own
-    rate, and the groups are bootstrapped.
+    A group holds what belongs together, such as all pictures of one photo: they are not independent, so it counts as
+    one number, its own rate. Numbers that are all 0 or 1 get Wilson's and Newcombe's intervals; others are
+    bootstrapped.
     """
     after = [sum(style >= HIT for style, _ in group) / len(group) for group in groups]
     before = [sum(plain >= HIT for _, plain in group) / len(group) for group in groups]
-    if all(len(group) == 1 for group in groups):
-        return rate_interval(after), rate_interval(before), rate_difference_interval(after, before)
-    return mean_interval(after), mean_interval(before), difference_interval(after, before)
+    difference = rate_difference_interval if _whole(after) and _whole(before) else difference_interval
+    return _rate(after), _rate(before), difference(after, before)
+
+
+def _rate(shares: Sequence[float]) -> Estimate:
+    return rate_interval(shares) if _whole(shares) else mean_interval(shares)
+
+
+def _whole(shares: Sequence[float]) -> bool:
+    return all(share in {0.0, 1.0} for share in shares)
 
 
 def success_scores(groups: Sequence[Sequence[Pair]], judge: str, of: str) -> list[Score]:

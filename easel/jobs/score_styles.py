@@ -26,12 +26,12 @@ from easel.jobs.judging import (
     STYLE_BEFORE,
     Judges,
     Verdict,
-    called,
     judge_name,
     load_judges,
     score_of,
     verdicts,
 )
+from easel.jobs.naming import called
 from easel.jobs.photos import batches, gather, opened, thumbnail, told
 from easel.jobs.rates import RATE, RATE_BEFORE, Pair, rates, success_scores
 from easel.jobs.styles import Style, chosen

@@ -8,8 +8,9 @@ from PIL import Image
 
 from easel import models
 from easel.images import open_picture
-from easel.jobs.drawing import Easel, Order, file_name, joined
+from easel.jobs.drawing import Easel, Order
 from easel.jobs.judging import STYLE, Judges, Verdict, column, load_judges, picture_scores, score_of, verdicts
+from easel.jobs.naming import called, file_name, joined
 from easel.jobs.photos import batches
 from easel.jobs.rates import success_scores
 from easel.jobs.styles import Style, chosen

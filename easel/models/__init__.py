@@ -59,15 +59,15 @@ def load(
         EaselError: unknown name, not on this machine (with what to pull), or files missing, pickled, damaged or not
             numbers.
     """
-    from easel.models import places
+    from easel.models import catalog, places
 
+    if role in catalog.ROLES[2:] and (config is not None or loras):
+        raise EaselError(f"config and loras belong to text-to-image models, not to the role '{role}'")
     place = places.find(name, role)
     if role in ("text-to-image", "image-to-image"):
         from easel.models import diffusion
 
         return diffusion.load(place, device, dtype, config=config, loras=loras)
-    if config is not None or loras:
-        raise EaselError(f"config and loras belong to text-to-image models, not to the role '{role}'")
     from easel.models import captioners, features
 
     table: dict[str, Any] = {

@@ -6,6 +6,7 @@ LoRA: Hu et al. 2021 (arXiv 2106.09685): W + scale * alpha / rank * up @ down.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,8 @@ def parse(text: str) -> Spec:
     >>> parse("style.safetensors:0.8")
     Spec(path=PosixPath('style.safetensors'), unet=0.8, text=0.8)
     """
-    parts, scales = text.split(":"), []
+    parts = text.split(":")
+    scales: list[float] = []
     while len(parts) > 1 and len(scales) < 2 and SCALE.fullmatch(parts[-1].strip()):
         scales.insert(0, float(parts.pop()))
     if len(parts) > 1 and not Path(":".join(parts)).expanduser().exists():
@@ -110,7 +112,10 @@ def load(pipeline: Any, spec: Spec, name: str) -> Loaded:
             raise EaselError(f"{path}: the tensor '{key}' has values that are not numbers: get the LoRA again")
     total = sum(1 for key in weights if DOWN.search(key))
     try:
-        pipeline.load_lora_weights(_fitting(canonical(pipeline, weights), pipeline, path), adapter_name=name)
+        fitting = _fitting(canonical(pipeline, weights), pipeline, path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # peft warns about a second adapter, which is what is wanted
+            pipeline.load_lora_weights(fitting, adapter_name=name)
     except (ValueError, RuntimeError, KeyError, IndexError, AttributeError) as error:
         why = shortened(error, 160)
         raise EaselError(f"the LoRA {path} does not fit this model (was it made for another family?): {why}") from error
@@ -152,7 +157,8 @@ def _fitting(weights: Mapping[str, Tensor], pipeline: Any, path: Path) -> dict[s
         layers = dict(model.named_modules()) if model is not None else {}
         for key in [key for key in weights if key.startswith(f"{part}.")]:
             module_path, _, matrix = key.removeprefix(f"{part}.").partition(".lora_")
-            layer = layers.get(module_path)
+            inner = "" if module_path in layers else "text_model."  # CLIP with a projection still has this level
+            layer = layers.get(inner + module_path)
             weight = getattr(getattr(layer, "base_layer", layer), "weight", None)
             if weight is None:
                 continue
@@ -162,7 +168,7 @@ def _fitting(weights: Mapping[str, Tensor], pipeline: Any, path: Path) -> dict[s
                     f"the LoRA {path} was made for another family of models: "
                     f"{module_path} is {weight.shape[side]} wide here, {ours} there"
                 )
-            kept[key] = weights[key]
+            kept[f"{part}.{inner}{key.removeprefix(f'{part}.')}"] = weights[key]
     if not kept:
         raise EaselError(
             f"the LoRA {path} does not fit this model: none of its layers has a place (another family of models?)"

@@ -12,6 +12,7 @@ from easel.models.vision import load_vision
 
 WORDS = 40
 BEAMS = 3
+BATCH = 16
 
 
 class Captioner:
@@ -67,13 +68,12 @@ class Answerer:
 
         found = []
         for image, question in zip(images, questions, strict=True):
-            states, mask = self._read([image], [question])
+            states = self._read([image], [question])
             beams = max(BEAMS, count)
             with torch.no_grad():
                 made = self._loaded.model.text_decoder.generate(
                     input_ids=self._start(1),
                     encoder_hidden_states=states,
-                    encoder_attention_mask=mask,
                     eos_token_id=self._loaded.model.config.text_config.sep_token_id,
                     pad_token_id=self._loaded.model.config.text_config.pad_token_id,
                     num_beams=beams,
@@ -82,7 +82,7 @@ class Answerer:
                     do_sample=False,
                 )
             candidates = list(dict.fromkeys(self._loaded.texts(made)))
-            odds = [float(self._log_odds(states, mask, candidate).exp()[0]) for candidate in candidates]
+            odds = [float(self._log_odds(states, candidate).exp()[0]) for candidate in candidates]
             found.append(sorted(zip(candidates, odds, strict=True), key=lambda pair: -pair[1])[:count])
         return found
 
@@ -90,35 +90,47 @@ class Answerer:
         """For each picture and its question p(yes) / (p(yes) + p(no)), in 0..1."""
         if not images:
             return []
-        states, mask = self._read(images, questions)
-        difference = self._log_odds(states, mask, "yes") - self._log_odds(states, mask, "no")
-        return [float(value) for value in difference.sigmoid()]
-
-    def _read(self, images: Sequence[Image.Image], questions: Sequence[str]) -> tuple[Any, Any]:
-        """The question read with the picture in view: states (n, tokens, width) and their mask (n, tokens)."""
-        import torch
-
         if len(images) != len(questions):
             raise ValueError(f"{len(images)} pictures and {len(questions)} questions")
+        found: dict[int, float] = {}
+        for places in self._batches(questions):
+            states = self._read([images[place] for place in places], [questions[place] for place in places])
+            difference = self._log_odds(states, "yes") - self._log_odds(states, "no")
+            found |= {place: float(value) for place, value in zip(places, difference.sigmoid(), strict=True)}
+        return [found[place] for place in range(len(questions))]
+
+    def _batches(self, questions: Sequence[str]) -> list[list[int]]:
+        """Places of questions of the same length in tokens, at most BATCH at a time.
+
+        BLIP's answer decoder takes no notice of padding (transformers 5.23): a longer neighbour would change an answer.
+        """
+        by_length: dict[int, list[int]] = {}
+        for place, question in enumerate(questions):
+            by_length.setdefault(len(self._loaded.tokenizer(question).input_ids), []).append(place)
+        return [same[start : start + BATCH] for same in by_length.values() for start in range(0, len(same), BATCH)]
+
+    def _read(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Any:
+        """Questions of one length, each read with its picture in view: states (n, tokens, width)."""
+        import torch
+
         model = self._loaded.model
         words = self._loaded.words(list(questions))
         with torch.no_grad():
             seen = model.vision_model(pixel_values=self._loaded.pixels(images)).last_hidden_state
             everything = torch.ones(seen.shape[:-1], dtype=torch.long, device=seen.device)
-            states = model.text_encoder(
+            return model.text_encoder(
                 input_ids=words["input_ids"],
                 attention_mask=words["attention_mask"],
                 encoder_hidden_states=seen,
                 encoder_attention_mask=everything,
             ).last_hidden_state
-        return states, words["attention_mask"]
 
     def _start(self, count: int) -> Any:
         import torch
 
         return torch.full((count, 1), self._loaded.model.decoder_start_token_id, device=self._loaded.device)
 
-    def _log_odds(self, states: Any, mask: Any, answer: str) -> Any:
+    def _log_odds(self, states: Any, answer: str) -> Any:
         """Log p(answer and then the end | picture, question), (n,)."""
         import torch
 
@@ -129,7 +141,5 @@ class Answerer:
         )
         given = torch.cat([self._start(len(states)), tokens[:, :-1]], dim=1)
         with torch.no_grad():
-            logits = model.text_decoder(
-                input_ids=given, encoder_hidden_states=states, encoder_attention_mask=mask
-            ).logits
+            logits = model.text_decoder(input_ids=given, encoder_hidden_states=states).logits
         return logits.float().log_softmax(-1).gather(-1, tokens[..., None])[..., 0].sum(dim=1)

@@ -41,10 +41,11 @@ def encode(vae: Any, image: Image.Image) -> Tensor:
         before = vae.dtype
         if before == torch.float16 and getattr(vae.config, "force_upcast", False):
             vae.to(torch.float32)
-        latent = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode().float()
+        latent: Tensor = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode().float()
         vae.to(before)
     mean, spread = _statistics(vae, latent)
-    return (latent - mean) / spread
+    scaled: Tensor = (latent - mean) / spread
+    return scaled
 
 
 def _statistics(vae: Any, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,8 +78,7 @@ def decode(vae: Any, latent: Tensor, seed: int) -> tuple[Image.Image, str | None
     if image is not None:
         return image, None
     before = vae.dtype
-    force = getattr(vae.config, "force_upcast", False) or before != torch.float32
-    if force:
+    if before != torch.float32:
         vae.to(torch.float32)
         image = _decode_once(vae, latent)
         vae.to(before)

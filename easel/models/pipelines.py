@@ -40,6 +40,8 @@ def assemble(folder: Path, dtype: Any) -> Any:
 
     Everything that is missing is named before the first weight is read.
     """
+    if not (folder / "model_index.json").is_file():
+        raise EaselError(f"{folder} is not a diffusers folder: model_index.json is missing")
     index = guard.read_json(folder / "model_index.json")
     word = str(index.get("_class_name"))
     if word not in FAMILIES:

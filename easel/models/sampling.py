@@ -83,7 +83,7 @@ def settled(settings: Sampling, own: Defaults, scheduler_name: str) -> Sampling:
 
 
 def check_side(side: int, word: str) -> None:
-    """EaselError unless `side` is a multiple of 8 in 64..2048 (models of less than 64 px may go lower)."""
+    """EaselError unless `side` is a multiple of 8 up to 2048."""
     if not isinstance(side, int) or side % UNIT or not UNIT <= side <= LONGEST:
         raise EaselError(f"{word} must be a multiple of {UNIT} up to {LONGEST}, not {side}")
 
@@ -104,6 +104,6 @@ def fitted(image: Image.Image, settings: Sampling, own: Defaults) -> tuple[int, 
     else:
         area = own.width * own.height
         size = ((area * ratio) ** 0.5, (area / ratio) ** 0.5)
-    least = min(SHORTEST, own.width, own.height)
+    least = min(SHORTEST, own.width // 2, own.height // 2)
     width, height = (int(min(LONGEST, max(least, round(side / UNIT) * UNIT))) for side in size)
     return width, height

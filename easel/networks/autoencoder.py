@@ -1,9 +1,12 @@
 """An autoencoder that spends its time at low resolution: pixels are folded into channels before the first convolution.
 
-It has the surface of diffusers' ``AutoencoderKL`` (``encode(x).latent_dist``, ``decode(z).sample``, ``config.scaling_factor``),
+It has the surface of diffusers' ``AutoencoderKL`` (``encode(x).latent_dist``, ``decode(z).sample``,
+``config.scaling_factor``),
 so that every Stable Diffusion pipeline takes it as it is; what differs is where the work is done. ``AutoencoderKL``
-convolves at full resolution, which on a CPU costs more than all the rest of a picture (docs/decisions.md has the numbers).
-The folding is PixelUnshuffle (Shi et al. 2016, arXiv 1609.05158), the latent a diagonal Gaussian (Rombach et al. 2022, section 3.1).
+convolves at full resolution, which on a CPU costs more than all the rest of a picture (docs/decisions.md has the
+numbers).
+The folding is PixelUnshuffle (Shi et al. 2016, arXiv 1609.05158), the latent a diagonal Gaussian (Rombach et al.
+2022, section 3.1).
 """
 
 import torch
@@ -27,11 +30,12 @@ class Block(nn.Module):
         nn.init.zeros_(self.conv2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, h, w) in and out."""
         inner: Tensor = self.conv2(nn.functional.silu(self.conv1(nn.functional.silu(x))))
         return x + inner
 
 
-class PixelAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class PixelAutoencoder(ModelMixin, ConfigMixin):
     """Pictures (batch, 3, h, w) in [-1, 1] to latents (batch, latent_channels, h/8, w/8) and back.
 
     Args:
@@ -47,15 +51,15 @@ class PixelAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
     config_name = "config.json"
     _supports_gradient_checkpointing = False
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         latent_channels: int = 8,
         block_out_channels: tuple[int, ...] = (3, 12, 128, 192),
         encoder_blocks: tuple[int, int] = (1, 2),
         decoder_blocks: tuple[int, int] = (3, 3),
-        scaling_factor: float = 1.0,
-        force_upcast: bool = False,
+        scaling_factor: float = 1.0,  # noqa: ARG002 - kept in the config, where pipelines read it
+        force_upcast: bool = False,  # noqa: ARG002 - likewise
     ) -> None:
         super().__init__()
         fine, coarse = block_out_channels[2:]
@@ -85,7 +89,10 @@ class PixelAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return AutoencoderKLOutput(latent_dist=distribution) if return_dict else (distribution,)
 
     def decode(
-        self, z: Tensor, return_dict: bool = True, generator: torch.Generator | None = None
+        self,
+        z: Tensor,
+        return_dict: bool = True,
+        generator: torch.Generator | None = None,  # noqa: ARG002 - pipelines pass it
     ) -> DecoderOutput | tuple[Tensor]:
         """(batch, latent_channels, h/8, w/8) -> pictures (batch, 3, h, w), about [-1, 1]. ``generator`` is not used."""
         picture: Tensor = self.decoder(z)

@@ -1,4 +1,6 @@
-"""Where a training stands, in one safetensors file: weights, their moving average, the optimiser's moments, the step."""
+"""Where a training stands, in one safetensors file: weights, their moving average, the optimiser's moments, the
+step.
+"""
 
 import os
 from pathlib import Path

@@ -12,12 +12,16 @@ from torch import Tensor, nn
 from easel.training import checkpoints
 
 Loss = Callable[[int], tuple[Tensor, dict[str, float]]]
-"""step -> (the loss, numbers for the log). All randomness comes from the step, so that a resumed run is the same run."""
+"""step -> (the loss, numbers for the log). All randomness comes from the step, so that a resumed run is the same
+run.
+"""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast. ``average_decay`` is the EMA's (0 keeps the last weights); ``save_seconds`` between checkpoints."""
+    """How long and how fast. ``average_decay`` is the EMA's (0 keeps the last weights); ``save_seconds`` between
+    checkpoints.
+    """
 
     steps: int
     lr: float = 1e-3
@@ -56,7 +60,7 @@ def train(model: nn.Module, loss: Loss, plan: Plan, checkpoint: Path, log: Calla
         if not torch.isfinite(value):
             raise FloatingPointError(f"the loss is {value.item()} at step {step}: lower the learning rate, resume")
         optimiser.zero_grad(set_to_none=True)
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         nn.utils.clip_grad_norm_(trained.values(), plan.clip)
         optimiser.step()
         blend(average, trained, min(plan.average_decay, (step + 1) / (step + 10)))

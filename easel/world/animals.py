@@ -1,6 +1,7 @@
 """A bird, a dog and a cat of the storybook kind: feet at (0, 0), about 1 high."""
 
-# fmt: off (lists of points stay in rows)
+# Lists of points stay in rows.
+# fmt: off
 
 import numpy as np
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from easel.world import words
+from easel.world.stage import is_close
 
 if TYPE_CHECKING:
     from easel.world.scene import Scene
@@ -73,7 +74,9 @@ def _dressing(scene: Scene) -> list[Edit]:
             made.append(
                 Edit(f"remove the {name.removeprefix('a ').removeprefix('an ')}", replace(scene, accessories=rest))
             )
-        elif not (scene.mask and accessory in ("hat", "sunglasses")):
+        elif not (scene.mask and accessory in ("hat", "sunglasses")) and not (
+            accessory == "suitcase" and is_close(scene)
+        ):
             both = tuple(word for word in words.ACCESSORIES if word in (*scene.accessories, accessory))
             made.append(Edit(f"add {name}", replace(scene, accessories=both)))
     for mood, word in (("joy", "happy"), ("sadness", "sad")):

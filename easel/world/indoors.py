@@ -1,6 +1,7 @@
 """Places indoors: a kitchen and a room."""
 
-# fmt: off (lists of points stay in rows)
+# Lists of points stay in rows.
+# fmt: off
 
 import numpy as np
 

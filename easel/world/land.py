@@ -1,6 +1,7 @@
 """Sky and land: what the places outdoors are built of."""
 
-# fmt: off (lists of points stay in rows)
+# Lists of points stay in rows.
+# fmt: off
 
 from dataclasses import dataclass
 

@@ -31,15 +31,20 @@ def part(scene: Scene) -> str:
     return PART.get(scene.kind, scene.kind)
 
 
+def colour(scene: Scene) -> str:
+    """The colour that is seen; nothing in a style without colours."""
+    return "" if scene.style in words.COLOURLESS else scene.colour
+
+
 def subject(scene: Scene, name: str | None = None) -> str:
     """The subject in words, as in "a happy woman in a red dress", "a blue bird", "a hotel room with a green bed"."""
     name = name or words.KIND_NAMES[scene.kind]
     feel = {"neutral": "", "joy": "happy ", "sadness": "sad "}[scene.mood]
     if scene.kind in words.PEOPLE:
-        return f"{article(feel + name)} in {article(scene.colour)} {part(scene)}"
+        return f"{article(feel + name)} in {article(join(colour(scene), part(scene)))}"
     if scene.kind == "room":
-        return f"{article(feel + name)} with {article(scene.colour)} bed"
-    return f"{article(feel + scene.colour)} {name}"
+        return f"{article(feel + name)} with {article(join(colour(scene), 'bed'))}"
+    return article(feel + join(colour(scene), name))
 
 
 def worn(scene: Scene) -> str:
@@ -85,10 +90,10 @@ def captions(scene: Scene) -> list[str]:
     last = "" if scene.style in MEDIA or not styled else f", {style}"
     start = join(time + ",", who) if time else join("there is", who)
     front = join(medium, plain) if styled else f"this is {plain}"
-    tags = [words.KIND_NAMES[scene.kind], scene.colour, "" if room else scene.place, time, wears,
+    tags = [words.KIND_NAMES[scene.kind], colour(scene), "" if room else scene.place, time, wears,
             "castle" if scene.castle else "", scene.style if styled else ""]  # fmt: skip
     tags = [tag for tag in tags if tag]
-    bare = join(scene.colour, also[0], "" if room else scene.place.replace("plain", "plain background"), moment(scene))
+    bare = join(colour(scene), also[0], "" if room else scene.place.replace("plain", "plain background"), moment(scene))
     said = [
         join(plain, wears, where, time, castle, style),
         join(medium, who, wears, other, time, castle),
@@ -111,10 +116,13 @@ def questions(scene: Scene) -> list[Asked]:
     """
     rng = np.random.default_rng([scene.seed, 5])
     yes, no = _twins(scene, rng)
+    if len(no) > len(yes):
+        # The style, asked last, has a no but no yes of its own: one of the other twins makes room.
+        no.pop(int(rng.integers(len(no) - 1)))
     more_yes, more_no = _more(scene, rng)
-    short = len(no) - len(yes)
-    extra = min(len(more_no), len(more_yes) - short)
-    yes += _some(more_yes, extra + short, rng)
+    more_no = [ask for ask in more_no if ask not in no]
+    extra = min(len(more_no), len(more_yes))
+    yes += _some(more_yes, extra, rng)
     no += _some(more_no, extra, rng)
     return open_questions(scene) + [(ask, "yes") for ask in yes] + [(ask, "no") for ask in no]
 
@@ -127,12 +135,13 @@ def open_questions(scene: Scene) -> list[Asked]:
     """What, which colour, where, when, which style, how many."""
     asked = [
         ("what is in the picture?", words.KIND_NAMES[scene.kind]),
-        (f"what colour is the {part(scene)}?", scene.colour),
         ("when is it?", moment(scene)),
         ("what style is this?", words.STYLE_ANSWERS[scene.style]),
         ("how many people are there?", "1" if scene.kind in words.PEOPLE else "0"),
         ("how many animals are there?", "1" if scene.kind in words.ANIMALS else "0"),
     ]
+    if colour(scene):
+        asked.insert(1, (f"what colour is the {part(scene)}?", scene.colour))
     if scene.kind == "room" or scene.place != "plain":
         asked.append(("is it inside or outside?", "outside" if scene.place in words.OUTDOORS else "inside"))
     if scene.kind != "room":
@@ -168,16 +177,20 @@ def _other(known: tuple[str, ...], true: str, rng: Rng) -> str:
 def _twins(scene: Scene, rng: Rng) -> tuple[list[str], list[str]]:
     """Questions answered yes, and their twins answered no."""
     time = moment(scene)
+    kind = _other(words.KINDS, scene.kind, rng)
     yes = [
         f"is there {article(words.KIND_NAMES[scene.kind])}?",
-        f"is the {part(scene)} {scene.colour}?",
+        f"do you see {article(words.KIND_ALSO[scene.kind][-1])}?",
         f"is it {time}?",
     ]
     no = [
-        f"is there {article(words.KIND_NAMES[_other(words.KINDS, scene.kind, rng)])}?",
-        f"is the {part(scene)} {_other(words.COLOURS, scene.colour, rng)}?",
+        f"is there {article(words.KIND_NAMES[kind])}?",
+        f"do you see {article(words.KIND_ALSO[_other(words.KINDS, scene.kind, rng)][-1])}?",
         f"is it {_other(words.TIMES, time, rng)}?",
     ]
+    if colour(scene):
+        yes.append(f"is the {part(scene)} {scene.colour}?")
+        no.append(f"is the {part(scene)} {_other(words.COLOURS, scene.colour, rng)}?")
     if scene.kind != "room":
         yes.append(f"is this {words.PLACE_PHRASES[scene.place]}?")
         no.append(f"is this {words.PLACE_PHRASES[_other(words.PLACES, scene.place, rng)]}?")
@@ -193,13 +206,8 @@ def _twins(scene: Scene, rng: Rng) -> tuple[list[str], list[str]]:
 
 def _more(scene: Scene, rng: Rng) -> tuple[list[str], list[str]]:
     """More questions answered yes, more answered no; as many of each are asked as there are of the fewer."""
-    other = _other(words.KINDS, scene.kind, rng)
-    yes = [
-        f"do you see {article(words.KIND_ALSO[scene.kind][-1])}?",
-        f"is this {article(words.KIND_NAMES[scene.kind])}?",
-    ]
-    no = [f"do you see {article(words.KIND_ALSO[other][-1])}?", f"is this {article(words.KIND_NAMES[other])}?",
-          words.STYLE_QUESTIONS[_other(tuple(words.STYLE_QUESTIONS), scene.style, rng)]]  # fmt: skip
+    yes: list[str] = []
+    no = [words.STYLE_QUESTIONS[_other(tuple(words.STYLE_QUESTIONS), scene.style, rng)]]
     for group, kinds in GROUPS.items():
         (yes if scene.kind in kinds else no).append(f"is there {article(group)}?")
     (yes if scene.castle else no).append("is there a castle?")

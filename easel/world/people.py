@@ -1,19 +1,21 @@
 """A woman and a man of the storybook kind: front view, feet at (0, 0), top of the head near (0, -1)."""
 
-# fmt: off (lists of points stay in rows)
+# Lists of points stay in rows.
+# fmt: off
 
 from typing import NamedTuple
 
 import numpy as np
 
 from easel.world import wear
-from easel.world.brush import Colour, Floats, Paint, Pen, dark, flat, mix, pale
+from easel.world.brush import Colour, Floats, Paint, Pen, dark, flat, mix, one_of, pale
 from easel.world.wear import Extras
 
 SKINS = ((250, 214, 184), (240, 194, 158), (222, 168, 126), (186, 128, 88), (140, 90, 60), (104, 66, 46))
 HAIRS = ((44, 32, 28), (88, 54, 32), (140, 84, 42), (214, 166, 82), (184, 78, 36), (200, 196, 192), (28, 24, 34))
 SHOES = ((60, 40, 34), (40, 40, 52), (150, 60, 50), (230, 226, 220), (70, 84, 120))
 TROUSERS = ((64, 74, 104), (94, 88, 84), (130, 112, 88), (52, 56, 66), (88, 104, 92))
+SHOE = [(-0.035, 0.0), (-0.03, -0.035), (0.0, -0.045), (0.035, -0.03), (0.055, 0.002), (0.0, 0.008)]
 Rng = np.random.Generator
 
 
@@ -37,11 +39,13 @@ class Person(NamedTuple):
 def meet(rng: Rng, cloth: Colour) -> Person:
     """Draw a person's lasting details."""
     pick = rng.random(12)
-    skin, hair = SKINS[int(pick[0] * 6)], HAIRS[int(pick[1] * 7)]
+    skin = SKINS[int(pick[0] * 6)]
+    hair = one_of(HAIRS if pick[0] < 0.6 else HAIRS[:2] + HAIRS[5:], pick[1])
     second = pale(cloth, 0.55) if sum(cloth) < 560 else dark(cloth, 0.25)
     return Person(
         skin, hair, int(pick[2] * 4), cloth, second, int(pick[3] * 5), SHOES[int(pick[4] * 5)],
-        TROUSERS[int(pick[5] * 5)], 0.92 + 0.2 * pick[6], -0.15 - 0.13 * pick[7], int(pick[8] * 5), 0.9 + 0.35 * pick[9],
+        TROUSERS[int(pick[5] * 5)], 0.92 + 0.2 * pick[6], -0.15 - 0.13 * pick[7], int(pick[8] * 5),
+        0.9 + 0.35 * pick[9],
     )
 
 
@@ -120,8 +124,7 @@ def _legs(pen: Pen, kind: str, who: Person, step: float) -> None:
         else:
             pen.ribbon([hip, (side * gap, -0.2), foot], [0.115, 0.1, 0.085], Paint(who.legs, 0.3, 1.0, texture="cloth"))
         pen.blob(
-            [(foot[0] - 0.035, 0.0), (foot[0] - 0.03, -0.035), (foot[0] + 0.0, -0.045), (foot[0] + side * 0.035, -0.03),
-             (foot[0] + side * 0.055, 0.002), (foot[0], 0.008)],
+            [(foot[0] + side * x, y) for x, y in SHOE],
             Paint(who.shoes, 0.35, 1.0),
         )
 

@@ -1,6 +1,7 @@
 """The places behind a subject. Each function paints a whole background and returns the row of its horizon."""
 
-# fmt: off (lists of points stay in rows)
+# Lists of points stay in rows.
+# fmt: off
 
 import numpy as np
 

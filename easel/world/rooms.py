@@ -1,6 +1,7 @@
 """The hotel room: a whole scene with a bed, a lamp, a window, curtains and a chest."""
 
-# fmt: off (lists of points stay in rows)
+# Lists of points stay in rows.
+# fmt: off
 
 import numpy as np
 
@@ -44,6 +45,7 @@ def stand(canvas: Canvas, at: tuple[float, float], wood: Colour, night: bool) ->
     pen.box((-12, -30), (12, -17), Paint(pale(wood, 0.15), 0.3, 0.8, "fall", "wood", 0.25))
     pen.dots([(0, -23)], 1.8, (230, 200, 120))
     canvas.now("light", 0.31)
+    pen.lamp((0, -64), 13, "lamp")
     if night:
         pen.glow((0, -62), 90, (255, 200, 110), 0.7)
     pen.ribbon([(0, -37), (0, -54)], 5, Paint((200, 170, 110), 0.4, 0.9, "tube"))

@@ -72,8 +72,7 @@ class Scene:
         """The picture, (size, size, 3) RGB uint8."""
         from easel.world import stage
 
-        image = stage.draw(self, size).image
-        return stage.filtered(self, image)
+        return stage.picture(self, size)
 
     def depth(self, size: int = 256) -> NDArray[np.float32]:
         """Depth of what is seen, (size, size) float32 in 0..1, near = 1."""

@@ -56,10 +56,20 @@ def draw(scene: Scene, size: int, truth: bool = False) -> Canvas:
         horizon = GROUNDS[scene.place](canvas, around, setting)
         if scene.castle:
             towns.castle(canvas, np.random.default_rng([scene.seed, 7]), horizon, scene.time == "night")
+        air = np.random.default_rng([scene.seed, 8])
+        if scene.mood == "joy":
+            hearts(canvas, air)
         _subject(canvas, scene, colour, (who, pose), horizon)
-    weather(canvas, scene, np.random.default_rng([scene.seed, 8]))
+        if scene.mood == "sadness" and scene.place in words.OUTDOORS and scene.place != "moon":
+            rain(canvas, air)
     canvas.weave("grain", 0.045)
     return canvas
+
+
+def is_close(scene: Scene) -> bool:
+    """Whether a person is seen from near by, without the feet; never with a suitcase, which would be cut off."""
+    pick = np.random.default_rng([scene.seed, 2]).random(6)[5]
+    return bool(scene.kind in words.PEOPLE and pick < 0.3 and "suitcase" not in scene.accessories)
 
 
 def _subject(
@@ -69,8 +79,7 @@ def _subject(
     low, high = HEIGHTS[scene.kind]
     tall = low + (high - low) * pose[0]
     foot = 218 + 26 * pose[1]
-    close = scene.kind in words.PEOPLE and pose[5] < 0.3
-    if close:
+    if is_close(scene):
         tall, foot = tall * 1.55, foot + 92
     reach = REACH.get(scene.kind, 0.3) * tall
     slack = max(8.0, min(46.0, 124 - reach))
@@ -113,39 +122,44 @@ def _table(canvas: Canvas, scene: Scene, at: tuple[float, float], pick: float) -
     pen.shape([(-4, 34), (260, 34), (260, 80), (-4, 80)], wood.mix((30, 20, 30), 0.3))
 
 
-def weather(canvas: Canvas, scene: Scene, rng: np.random.Generator) -> None:
-    """Rain for sadness out of doors, a few hearts and stars for joy."""
-    spots = rng.random((30, 3))
-    if scene.mood == "sadness" and scene.place in words.OUTDOORS and scene.place != "moon":
-        for x, y, long in spots:
-            at = np.array([256 * x, 256 * y])
-            drop = 5 + 6 * long
-            canvas.veil(at + np.array([(0, 0), (1.1, 0.2), (-drop * 0.25, drop)]), (206, 222, 244), 0.6)
-    elif scene.mood == "joy":
-        for x, y, big in spots[:7]:
-            pen = Pen(canvas, (14 + 228 * x, 14 + 90 * y), 3.2 + 3 * big, 1, 40 * (big - 0.5))
-            heart = [
-                (0, 0.9),
-                (-0.9, -0.1),
-                (-0.75, -0.75),
-                (-0.3, -0.8),
-                (0, -0.35),
-                (0.3, -0.8),
-                (0.75, -0.75),
-                (0.9, -0.1),
-            ]
-            was = canvas.truth
-            canvas.truth = False
-            pen.blob(heart, Paint(((250, 120, 140), (255, 210, 90), (255, 240, 230))[int(big * 3)], 0.3, 0.6, lit=True))
-            canvas.truth = was
+def hearts(canvas: Canvas, rng: np.random.Generator) -> None:
+    """A few hearts in the air, for joy; they are not part of the truth."""
+    shape = [(0, 0.9), (-0.9, -0.1), (-0.75, -0.75), (-0.3, -0.8), (0, -0.35), (0.3, -0.8), (0.75, -0.75), (0.9, -0.1)]
+    tints = ((250, 120, 140), (255, 210, 90), (255, 240, 230))
+    truth, canvas.truth = canvas.truth, False
+    for x, y, big in rng.random((8, 3)):
+        pen = Pen(canvas, (14 + 228 * x, 14 + 90 * y), 3.2 + 3 * big, 1, 40 * (big - 0.5))
+        pen.blob(shape, Paint(tints[int(big * 3)], 0.3, 0.6, lit=True))
+    canvas.truth = truth
 
 
-def filtered(scene: Scene, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture under the scene's light, then in its style."""
+def rain(canvas: Canvas, rng: np.random.Generator) -> None:
+    """Thin rain, for sadness out of doors."""
+    for x, y, long in rng.random((30, 3)):
+        drop = 5 + 6 * long
+        at = np.array([256 * x, 256 * y])
+        canvas.veil(at + np.array([(0, 0), (1.1, 0.2), (-drop * 0.25, drop)]), (206, 222, 244), 0.6)
+
+
+def lamps(canvas: Canvas) -> list[tuple[float, float, float, str]]:
+    """The lamps and windows that are not hidden: x, y, radius as shares of the picture, kind; needs the truth."""
+    seen = []
+    for x, y, radius, kind, label in canvas.lamps:
+        row, column = int(y * canvas.size), int(x * canvas.size)
+        inside = 0 <= row < canvas.size and 0 <= column < canvas.size
+        if inside and canvas.labels[row, column] == label:
+            seen.append((x, y, radius, kind))
+    return seen
+
+
+def picture(scene: Scene, size: int) -> NDArray[np.uint8]:
+    """The scene drawn, under its light, in its style."""
+    canvas = draw(scene, size, truth=scene.light == "night")
+    image = canvas.image
     if scene.light != "none":
         from easel.world import light
 
-        image = light.apply(scene.light, image, scene.seed)
+        image = light.apply(scene.light, image, scene.seed, lamps(canvas) if scene.light == "night" else None)
     if scene.style != "plain":
         from easel.world import styles
 

@@ -1,6 +1,7 @@
 """A house, a car, a vase of flowers, a bowl of fruit and a lamp: standing at (0, 0), about 1 high."""
 
-# fmt: off (lists of points stay in rows)
+# Lists of points stay in rows.
+# fmt: off
 
 import numpy as np
 
@@ -81,6 +82,7 @@ def _window(pen: Pen, centre: tuple[float, float], half: tuple[float, float], tr
     bar = flat(trim)
     pen.box((x - w * 0.09, y - h), (x + w * 0.09, y + h), bar)
     pen.box((x - w, y - h * 0.08), (x + w, y + h * 0.08), bar)
+    pen.lamp(centre, w, "window")
     if night:
         pen.glow(centre, 3 * w, (255, 190, 80), 0.4)
 
@@ -112,6 +114,7 @@ def car(pen: Pen, colour: Colour, rngs: tuple[Rng, Rng], night: bool) -> None:
         flat(pale(colour, 0.4) if who[1] < 0.5 else dark(colour, 0.35)))
     pen.ribbon([(-0.12, -0.5), (-0.13, -0.3), (-0.1, -0.16)], 0.012, flat(dark(colour, 0.45)))
     pen.ribbon([(-0.3, -0.43), (-0.2, -0.43)], 0.03, flat((236, 236, 240)))
+    pen.lamp((0.93, -0.31), 0.07, "lamp")
     for x in (-0.56, 0.56):
         _wheel(pen, x, 0.165 + 0.02 * who[2])
     pen.oval((0.93, -0.31), (0.055, 0.07), Paint((255, 240, 180), 0.2, 1.0, lit=night))
@@ -266,6 +269,7 @@ def lamp(pen: Pen, colour: Colour, rngs: tuple[Rng, Rng], night: bool) -> None:
         pen.blob([*half, *[(-x, y) for x, y in half[::-1]]], brass._replace(form="ball"))
     if night:
         pen.glow((0, edge - 0.15), 1.5, (255, 200, 110), 0.55)
+    pen.lamp((0, (edge - 0.98) / 2), low, "lamp")
     shade = Paint(pale(colour, 0.12) if night else colour, 0.5, 1.5, "tube", "cloth", 0.14, night)
     points = [(-low, edge), (-top, -0.98), (top, -0.98), (low, edge)]
     if who[5] < 0.35:
@@ -280,5 +284,6 @@ def lamp(pen: Pen, colour: Colour, rngs: tuple[Rng, Rng], night: bool) -> None:
     if night:
         pen.canvas.veil(pen.at([(-low * 0.6, edge - 0.02), (-top * 0.6, -0.92), (top * 0.6, -0.92),
             (low * 0.6, edge - 0.02)]), pale(colour, 0.62), 0.42, 5)
-        pen.oval((0, edge + 0.005), (low * 0.8, 0.025), flat((255, 244, 200), True))
+    bulb = (255, 244, 200) if night else dark(colour, 0.45)
+    pen.oval((0, edge + 0.005), (low * 0.8, 0.025), flat(bulb, night))
     pen.ribbon([(low * 0.5, edge), (low * 0.5, edge + 0.13)], 0.01, flat((200, 180, 120)))

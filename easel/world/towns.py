@@ -1,6 +1,7 @@
 """Places that people built: a street and the acropolis; and the fairy-tale castle."""
 
-# fmt: off (lists of points stay in rows)
+# Lists of points stay in rows.
+# fmt: off
 
 import numpy as np
 
@@ -35,8 +36,9 @@ def street(canvas: Canvas, rng: Rng, setting: Setting) -> float:
     canvas.sheet([(0, (96, 98, 108)), (1, (126, 126, 134))], kerb + 3, 256)
     canvas.weave("stone", 0.18, (0, kerb + 3, 256, 256))
     Pen(canvas, (0, kerb), 1).box((-4, 0), (260, 4), Paint((226, 220, 210), 0.3, 0.8, "fall"))
-    for x in np.arange(rng.uniform(-50, 0), 300, 62):
-        canvas.veil(np.array([(x, 236), (x + 34, 236), (x + 38, 242), (x + 2, 242)]), canvas.seen((244, 238, 214)), 0.8)
+    for dash in np.arange(rng.uniform(-50, 0), 300, 62):
+        mark = np.array([(dash, 236), (dash + 34, 236), (dash + 38, 242), (dash + 2, 242)])
+        canvas.veil(mark, canvas.seen((244, 238, 214)), 0.8)
     side = 1 if rng.random() < 0.5 else -1
     canvas.now("plant", depth_at(kerb, horizon))
     tree(canvas, (128 + side * rng.uniform(92, 116), kerb + 1), rng.uniform(84, 108),
@@ -63,7 +65,10 @@ def facade(canvas: Canvas, rng: Rng, box: tuple[float, float, float, float], nig
     for y in np.arange(-h + 11, -40, 25):
         for k in range(columns):
             x = w * (k + 0.5) / columns
-            on = rng.random() < 0.6 and night
+            home = rng.random() < 0.6
+            on = home and night
+            if home:
+                pen.lamp((x, y + 8), 7, "window")
             pen.box((x - 6, y), (x + 6, y + 16), Paint((248, 244, 236), 0.1, 0.7))
             pen.box((x - 4.6, y + 1.5), (x + 4.6, y + 14.5), flat(LIT if on else (120, 150, 176), on))
             pen.box((x - 0.6, y), (x + 0.6, y + 16), flat((248, 244, 236)))
@@ -80,6 +85,7 @@ def street_lamp(canvas: Canvas, at: tuple[float, float], high: float, night: boo
     iron = Paint((52, 56, 64), 0.4, 0.7, "tube")
     pen.ribbon([(0, 0), (0, -0.86)], 0.035, iron)
     pen.box((-0.045, -0.07), (0.045, 0), iron)
+    pen.lamp((0, -0.92), 0.08, "lamp")
     if night:
         pen.glow((0, -0.92), 0.6, (255, 206, 120), 0.8)
     pen.shape([(-0.05, -0.86), (-0.075, -0.98), (0.075, -0.98), (0.05, -0.86)],

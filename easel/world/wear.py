@@ -1,6 +1,7 @@
 """What a subject wears or carries; each in a frame of the right size (a head of radius 1, a hand at the origin)."""
 
-# fmt: off (lists of points stay in rows)
+# Lists of points stay in rows.
+# fmt: off
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -46,8 +47,7 @@ def choose(rng: np.random.Generator) -> Wardrobe:
     ices = ((252, 236, 200), (246, 160, 180), (130, 84, 60), (176, 226, 180))
     hat = one_of(TINTS, pick[1])
     return Wardrobe(
-        int(pick[0] * 4), hat, apart(TINTS, hat, pick[2]), ((24, 24, 30), (70, 34, 22),
-            (190, 40, 60))[int(pick[3] * 3)],
+        int(pick[0] * 4), hat, apart(TINTS, hat, pick[2]), one_of(((24, 24, 30), (70, 34, 22), (190, 40, 60)), pick[3]),
         one_of(TINTS, pick[4]), one_of(TINTS, pick[5]), (ices[int(pick[6] * 4)], ices[int(pick[7] * 4)]),
     )
 

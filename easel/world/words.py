@@ -32,6 +32,9 @@ STYLE_PHRASES = {
 }
 """What a prompt says for each style; the keys are the styles, "plain" is none."""
 
+COLOURLESS = ("banksy", "pencil")
+"""Styles that take the colours away: nothing is said or asked about colour then."""
+
 STYLE_QUESTIONS = {
     "van-gogh": "is this in the style of Van Gogh?",
     "malevich": "is this in the style of Malevich?",
@@ -101,18 +104,16 @@ RGB = {
 }  # fmt: skip
 """The middle of each colour word, sRGB 0-255; a subject varies a little around it."""
 
-LABELS = {
-    name: number
-    for number, name in enumerate(
-        ("nothing", "sky", "ground", "water", "wall", "floor", "building", "plant", "rock", "furniture", "window",
-         "curtain", "picture", "light", "castle", *KINDS[:-1], "bed", "chest", *ACCESSORIES, "mask")
-    )
-}  # fmt: skip
-"""Segmentation labels: name -> number in `Scene.segmentation()`. A hotel room has no label: its bed, chest, ... have."""
+SEEN = (
+    "nothing", "sky", "ground", "water", "wall", "floor", "building", "plant", "rock", "furniture", "window",
+    "curtain", "picture", "light", "castle", *KINDS[:-1], "bed", "chest", *ACCESSORIES, "mask",
+)  # fmt: skip
+LABELS = {name: number for number, name in enumerate(SEEN)}
+"""Segmentation labels, name -> number in `Scene.segmentation()`. A hotel room has none: its bed, chest, ... have."""
 
 ANSWERS = (
-    "yes", "no", *COLOURS, *(name for name in KIND_NAMES.values()), *PLACE_ANSWERS.values(), *TIMES, *STYLE_ANSWERS.values(),
-    *MOOD_WORDS.values(), "hat", "sunglasses", "scarf", "ice cream", "suitcase", "nothing", "0", "1", "2", "panda",
+    "yes", "no", *COLOURS, *KIND_NAMES.values(), *PLACE_ANSWERS.values(), *TIMES, *STYLE_ANSWERS.values(),
+    *MOOD_WORDS.values(), "hat", "sunglasses", "scarf", "ice cream", "suitcase", "nothing", "0", "1", "panda",
     "castle", "fog", "winter", "clear", "inside", "outside",
 )  # fmt: skip
 """The closed vocabulary of answers (a word may stand twice)."""

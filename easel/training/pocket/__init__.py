@@ -1,1 +1,3 @@
-"""How pocket is made, from nothing: `python -m easel.training.pocket all` (make pocket). Every part is its own target."""
+"""How pocket is made, from nothing: `python -m easel.training.pocket all` (make pocket). Every part is its own
+target.
+"""

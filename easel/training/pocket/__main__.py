@@ -1,4 +1,5 @@
-"""Train pocket: ``python -m easel.training.pocket TARGET...`` (make pocket). Any target can be stopped and goes on later.
+"""Train pocket: ``python -m easel.training.pocket TARGET...`` (make pocket). Any target can be stopped and goes on
+later.
 
 Targets: data, vae, blip, clip, subject, perceptual, unet, or all. State lives below --work; weights go to the package.
 """
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from transformers import BertTokenizer, CLIPTokenizer
 
 from easel.networks.autoencoder import PixelAutoencoder
 from easel.training.pocket import blip, clip, export, packing, perceptual, pictures, samples, subject, text, unet, vae
@@ -47,7 +49,7 @@ class Bench:
         """What readers of pictures learn from: mostly the world, one time in four real photos."""
         return samples.Mix([self.store("scenes"), self.store("subjects"), self.store("styled")], [0.55, 0.2, 0.25])
 
-    def tokenizers(self) -> tuple[text.CLIPTokenizer, text.BertTokenizer]:
+    def tokenizers(self) -> tuple[CLIPTokenizer, BertTokenizer]:
         """CLIP's and BERT's."""
         return text.tokenizers([self.store(name) for name in ("scenes", "styled")], self.state)
 
@@ -55,8 +57,12 @@ class Bench:
         """Train the autoencoder; from then on it is read from its folder."""
         folder = self.work / "vae"
         if not folder.exists():
-            vae.run([self.store("photos"), self.store("scenes"), self.store("styled")], self.state).save_pretrained(folder)
-        return PixelAutoencoder.from_pretrained(folder).eval()
+            vae.run([self.store("photos"), self.store("scenes"), self.store("styled")], self.state).save_pretrained(
+                folder
+            )
+        model: PixelAutoencoder = PixelAutoencoder.from_pretrained(folder)
+        model.eval()
+        return model
 
     def blip(self) -> blip.Pair:
         """Train and write captioner and answerer."""
@@ -105,7 +111,9 @@ class Bench:
 def main() -> None:
     """Read the targets and make them."""
     parser = argparse.ArgumentParser(prog="easel.training.pocket", description=__doc__)
-    parser.add_argument("targets", nargs="+", choices=[name for name in vars(Bench) if name[0] != "_" and name != "store"])
+    parser.add_argument(
+        "targets", nargs="+", choices=[name for name in vars(Bench) if name[0] != "_" and name != "store"]
+    )
     parser.add_argument("--work", type=Path, default=Path("build/pocket"), help="caches, checkpoints, logs")
     parser.add_argument("--photos", type=Path, default=Path("../shared/data"), help="folders of captioned photos")
     parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))

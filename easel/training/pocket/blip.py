@@ -10,8 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import BlipConfig, BlipForConditionalGeneration, BlipForQuestionAnswering
-from transformers import BlipImageProcessorPil, BlipProcessor
+from transformers import (
+    BlipConfig,
+    BlipForConditionalGeneration,
+    BlipForQuestionAnswering,
+    BlipImageProcessorPil,
+    BlipProcessor,
+)
 
 from easel.training.loop import Plan, train
 from easel.training.pocket import samples
@@ -157,6 +162,8 @@ def accuracy(pair: Pair, mix: samples.Mix, batches: int = 8) -> dict[str, float]
         for name, values in FACTS.items():
             guessed = pair.heads[name](pooled).argmax(dim=1).tolist()
             right[name] += [
-                values[g] == str(row["facts"][name]) for g, row in zip(guessed, rows, strict=True) if name in row["facts"]
+                values[g] == str(row["facts"][name])
+                for g, row in zip(guessed, rows, strict=True)
+                if name in row["facts"]
             ]
     return {name: float(np.mean(hits)) for name, hits in right.items() if hits}

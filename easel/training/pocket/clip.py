@@ -1,4 +1,6 @@
-"""Pocket's CLIP (Radford et al. 2021): pictures and captions in one space. The picture tower starts as BLIP's encoder."""
+"""Pocket's CLIP (Radford et al. 2021): pictures and captions in one space. The picture tower starts as BLIP's
+encoder.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from easel.training.pocket.blip import PATCH, SIDE, WIDTH
 from easel.training.pocket.text import WINDOW, ids
 
 BATCH = 64
-PLAN = Plan(steps=1500, lr=8e-4, warmup=100, weight_decay=0.05, average_decay=0.997)
+PLAN = Plan(steps=900, lr=8e-4, warmup=100, weight_decay=0.05, average_decay=0.997)
 
 
 def config(tokenizer: Any) -> CLIPConfig:

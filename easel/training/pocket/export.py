@@ -15,6 +15,7 @@ from easel.training.pocket.unet import Painter, scheduler
 
 POCKET = Path(__file__).parents[2] / "models" / "pocket"
 
+
 def shrink(tensor: Tensor) -> Tensor:
     """A matrix (2 or more dimensions) as float8_e4m3fn, anything else as float16; integers as they are."""
     if not tensor.is_floating_point():

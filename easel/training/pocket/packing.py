@@ -1,4 +1,6 @@
-"""Fill the stores: scenes of the world, and real photos under the world's filters. Two processes, each picture from its own seed."""
+"""Fill the stores: scenes of the world, and real photos under the world's filters. Two processes, each picture from
+its own seed.
+"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -33,7 +35,9 @@ Made = list[tuple[Pixels, Row]]
 def row_of(drawn: Scene) -> Row:
     """What a scene knows of itself: wordings, questions with answers, facts."""
     names = ("kind", "colour", "place", "time", "mood", "style", "light", "mask", "castle", "accessories")
-    facts = {name: bool(value) if name in ("mask", "castle") else value for name in names for value in [getattr(drawn, name)]}
+    facts = {
+        name: bool(value) if name in ("mask", "castle") else value for name in names for value in [getattr(drawn, name)]
+    }
     return {"seed": drawn.seed, "captions": drawn.captions(), "questions": drawn.questions(), "facts": facts}
 
 
@@ -65,7 +69,9 @@ def styled(task: tuple[int, Row]) -> Made:
 
 
 def photo_row(photo: Row, style: str = "plain", light_name: str = "none") -> Row:
-    """What is known of a real photo under a filter: its caption with the filter's words, and questions about the style."""
+    """What is known of a real photo under a filter: its caption with the filter's words, and questions about the
+    style.
+    """
     words = f"{STYLE_PHRASES[style]} {LIGHT_PHRASES[light_name]}".strip()
     caption = f"{photo['caption']} {words}".strip()
     questions = [("what style is this?", STYLE_ANSWERS[style])]
@@ -114,6 +120,8 @@ def pack_subjects(folder: Path, count: int = 2000) -> None:
 
 
 def pack_styled(folder: Path, times: int = 5) -> None:
-    """The store ``styled``: each photo of the store ``photos`` under ``times`` filters, plain and filtered side by side."""
+    """The store ``styled``: each photo of the store ``photos`` under ``times`` filters, plain and filtered side by
+    side.
+    """
     known = {row["path"]: row for row in Store(folder, "photos").rows}
     pack(folder, "styled", styled, list(enumerate(list(known.values()) * times)), each=2)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import ConvNextImageProcessorPil, ResNetConfig, ResNetModel
+from transformers import ResNetConfig, ResNetModel, ViTImageProcessorPil
 
 from easel.training.loop import Plan, train
 from easel.training.pocket import samples
@@ -32,6 +32,12 @@ def summary(stage: Tensor) -> Tensor:
     return grid - grid.mean(dim=0, keepdim=True)
 
 
+def halves(stage: Tensor) -> Tensor:
+    """Contrast of the first half of a batch (photos) with the second (the same, filtered)."""
+    photos, filtered = summary(stage).chunk(2)
+    return contrast(photos, filtered, SCALE)
+
+
 def run(styled: Store, work: Path, plan: Plan = PLAN) -> ResNetModel:
     """Train it (or go on) and return it."""
     torch.manual_seed(4)
@@ -46,14 +52,14 @@ def run(styled: Store, work: Path, plan: Plan = PLAN) -> ResNetModel:
         ]
         with torch.autocast("cpu", torch.bfloat16):
             stages = model(torch.cat(sides), output_hidden_states=True).hidden_states[1:]
-        value = sum((contrast(*summary(stage.float()).chunk(2), SCALE) for stage in stages), torch.zeros(()))
+        value = sum((halves(stage.float()) for stage in stages), torch.zeros(()))
         return value / len(stages), {}
 
     train(model, loss, plan, work / "perceptual.safetensors")
     return model
 
 
-def image_processor() -> ConvNextImageProcessorPil:
+def image_processor() -> ViTImageProcessorPil:
     """Pictures squeezed to (3, SIDE, SIDE) in [-1, 1]; the distance is always taken at this size."""
-    half, size = [0.5, 0.5, 0.5], {"height": SIDE, "width": SIDE}
-    return ConvNextImageProcessorPil(size=size, crop_pct=1.0, image_mean=half, image_std=half)
+    half = [0.5, 0.5, 0.5]
+    return ViTImageProcessorPil(size={"height": SIDE, "width": SIDE}, image_mean=half, image_std=half)

@@ -51,7 +51,9 @@ def subjects(folder: Path) -> list[Photo]:
 
 
 def square(path: str, rng: np.random.Generator, zoom: float = 1.0) -> Pixels:
-    """A 256 px square of the picture: its shorter side scaled to 256 * zoom, then cut at random (the middle at zoom 1)."""
+    """A 256 px square of the picture: its shorter side scaled to 256 * zoom, then cut at random (the middle at zoom
+    1).
+    """
     with Image.open(path) as opened:
         image = ImageOps.exif_transpose(opened).convert("RGB")
     scale = SIDE * zoom / min(image.size)

@@ -16,7 +16,19 @@ Row = dict[str, Any]
 def row(store: Store, k: int) -> Row:
     """Row ``k``; a plain photo's is brought into the form of the others."""
     found: Row = store.rows[k]
-    return found if "captions" in found else photo_row(found)
+    return reworded(found if "captions" in found else photo_row(found))
+
+
+def reworded(known: Row) -> Row:
+    """The row with the words of the style table for feelings and the castle beside the world's own ("a happy
+    woman").
+    """
+    mood = known["facts"].get("mood", "neutral")
+    asked = [(f"is there {word}?", "yes" if word == mood else "no") for word in ("joy", "sadness")]
+    said = [f"{known['captions'][0]}, full of {mood}"] if mood != "neutral" else []
+    if known["facts"].get("castle"):
+        said.append(known["captions"][0].replace("with a castle in the background", "in front of a Disneyland castle"))
+    return {**known, "captions": [*known["captions"], *said], "questions": [*known["questions"], *asked]}
 
 
 class Mix:
@@ -32,7 +44,9 @@ class Mix:
         return store.pixels[k], row(store, k)
 
     def batch(self, name: int, step: int, size: int) -> tuple[list[Pixels], list[Row], np.random.Generator]:
-        """``size`` pictures and rows of this ``step``, and the generator they were drawn with. ``name`` parts the streams."""
+        """``size`` pictures and rows of this ``step``, and the generator they were drawn with. ``name`` parts the
+        streams.
+        """
         rng = np.random.default_rng((name, step))
         pairs = [self.draw(rng) for _ in range(size)]
         return [pixels for pixels, _ in pairs], [row for _, row in pairs], rng

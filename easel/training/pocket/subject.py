@@ -1,6 +1,7 @@
 """Pocket's subject encoder, in DINO's place: a ViT whose class token is the same for the same subject anywhere.
 
-Taught by contrast of pairs: one subject of the world in two places, two photos of one real subject, or two cuts of one photo.
+Taught by contrast of pairs: one subject of the world in two places, two photos of one real subject, or two cuts of
+one photo.
 """
 
 from pathlib import Path
@@ -38,8 +39,8 @@ def relatives(photos: Store) -> list[list[int]]:
 def pairs(scenes: Store, photos: Store, rng: np.random.Generator) -> list[tuple[Pixels, Pixels]]:
     """BATCH pairs: three in four from the world, the rest real."""
     groups, made = relatives(photos), []
-    for i in rng.choice(len(scenes.pixels) // 2, BATCH * 3 // 4, replace=False):
-        made.append((scenes.pixels[2 * i], scenes.pixels[2 * i + 1]))
+    world = rng.choice(len(scenes.pixels) // 2, BATCH * 3 // 4, replace=False)
+    made += [(scenes.pixels[2 * i], scenes.pixels[2 * i + 1]) for i in world]
     for g in rng.choice(len(groups), BATCH - len(made), replace=False):
         one, two = rng.choice(groups[int(g)], 2)
         made.append((photos.pixels[one], photos.pixels[two]))

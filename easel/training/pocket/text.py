@@ -19,11 +19,11 @@ WINDOW = 77
 """Tokens of a prompt, as in Stable Diffusion."""
 
 MANNERS = (
-    "a photo of a painting by an artist, oil on canvas, highly detailed, bright colours, flowing brush strokes, swirling",
-    "suprematism, flat tilted planes, geometric shapes, orphism, colour discs, concentric circles, rainbow",
-    "street art stencil, black and white, spray paint on a wall, one red accent, impressionism, woodblock print, abstract",
+    "a photo of a painting by an artist, oil on canvas, highly detailed, bright colours, flowing brush strokes",
+    "suprematism, flat tilted planes, geometric shapes, orphism, colour discs, concentric circles, rainbow, swirling",
+    "street art stencil, black and white, spray paint on a wall, one red accent, impressionism, woodblock print",
     "a b c d e f g h i j k l m n o p q r s t u v w x y z 0 1 2 3 4 5 6 7 8 9 . , ! ? ' - : ( )",
-    "blurry, low quality, ugly, deformed, Disneyland castle, panda mask, joy, sadness, happy, sad, is there, does she feel",
+    "abstract, blurry, low quality, ugly, deformed, Disneyland castle, panda mask, joy, sadness, happy, sad, is there",
 )
 """Words of prompts that no caption has."""
 
@@ -78,5 +78,3 @@ def ids(tokenizer: Any, texts: list[str], length: int) -> tuple[Tensor, Tensor]:
     """Token numbers (n, length) and their mask (n, length), padded and cut to ``length``."""
     made = tokenizer(texts, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
     return made.input_ids, made.attention_mask
-
-

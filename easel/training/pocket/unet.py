@@ -1,7 +1,8 @@
 """Pocket's text-to-image UNet and its text encoder, taught together on cached latents: 128 px first, then 256 px.
 
-v-prediction (Salimans & Ho 2022) on a schedule whose last step holds no signal at all (Lin et al. 2024, "Common diffusion
-noise schedules ... are flawed"), so that night can be dark; weights min(1, 5 / (SNR + 1)), after Hang et al. 2023, section 3.4.
+v-prediction (Salimans & Ho 2022) on a schedule whose last step holds no signal at all (Lin et al. 2024, "Common
+diffusion noise schedules ... are flawed"), so that night can be dark. Weights min(1, 5 / (SNR + 1)), after Hang et al.
+2023, section 3.4.
 """
 
 from dataclasses import replace
@@ -97,7 +98,7 @@ def cache(vae: PixelAutoencoder, store: Store, path: Path, side: int) -> NDArray
             if side != pixels.shape[1]:
                 pixels = np.stack([cv2.resize(p, (side, side), interpolation=cv2.INTER_AREA) for p in pixels])
             with torch.autocast("cpu", torch.bfloat16):
-                mean = vae.encode(to_tensor(pixels)).latent_dist.mean
+                mean = vae.encoder(to_tensor(pixels)).chunk(2, dim=1)[0]
             out[i : i + 32] = (mean.float() * vae.config.scaling_factor).numpy()
         out.flush()
         partial.rename(path)
@@ -108,7 +109,9 @@ def cache(vae: PixelAutoencoder, store: Store, path: Path, side: int) -> NDArray
 class Latents:
     """Cached latents of several stores, drawn with weights."""
 
-    def __init__(self, vae: PixelAutoencoder, stores: dict[str, Store], weights: list[float], side: int, work: Path) -> None:
+    def __init__(
+        self, vae: PixelAutoencoder, stores: dict[str, Store], weights: list[float], side: int, work: Path
+    ) -> None:
         self.side = side
         self.arrays = [cache(vae, store, work / f"latents-{name}-{side}.npy", side) for name, store in stores.items()]
         self.mix = samples.Mix(list(stores.values()), weights)
@@ -122,7 +125,9 @@ class Latents:
             k = int(rng.integers(len(self.arrays[s])))
             row = samples.row(self.mix.stores[s], k)
             latents.append(self.arrays[s][k])
-            prompts.append("" if rng.random() < DROPPED else samples.caption(row, rng, canonical=bool(rng.random() < 0.5)))
+            prompts.append(
+                "" if rng.random() < DROPPED else samples.caption(row, rng, canonical=bool(rng.random() < 0.5))
+            )
         return torch.from_numpy(np.stack(latents)).float().contiguous(memory_format=torch.channels_last), prompts
 
 
@@ -137,14 +142,16 @@ def run(painter: Painter, data: Latents, tokenizer: Any, plan: Plan, checkpoint:
         tokens, _ = ids(tokenizer, prompts, WINDOW)
         generator = torch.Generator().manual_seed(step)
         noise = torch.randn(latents.shape, generator=generator).contiguous(memory_format=torch.channels_last)
-        # stratified: one time in every nth of the schedule, which steadies small batches (Kingma et al. 2021, appendix I)
+        # stratified: one time in every nth of the schedule, which steadies small batches (Kingma et al. 2021,
+        # appendix I)
         times = ((torch.arange(size) + torch.rand(size, generator=generator)) / size * 1000).long()
         noisy = noise_schedule.add_noise(latents, noise, times)
         target = noise_schedule.get_velocity(latents, noise, times)
         with torch.autocast("cpu", torch.bfloat16):
             states = painter.text_encoder(tokens).last_hidden_state
             made = painter.unet(noisy, times, states).sample
-        # full weight where noise leads (those steps decide what the picture is of), less and less where little is left to do
+        # full weight where noise leads (those steps decide what the picture is of), less and less where little is
+        # left to do
         weight = (5.0 * (1 - alphas[times])).clamp(max=1.0)
         errors = (made.float() - target).square().mean(dim=(1, 2, 3))
         return (errors * weight).mean(), {"mse": errors.mean().item()}

@@ -1,4 +1,6 @@
-"""Pocket's autoencoder: L1 and gradients on 128 px crops of photos and scenes, a slight pull of the latent to N(0, 1)."""
+"""Pocket's autoencoder: L1 and gradients on 128 px crops of photos and scenes, a slight pull of the latent to N(0,
+1).
+"""
 
 from pathlib import Path
 
@@ -42,7 +44,8 @@ def gradient_loss(a: Tensor, b: Tensor) -> Tensor:
 def run(stores: list[Store], work: Path, plan: Plan = PLAN) -> PixelAutoencoder:
     """Train it (or go on) and return it with its scaling factor measured."""
     torch.manual_seed(0)
-    model = PixelAutoencoder().to(memory_format=torch.channels_last)
+    model: PixelAutoencoder = PixelAutoencoder()
+    model.to(memory_format=torch.channels_last)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         real = crops(stores, step)

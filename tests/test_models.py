@@ -1,0 +1,928 @@
+"""The models' door, proven on tiny checkpoints in the layouts of the wild: no network, a few seconds."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from easel import models
+from easel.errors import Cancelled, EaselError
+from easel.models import adapters, catalog, devices, guard, latents, pipelines, places, prompts, schedulers
+from easel.models.quiet import hush
+from easel.models.sampling import Sampling
+from easel.recipes import SCHEDULERS
+from tests import tiny
+
+QUICK = Sampling(steps=2)
+OLD_NUMPY = pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")
+"""diffusers' KDPM2 schedulers hand torch tensors to numpy functions."""
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoints that tests read and do not change."""
+    hush()
+    folder = tmp_path_factory.mktemp("shelf")
+    tiny.sd(folder / "sd")
+    tiny.eight_channels(folder / "eight")
+    tiny.sdxl(folder / "sdxl")
+    tiny.blip(folder / "caption")
+    tiny.blip(folder / "ask", "ask")
+    tiny.clip(folder / "clip")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A hub cache of the test's own: what is on this machine must not matter."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+@pytest.fixture(scope="module")
+def photo() -> Image.Image:
+    noise = np.random.default_rng(0).integers(0, 255, (6, 9, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((90, 60), Image.Resampling.BICUBIC)
+
+
+def diffusion(path: Path, dtype: str = "float32", **more: Any) -> Any:
+    return models.load(str(path), "text-to-image", device="cpu", dtype=dtype, **more)
+
+
+def far(a: Image.Image, b: Image.Image) -> int:
+    """The largest difference between two pictures, in levels of 255."""
+    return int(np.abs(np.asarray(a, dtype=int) - np.asarray(b, dtype=int)).max())
+
+
+def copied(folder: Path, target: Path) -> Path:
+    shutil.copytree(folder, target)
+    return target
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["sd", "sdxl"])
+def test_a_picture_is_what_diffusers_itself_makes(shelf: Path, name: str) -> None:
+    import diffusers
+
+    kind = diffusers.StableDiffusionPipeline if name == "sd" else diffusers.StableDiffusionXLPipeline
+    extra = {"safety_checker": None, "feature_extractor": None} if name == "sd" else {"add_watermarker": False}
+    plain = kind.from_pretrained(shelf / name, local_files_only=True, **extra)
+    plain.set_progress_bar_config(disable=True)
+    noise, generator = latents.noise(7, (4, 8, 8))
+    wish = {"num_inference_steps": 3, "guidance_scale": 5.0, "latents": noise, "generator": [generator]}
+    theirs = plain("a red bird", width=64, height=64, **wish).images[0]
+    settings = Sampling(steps=3, guidance_scale=5.0)
+    assert far(diffusion(shelf / name).generate(["a red bird"], [7], settings=settings)[0], theirs) <= 1
+
+
+@pytest.mark.parametrize("name", ["sd", "eight", "sdxl"])
+@pytest.mark.parametrize("redraw", [False, True])
+def test_a_seed_is_a_picture_whatever_its_neighbours(shelf: Path, photo: Image.Image, name: str, redraw: bool) -> None:
+    model = diffusion(shelf / name)
+    texts = ["a bird", "a (red:1.4) bird, " + "very " * 30 + "long prompt", "a cat"]
+    images = [photo, photo.rotate(90, expand=True), photo] if redraw else None
+    unwanted = ["", "blue", ""]
+    together = model.generate(texts, [1, 2, 3], negative_prompts=unwanted, settings=Sampling(4), images=images)
+    for number, seed in enumerate([1, 2, 3]):
+        one = None if images is None else [images[number]]
+        part = model.generate(
+            [texts[number]], [seed], negative_prompts=[unwanted[number]], settings=Sampling(4), images=one
+        )
+        assert far(part[0], together[number]) <= 2
+    assert far(together[0], together[2].resize(together[0].size)) > 2
+    assert any("chunks of 75" in note for note in model.notes)
+
+
+def test_the_same_seed_twice_is_the_same_picture(shelf: Path) -> None:
+    model = diffusion(shelf / "eight", "auto")
+    first, second = (model.generate(["a bird"], [5], settings=QUICK)[0] for _ in range(2))
+    assert far(first, second) == 0
+
+
+def test_a_photo_is_redrawn_in_its_proportions_and_kept_at_low_strength(shelf: Path, photo: Image.Image) -> None:
+    model = diffusion(shelf / "eight")
+    low, high = (
+        model.generate([""], [1], images=[photo], settings=Sampling(20, 1.0), strength=strength)[0]
+        for strength in (0.05, 1.0)
+    )
+    assert low.size == (80, 56)
+    vae = model.pipeline.vae
+    itself, _ = latents.decode(vae, latents.encode(vae, photo.resize(low.size, Image.Resampling.LANCZOS)), 0)
+    distance = [float(np.abs(np.asarray(p, float) - np.asarray(itself, float)).mean()) for p in (low, high)]
+    assert distance[0] < distance[1]
+
+
+def test_sizes_follow_what_is_asked(shelf: Path, photo: Image.Image) -> None:
+    model = diffusion(shelf / "sd")
+    assert model.default_size == (64, 64)
+    assert model.generate(["a"], [0], settings=Sampling(1, width=72, height=64))[0].size == (72, 64)
+    assert model.settle(Sampling(width=96), photo).height == 64
+    assert model.settle(Sampling(width=64, height=64), photo).width == 64
+    with pytest.raises(EaselError, match="multiple of 8"):
+        model.generate(["a"], [0], settings=Sampling(1, width=65))
+
+
+def test_fp8_weights_are_cast_on_load(shelf: Path, tmp_path: Path) -> None:
+    small = diffusion(tiny.eight_channels(tmp_path / "small", float8=True))
+    assert {p.dtype for p in small.pipeline.unet.parameters()} == {torch.float32}
+    assert {p.dtype for p in small.pipeline.text_encoder.parameters()} == {torch.float32}
+    whole = diffusion(shelf / "eight")
+    pictures = [model.generate(["a bird"], [1], settings=QUICK)[0] for model in (small, whole)]
+    assert far(*pictures) < 128
+
+
+def test_a_models_own_settings_come_from_its_folder(shelf: Path, tmp_path: Path) -> None:
+    model = diffusion(shelf / "eight")
+    assert (model.defaults.guidance_scale, model.defaults.strength) == (4.0, 0.7)
+    assert model.settle(Sampling()) == Sampling(20, 4.0, "dpmpp-2m", 64, 64)
+    assert model.settle(Sampling(5, 1.0, "euler", 32, 40)) == Sampling(5, 1.0, "euler", 32, 40)
+    assert diffusion(shelf / "sd").settle(Sampling()) == Sampling(20, 7.5, "pndm", 64, 64)
+    assert diffusion(shelf / "sdxl").defaults.guidance_scale == 5.0
+    bad = copied(shelf / "eight", tmp_path / "bad")
+    (bad / "easel.json").write_text('{"guidance": 3}', encoding="utf-8")
+    with pytest.raises(EaselError, match="no setting called 'guidance': use one of guidance_scale"):
+        diffusion(bad)
+
+
+def test_text_to_image_and_image_to_image_share_the_weights(shelf: Path) -> None:
+    model = diffusion(shelf / "sd")
+    assert model._redraw.unet is model.pipeline.unet
+    assert model._redraw.vae is model.pipeline.vae
+
+
+# --- progress, cancelling, memory, broken numbers ---------------------------------------------------------------------
+
+
+def test_progress_reaches_its_total(shelf: Path, photo: Image.Image) -> None:
+    model = diffusion(shelf / "sd")
+    for images, steps, scheduler in ((None, 3, None), ([photo] * 2, 5, None), (None, 3, "heun")):
+        seen: list[tuple[int, int]] = []
+        model.generate(
+            ["a"] * 2,
+            [1, 2],
+            settings=Sampling(steps, scheduler=scheduler),
+            images=images,
+            report=lambda done, total, seen=seen: seen.append((done, total)),
+        )
+        assert seen == sorted(seen)
+        assert seen[-1][0] == seen[-1][1] == 6
+
+
+def test_cancelled_comes_straight_through_and_leaves_the_model_usable(shelf: Path) -> None:
+    model = diffusion(shelf / "sd")
+
+    def stop(done: int, total: int) -> None:
+        raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        model.generate(["a"], [1], settings=QUICK, report=stop)
+    assert model.generate(["a"], [1], settings=QUICK)[0].size == (64, 64)
+
+
+def limited(model: Any, pictures: int, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The UNet runs out of memory with more than so many pictures (each counts twice, for guidance)."""
+    whole = model.pipeline.unet.forward
+
+    def forward(sample: Any, *args: Any, **kwargs: Any) -> Any:
+        if len(sample) > 2 * pictures:
+            raise error
+        return whole(sample, *args, **kwargs)
+
+    monkeypatch.setattr(model.pipeline.unet, "forward", forward)
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_out_of_memory_halves_the_batch_once_and_says_so(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    model = diffusion(shelf / "sd")
+    whole = model.generate(["a"] * 4, [1, 2, 3, 4], settings=QUICK)
+    limited(model, 2, error, monkeypatch)
+    halved = model.generate(["a"] * 4, [1, 2, 3, 4], settings=QUICK)
+    assert max(far(a, b) for a, b in zip(whole, halved, strict=True)) <= 2
+    assert any("2 at a time" in note for note in model.notes)
+    limited(model, 1, error, monkeypatch)
+    with pytest.raises(EaselError, match="no memory for 2 pictures of 64x64 in float32: use a smaller --batch-size"):
+        model.generate(["a"] * 4, [1, 2, 3, 4], settings=QUICK)
+
+
+def test_other_errors_are_not_taken_for_lack_of_memory(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = diffusion(shelf / "sd")
+    limited(model, 0, RuntimeError("shapes cannot be multiplied"), monkeypatch)
+    with pytest.raises(RuntimeError, match="shapes"):
+        model.generate(["a"], [1], settings=QUICK)
+
+
+def test_non_finite_latents_are_an_error_with_a_way_out(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = diffusion(shelf / "sd", "bfloat16")
+    whole = model.pipeline.unet.forward
+    broken = lambda *a, **k: (whole(*a, **k)[0] * math.nan,)  # noqa: E731
+    monkeypatch.setattr(model.pipeline.unet, "forward", broken)
+    with pytest.raises(EaselError, match=r"seed 9 .*not numbers, in bfloat16: use --dtype float32"):
+        model.generate(["a"], [9], settings=QUICK)
+
+
+def test_a_broken_decode_is_retried_in_float32(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = diffusion(shelf / "sd", "bfloat16")
+    vae = model.pipeline.vae
+    whole = vae.decode
+    half = lambda z, **k: whole(z, **k) if z.dtype == torch.float32 else (whole(z, **k)[0] * math.inf,)  # noqa: E731
+    monkeypatch.setattr(vae, "decode", half)
+    model.generate(["a"], [9], settings=QUICK)
+    assert vae.dtype == torch.bfloat16
+    assert any("decoded again in float32" in note for note in model.notes)
+    monkeypatch.setattr(vae, "decode", lambda z, **k: (torch.full((1, 3, 64, 64), -1.0),))
+    with pytest.raises(EaselError, match="came out black"):
+        model.generate(["a"], [9], settings=QUICK)
+
+
+def test_a_dark_picture_is_not_a_black_one(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = diffusion(shelf / "sd")
+    dark = torch.full((1, 3, 64, 64), -1.0)
+    dark[0, :, 3, 3] = -0.9
+    monkeypatch.setattr(model.pipeline.vae, "decode", lambda z, **k: (dark,))
+    assert np.asarray(model.generate(["a"], [9], settings=QUICK)[0]).max() == 13
+
+
+def test_settings_that_cannot_be_are_refused_in_one_line(shelf: Path, photo: Image.Image) -> None:
+    model = diffusion(shelf / "sd")
+    for settings, strength, words in (
+        (Sampling(0), None, "steps must be at least 1"),
+        (Sampling(2), 0.1, "give --steps 10 or more"),
+        (Sampling(2), 1.5, "strength must be above 0 and at most 1"),
+        (Sampling(2, scheduler="dpm2m"), None, "no scheduler called 'dpm2m': use one of"),
+    ):
+        with pytest.raises(EaselError, match=words):
+            model.generate(["a"], [1], settings=settings, images=[photo], strength=strength)
+
+
+# --- schedulers -------------------------------------------------------------------------------------------------------
+
+
+@OLD_NUMPY
+@pytest.mark.parametrize("name", schedulers.names())
+def test_every_scheduler_draws(shelf: Path, name: str) -> None:
+    model = diffusion(shelf / "sd")
+    assert model.generate(["a"], [1], settings=Sampling(3, scheduler=name))[0].size == (64, 64)
+
+
+def test_a_scheduler_that_cannot_start_from_noise_is_refused_for_zero_snr(shelf: Path) -> None:
+    model = diffusion(shelf / "eight")
+    with pytest.raises(EaselError, match=r"'pndm' cannot do zero terminal SNR.*ddim"):
+        model.generate(["a"], [1], settings=Sampling(3, scheduler="pndm"))
+    for name in ("ddim", "ddpm", "dpmpp-2m", "euler", "euler-a", "unipc"):
+        scheduler = schedulers.build(name, model._own_scheduler)
+        assert scheduler.config.prediction_type == "v_prediction"
+        assert scheduler.config.timestep_spacing == "trailing"
+        model.generate(["a"], [1], settings=Sampling(2, scheduler=name))
+
+
+@OLD_NUMPY
+def test_schedulers_know_their_names(shelf: Path) -> None:
+    own = diffusion(shelf / "sd")._own_scheduler
+    assert set(schedulers.names()) == set(SCHEDULERS)
+    for name in schedulers.names():
+        assert schedulers.name_of(schedulers.build(name, own)) == name
+
+
+# --- prompts ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_grammar_is_a1111s() -> None:
+    known = {
+        "normal text": [("normal text", 1.0)],
+        "an (important) word": [("an ", 1.0), ("important", 1.1), (" word", 1.0)],
+        "(unbalanced": [("unbalanced", 1.1)],
+        r"\(literal\]": [("(literal]", 1.0)],
+        "(unnecessary)(parens)": [("unnecessaryparens", 1.1)],
+        "one BREAK two": [("one", 1.0), ("BREAK", -1.0), ("two", 1.0)],
+        "ratio 3:2 )": [("ratio 3:2 )", 1.0)],
+        "": [("", 1.0)],
+    }
+    for text, pieces in known.items():
+        assert prompts.parse(text) == pieces
+    nested = prompts.parse("a (((house:1.3)) [on] a (hill:0.5), sun, (((sky))).")
+    assert [words for words, _ in nested] == ["a ", "house", " ", "on", " a ", "hill", ", sun, ", "sky", "."]
+    expected = [1.0, 1.573, 1.1, 1.0, 1.1, 0.55, 1.1, 1.4641, 1.1]
+    assert [weight for _, weight in nested] == pytest.approx(expected)
+
+
+def test_plain_prompts_are_encoded_as_diffusers_does(shelf: Path) -> None:
+    for name in ("sd", "sdxl"):
+        pipeline = pipelines.assemble(shelf / name, torch.float32)
+        states, pooled = prompts.encode(pipeline, "a red bird", 1)
+        theirs = pipeline.encode_prompt(
+            "a red bird", device="cpu", num_images_per_prompt=1, do_classifier_free_guidance=False
+        )
+        assert torch.allclose(states, theirs[0], atol=1e-6)
+        if pooled is not None:
+            assert torch.allclose(pooled, theirs[2], atol=1e-6)
+        assert (pooled is None) == (name == "sd")
+
+
+def test_weights_scale_tokens_and_keep_the_mean(shelf: Path) -> None:
+    pipeline = pipelines.assemble(shelf / "sd", torch.float32)
+    plain, _ = prompts.encode(pipeline, "ab", 1)
+    heavy, _ = prompts.encode(pipeline, "a(b:2)", 1)
+    assert float(heavy.mean()) == pytest.approx(float(plain.mean()), abs=1e-6)
+    assert not torch.allclose(plain, heavy, atol=1e-3)
+    # every token by the same factor: the mean brings it back
+    same, _ = prompts.encode(pipeline, "(ab:1.0)", 1)
+    assert torch.allclose(same, plain)
+
+
+def test_long_prompts_are_chunked_and_what_is_cut_is_said(shelf: Path) -> None:
+    pipeline = pipelines.assemble(shelf / "sd", torch.float32)
+    tokenizer, encoder = prompts.encoders(pipeline)[0]
+    window = prompts.window_of(tokenizer, encoder)
+    text = "x" * 100  # a letter is a token here
+    parts = prompts.chunk(text, tokenizer, window)
+    assert [len(row) for row in parts.ids] == [77, 77]
+    assert parts.ids[1][0] == tokenizer.bos_token_id
+    assert parts.ids[1][26] == tokenizer.eos_token_id
+    assert prompts.encode(pipeline, text, 2)[0].shape == (1, 154, tiny.WIDTH)
+    assert prompts.notes(pipeline, "short") == []
+    assert "100 tokens, read in 2 chunks of 75" in prompts.notes(pipeline, text)[0]
+    huge = " ".join(["word"] * 10_000)
+    assert len(prompts.chunk(huge, tokenizer, window).ids) == prompts.MAX_CHUNKS
+    assert "left out: 'word" in prompts.notes(pipeline, huge)[0]
+
+
+def test_a_chunk_ends_at_a_near_comma(shelf: Path) -> None:
+    tokenizer, _ = prompts.encoders(pipelines.assemble(shelf / "sd", torch.float32))[0]
+    parts = prompts.chunk("x" * 64 + "," + "y" * 20, tokenizer, 77)
+    assert parts.ids[0][66] == tokenizer.eos_token_id
+    assert prompts.chunk("a BREAK b", tokenizer, 77).ids[1][1] == tokenizer("b").input_ids[1]
+
+
+def test_both_encoders_of_sdxl_are_read_in_chunks(shelf: Path) -> None:
+    pipeline = pipelines.assemble(shelf / "sdxl", torch.float32)
+    states, pooled = prompts.encode(pipeline, "x" * 100, 3)
+    assert states.shape == (1, 231, 2 * tiny.WIDTH)
+    assert pooled is not None
+    assert pooled.shape == (1, tiny.WIDTH)
+
+
+# --- adapters ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", ["diffusers", "kohya"])
+def test_a_lora_proves_itself(shelf: Path, tmp_path: Path, layout: str) -> None:
+    file = tiny.lora(tmp_path / "style.safetensors", layout)
+    model = diffusion(shelf / "sd", loras=[f"{file}:0.8:0.5"])
+    drawn = model.generate(["a"], [1], settings=QUICK)[0]
+    assert "6 of 6 layers matched (4 in the UNet, 2 in the text encoder), scales 0.8 and 0.5" in model.notes[0]
+    assert "levels of 255" in model.notes[1]
+    assert far(drawn, diffusion(shelf / "sd").generate(["a"], [1], settings=QUICK)[0]) > 1
+
+
+def test_both_layouts_are_the_same_lora(shelf: Path, tmp_path: Path) -> None:
+    files = [tiny.lora(tmp_path / f"{layout}.safetensors", layout) for layout in ("diffusers", "kohya")]
+    first, second = (
+        diffusion(shelf / "sd", loras=[f"{file}:0.8"]).generate(["a"], [1], settings=QUICK)[0] for file in files
+    )
+    assert far(first, second) == 0
+    both = diffusion(shelf / "sd", loras=[f"{file}:0.4" for file in files]).generate(["a"], [1], settings=QUICK)[0]
+    assert far(first, both) <= 1
+
+
+def test_the_scales_are_separate_and_zero_is_the_model_itself(shelf: Path, tmp_path: Path) -> None:
+    file = tiny.lora(tmp_path / "style.safetensors")
+    plain = diffusion(shelf / "sd").generate(["a"], [1], settings=QUICK)[0]
+    pictures = {}
+    for scales in ("0:0", "1:0", "0:1", "1:1"):
+        model = diffusion(shelf / "sd", loras=[f"{file}:{scales}"])
+        pictures[scales] = model.generate(["a"], [1], settings=QUICK)[0]
+        assert ("changes nothing" in model.notes[1]) == (scales == "0:0")
+    assert far(pictures["0:0"], plain) == 0
+    assert len({picture.tobytes() for picture in pictures.values()}) == 4
+
+
+@pytest.mark.parametrize("layout", ["diffusers", "kohya"])
+def test_a_lora_is_written_as_other_tools_read_it(shelf: Path, tmp_path: Path, layout: str) -> None:
+    model = diffusion(shelf / "sd", loras=[str(tiny.lora(tmp_path / "in.safetensors"))])
+    out = tmp_path / "out.safetensors"
+    assert adapters.export(model.pipeline, "lora0", out, layout) == 6
+    keys = load_file(out).keys()
+    layer = "encoder{0}layers{0}0{0}self_attn{0}q_proj"
+    stem = (
+        "text_encoder.text_model." + layer.format(".")
+        if layout == "diffusers"
+        else "lora_te_text_model_" + layer.format("_")
+    )
+    assert any(key.startswith(stem) for key in keys)
+    again = diffusion(shelf / "sd", loras=[str(out)])
+    assert far(*(m.generate(["a"], [1], settings=QUICK)[0] for m in (model, again))) <= 1
+
+
+def test_sdxl_takes_a_lora_for_both_its_text_encoders(shelf: Path, tmp_path: Path) -> None:
+    weights = load_file(tiny.lora(tmp_path / "in.safetensors", cross=2 * tiny.WIDTH))
+    second = {
+        k.replace("text_encoder.", "text_encoder_2."): v.clone() for k, v in weights.items() if "text_encoder." in k
+    }
+    save_file(weights | second, tmp_path / "both.safetensors")
+    model = diffusion(shelf / "sdxl", loras=[str(tmp_path / "both.safetensors")])
+    assert "8 of 8 layers matched (4 in the UNet, 4 in the text encoder)" in model.notes[0]
+    drawn = model.generate(["a"], [1], settings=QUICK)[0]
+    assert adapters.export(model.pipeline, "lora0", tmp_path / "kohya.safetensors", "kohya") == 8
+    assert any(key.startswith("lora_te2_text_model_encoder") for key in load_file(tmp_path / "kohya.safetensors"))
+    again = diffusion(shelf / "sdxl", loras=[str(tmp_path / "kohya.safetensors")])
+    assert far(drawn, again.generate(["a"], [1], settings=QUICK)[0]) <= 1
+
+
+def test_a_text_encoder_gets_its_old_names_back(shelf: Path) -> None:
+    pipeline = pipelines.assemble(shelf / "sd", torch.float32)
+    old = adapters.with_old_prefix(pipeline.text_encoder.state_dict())
+    assert old.keys() == load_file(shelf / "sd" / "text_encoder" / "model.safetensors").keys()
+
+
+def test_a_lora_that_does_not_fit_is_an_error(shelf: Path, tmp_path: Path) -> None:
+    other = tiny.lora(tmp_path / "other.safetensors", cross=48)
+    with pytest.raises(EaselError, match=r"another family of models: .*attn2.to_k is 32 wide here, 48 there"):
+        diffusion(shelf / "sd", loras=[str(other)])
+    nowhere = tmp_path / "nowhere.safetensors"
+    save_file(
+        {"unet.no.such.lora.down.weight": torch.ones(2, 4), "unet.no.such.lora.up.weight": torch.ones(4, 2)}, nowhere
+    )
+    with pytest.raises(EaselError, match="none of its layers has a place"):
+        diffusion(shelf / "sd", loras=[str(nowhere)])
+    with pytest.raises(EaselError, match="holds no LoRA layers: a whole model goes to --model"):
+        adapters.check(adapters.parse(str(shelf / "sd" / "unet" / "diffusion_pytorch_model.safetensors")))
+    save_file({"lora_unet_x.hada_w1_a": torch.ones(2, 2)}, nowhere)
+    with pytest.raises(EaselError, match="is a LoHa adapter"):
+        adapters.check(adapters.parse(str(nowhere)))
+    tiny.poison(other)
+    with pytest.raises(EaselError, match="not numbers: get the LoRA again"):
+        diffusion(shelf / "sd", loras=[str(other)])
+    with pytest.raises(EaselError, match="no LoRA file"):
+        diffusion(shelf / "sd", loras=["gone.safetensors"])
+    with pytest.raises(EaselError, match="is a pickle"):
+        diffusion(shelf / "sd", loras=[str(tiny.pickle_file(tmp_path / "p.safetensors"))])
+
+
+def test_loras_are_written_file_unet_text() -> None:
+    known = {
+        "a.safetensors": (1, 1),
+        "a.safetensors:0.6": (0.6, 0.6),
+        "a.safetensors:0.6:.2": (0.6, 0.2),
+        "a:-1": (-1, -1),
+    }
+    for text, scales in known.items():
+        spec = adapters.parse(text)
+        assert (spec.unet, spec.text) == scales
+        assert spec.path.name == text.split(":")[0]
+    with pytest.raises(EaselError, match=r"FILE\[:unet\[:text\]\]"):
+        adapters.parse("a.safetensors:strong")
+
+
+# --- single files -----------------------------------------------------------------------------------------------------
+
+
+def test_a_single_file_is_the_same_model(shelf: Path, tmp_path: Path) -> None:
+    file = tiny.single_file(shelf / "sd", tmp_path / "one.safetensors")
+    folder = tiny.configs(shelf / "sd", tmp_path / "configs")
+    with pytest.raises(EaselError, match=r"easel models pull sd-1.5.* or --config DIR"):
+        diffusion(file)
+    one, whole = diffusion(file, config=str(folder)), diffusion(shelf / "sd")
+    assert far(*(m.generate(["a bird"], [3], settings=QUICK)[0] for m in (one, whole))) == 0
+    with pytest.raises(EaselError, match="holds the configurations of StableDiffusionXLPipeline"):
+        diffusion(file, config=str(shelf / "sdxl"))
+
+
+def test_a_single_file_finds_its_configurations_in_the_hub_cache(
+    shelf: Path, tmp_path: Path, empty_cache: Path
+) -> None:
+    file = tiny.single_file(shelf / "sd", tmp_path / "one.safetensors")
+    cached(empty_cache, "stable-diffusion-v1-5/stable-diffusion-v1-5", tiny.configs(shelf / "sd", tmp_path / "configs"))
+    assert diffusion(file).generate(["a"], [1], settings=QUICK)[0].size == (64, 64)
+
+
+def test_other_files_are_told_apart(shelf: Path, tmp_path: Path) -> None:
+    with pytest.raises(EaselError, match="is a LoRA, not a model"):
+        diffusion(tiny.lora(tmp_path / "lora.safetensors"))
+    with pytest.raises(EaselError, match="no whole Stable Diffusion checkpoint"):
+        diffusion(shelf / "sd" / "unet" / "diffusion_pytorch_model.safetensors")
+    file = tmp_path / "bare.safetensors"
+    save_file({"model.diffusion_model.x": torch.ones(1)}, file)
+    with pytest.raises(EaselError, match="has no VAE"):
+        diffusion(file)
+    with pytest.raises(EaselError, match="needs a folder in the transformers layout"):
+        models.load(str(file), "clip")
+
+
+# --- guards -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["zip", "0", "1", "2", "5"])
+def test_a_pickle_is_refused_by_its_content(tmp_path: Path, kind: str) -> None:
+    file = tiny.pickle_file(tmp_path / "model.safetensors", kind)
+    with pytest.raises(EaselError, match=r"is a pickle.*whatever its name says; convert it once"):
+        diffusion(file)
+
+
+def test_damaged_files_are_named(shelf: Path, tmp_path: Path) -> None:
+    whole = (shelf / "sd" / "vae" / "diffusion_pytorch_model.safetensors").read_bytes()
+    length = struct.unpack("<Q", whole[:8])[0]
+    cases = {
+        b"": "is empty",
+        b"<!DOCTYPE html><html>": "is a web page",
+        b"version https://git-lfs.github.com/spec/v1\n": "git-lfs pointer",
+        b"GGUF" + bytes(100): "GGUF",
+        bytes(100): "not a safetensors file",
+        b"\x05": "not a safetensors file",
+        whole[:-100]: "cut short: .* MB of its weights are missing",
+        whole[: 8 + length // 2]: "cut short|makes no sense",
+        whole[:8] + b"{" + b"x" * (length - 1) + whole[8 + length :]: "header is corrupt",
+    }
+    for number, (content, words) in enumerate(cases.items()):
+        file = tmp_path / f"{number}.safetensors"
+        file.write_bytes(content)
+        with pytest.raises(EaselError, match=words):
+            guard.check_file(file)
+    assert "decoder.conv_in.weight" in guard.check_file(shelf / "sd" / "vae" / "diffusion_pytorch_model.safetensors")
+
+
+@pytest.mark.parametrize(
+    "gone",
+    ["unet/config.json", "unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors",
+        "model_index.json",
+     "tokenizer/merges.txt", "scheduler/scheduler_config.json"],
+)  # fmt: skip
+def test_a_missing_file_is_named_before_weights_are_read(
+    shelf: Path, tmp_path: Path, gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copied(shelf / "sd", tmp_path / "sd")
+    (folder / gone).unlink()
+    monkeypatch.setattr(pipelines, "_load_part", lambda *_: pytest.fail("weights were read"))
+    with pytest.raises(EaselError, match=Path(gone).name):
+        diffusion(folder)
+
+
+def test_a_missing_part_or_shard_is_named(shelf: Path, tmp_path: Path) -> None:
+    folder = copied(shelf / "sd", tmp_path / "sd")
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.unlink()
+    index = {"weight_map": {"a": "diffusion_pytorch_model-00001-of-00002.safetensors"}}
+    weights.with_name("diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(EaselError, match=r"00001-of-00002.safetensors is missing"):
+        diffusion(folder)
+    shutil.rmtree(folder / "vae")
+    with pytest.raises(EaselError, match=r"vae/ is missing|00001-of-00002"):
+        diffusion(folder)
+
+
+def test_half_size_variants_are_found(shelf: Path, tmp_path: Path) -> None:
+    folder = copied(shelf / "sd", tmp_path / "sd")
+    for file in list(folder.rglob("*.safetensors")):
+        save_file({k: v.half() for k, v in load_file(file).items()}, file, metadata={"format": "pt"})
+        file.rename(file.with_name(file.name.replace(".safetensors", ".fp16.safetensors")))
+    pictures = [diffusion(f).generate(["a"], [1], settings=QUICK)[0] for f in (folder, shelf / "sd")]
+    assert far(*pictures) <= 3
+
+
+@pytest.mark.parametrize("part", ["unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model"])
+def test_weights_that_are_not_numbers_are_named(shelf: Path, tmp_path: Path, part: str) -> None:
+    folder = copied(shelf / "sd", tmp_path / "sd")
+    name = tiny.poison(folder / f"{part}.safetensors")
+    with pytest.raises(
+        EaselError, match=name.removeprefix("text_model.").replace(".", r"\.") + "' has 1 values that are not"
+    ):
+        diffusion(folder)
+
+
+def test_a_weight_that_is_missing_inside_is_named(shelf: Path, tmp_path: Path) -> None:
+    for part, key in (
+        ("unet/diffusion_pytorch_model", "conv_in.bias"),
+        ("text_encoder/model", "text_model.final_layer_norm.bias"),
+    ):
+        folder = copied(shelf / "sd", tmp_path / part.replace("/", "-"))
+        file = folder / f"{part}.safetensors"
+        weights = load_file(file)
+        del weights[key]
+        save_file(weights, file, metadata={"format": "pt"})
+        with pytest.raises(EaselError, match=r"lacks 1 weights, the first is '.*bias'|does not load"):
+            diffusion(folder)
+
+
+def test_only_allowed_classes_are_imported(shelf: Path, tmp_path: Path) -> None:
+    folder = copied(shelf / "eight", tmp_path / "eight")
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    trap = tmp_path / "sprung"
+    (folder / "vae" / "evil.py").write_text(f"open({str(trap)!r}, 'w')", encoding="utf-8")
+    for entry in (
+        ["os", "system"],
+        ["evil", "Vae"],
+        ["easel.networks.autoencoder", "Block"],
+        ["transformers", "pipeline"],
+    ):
+        (folder / "model_index.json").write_text(json.dumps(index | {"vae": entry}), encoding="utf-8")
+        with pytest.raises(EaselError, match=r"only diffusers and transformers classes|which is no model"):
+            diffusion(folder)
+    assert not trap.exists()
+    (folder / "model_index.json").write_text(json.dumps(index | {"_class_name": "FluxPipeline"}), encoding="utf-8")
+    with pytest.raises(EaselError, match="no kind of pipeline called 'FluxPipeline'"):
+        diffusion(folder)
+
+
+def test_an_inpainting_model_is_told_apart(shelf: Path, tmp_path: Path) -> None:
+    folder = copied(shelf / "sd", tmp_path / "sd")
+    tiny._unet(4).save_pretrained(tmp_path / "unused")
+    from diffusers import UNet2DConditionModel
+
+    config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8")) | {"in_channels": 9}
+    UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
+    with pytest.raises(EaselError, match="an inpainting model, not text-to-image"):
+        diffusion(folder)
+
+
+# --- names, the catalogue, the hub ------------------------------------------------------------------------------------
+
+
+def cached(hub: Path, repository: str, folder: Path, revision: str = "0" * 40, ref: str = "main") -> Path:
+    """Put a folder into a hub cache as the hub's client does."""
+    home = hub / f"models--{repository.replace('/', '--')}"
+    shutil.copytree(folder, home / "snapshots" / revision)
+    (home / "refs" / ref).parent.mkdir(parents=True, exist_ok=True)
+    (home / "refs" / ref).write_text(revision, encoding="utf-8")
+    return home / "snapshots" / revision
+
+
+def test_unknown_names_get_the_nearest_ones() -> None:
+    with pytest.raises(EaselError, match=r"no model called 'sd15': use one of sd-1.5.*, a hub id, a folder or"):
+        models.load("sd15", "text-to-image")
+    with pytest.raises(EaselError, match="no model file or folder"):
+        models.load("./gone", "text-to-image")
+    with pytest.raises(EaselError, match="no role called 'paint'"):
+        models.load("pocket", "paint")  # type: ignore[call-overload]
+    with pytest.raises(EaselError, match=r"'sd-1.5' has no model for caption: use one of pocket, blip-base"):
+        models.load("sd-1.5", "caption")
+    with pytest.raises(EaselError, match="config and loras belong"):
+        models.load("pocket", "clip", loras=["x"])  # type: ignore[call-overload]
+
+
+def test_what_is_not_at_hand_says_how_to_get_it() -> None:
+    with pytest.raises(EaselError, match=r"'sd-1.5' is not on this machine: `easel models pull sd-1.5` \(2.1 GB\)"):
+        models.load("sd-1.5", "text-to-image")
+    with pytest.raises(EaselError, match="`easel models pull someone/thing`"):
+        models.load("someone/thing", "caption")
+
+
+def test_models_of_the_hub_cache_are_used(shelf: Path, empty_cache: Path) -> None:
+    cached(empty_cache, "openai/clip-vit-base-patch32", shelf / "clip", ref="refs/pr/3")
+    assert models.load("clip-b32", "clip").texts(["a"]).shape == (1, tiny.WIDTH)
+    assert models.load("openai/clip-vit-base-patch32", "clip").name == "openai/clip-vit-base-patch32"
+    assert {row.name: row.at_hand for row in catalog.rows()}["clip-b32"]
+    revision = catalog.SOURCES["Salesforce/blip-vqa-base"].revision
+    cached(empty_cache, "Salesforce/blip-vqa-base", shelf / "ask", revision, ref="old")
+    assert models.load("blip-vqa-base", "ask").name == "blip-vqa-base"
+
+
+def test_a_moved_repository_is_found_under_both_names(shelf: Path, empty_cache: Path) -> None:
+    cached(empty_cache, "stabilityai/stable-diffusion-2-1", shelf / "sd")
+    model = models.load("sd-2.1", "text-to-image", dtype="float32")
+    assert model.name == "sd-2.1"
+    moved = models.load("stabilityai/stable-diffusion-2-1", "text-to-image", dtype="float32")
+    assert any("moved" in note for note in moved.notes)
+
+
+def test_the_catalogue_needs_no_torch() -> None:
+    code = (
+        "import sys, easel.models.catalog as c; c.rows(); sys.exit(bool({'torch', 'diffusers'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_catalogue_holds_together() -> None:
+    for row in catalog.ROWS.values():
+        assert set(row.parts) <= set(catalog.ROLES)
+        for part in row.parts.values():
+            assert part in catalog.SOURCES or part.startswith("pocket/")
+    for info in catalog.rows():
+        assert info.licence
+        assert info.megabytes > 0 or info.name == "pocket"
+    turbo = places.Place(Path(), "sd-turbo", catalog.ROWS["sd-turbo"].defaults)
+    assert turbo.defaults["guidance_scale"] == 0.0
+    assert set(catalog.ROWS["pocket"].parts) == set(catalog.ROLES)
+
+
+def test_pull_fetches_one_set_of_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    files = ["model_index.json", "unet/config.json", "tokenizer/vocab.json", "tokenizer/merges.txt", "unet/pytorch.bin"]
+    files += ["v1-5-pruned.safetensors", "safety_checker/model.safetensors"]
+    files += [f"unet/diffusion_pytorch_model{kind}.safetensors" for kind in ("", ".fp16", ".non_ema")]
+    wanted = ["model_index.json", "unet/config.json", "tokenizer/vocab.json", "tokenizer/merges.txt"]
+    assert places.wanted_files(files, "fp16") == [*wanted, "unet/diffusion_pytorch_model.fp16.safetensors"]
+    assert places.wanted_files(files, None)[-1] == "unet/diffusion_pytorch_model.safetensors"
+    assert places.wanted_files(files, "fp16", configs_only=True) == wanted
+
+    class Api:
+        def model_info(self, repository: str, revision: str) -> Any:
+            names = ["config.json", "pytorch_model.bin", "vocab.txt"]
+            return type("Info", (), {"siblings": [type("File", (), {"rfilename": name}) for name in names]})
+
+        def get_repo_discussions(self, repository: str, **_: Any) -> Any:
+            talk = {
+                "title": "Adding `safetensors` variant of this model",
+                "status": "open",
+                "git_reference": "refs/pr/9",
+            }
+            return iter([type("Talk", (), talk)])
+
+    calls: list[Any] = []
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+    def download(*given: Any, **more: Any) -> str:
+        calls.append((given, more))
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert catalog.pull("clip-b32") == [tmp_path]
+    assert calls[0][1]["revision"] == "refs/pr/9"
+    assert calls[0][1]["allow_patterns"] == ["config.json", "vocab.txt", "model.safetensors"]
+    steps: list[tuple[int, int]] = []
+    catalog.pull("base", lambda done, total: steps.append((done, total)))
+    assert steps[-1] == (5, 5)
+    with pytest.raises(EaselError, match="nothing to pull"):
+        catalog.pull("pocket")
+    with pytest.raises(EaselError, match="no model to pull called 'sd9'"):
+        catalog.pull("sd9")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(EaselError, match="HF_HUB_OFFLINE is set"):
+        catalog.pull("clip-b32")
+
+
+def test_a_failed_pull_is_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    class Api:
+        def model_info(self, *_: Any, **__: Any) -> Any:
+            raise ConnectionError("no route")
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with pytest.raises(EaselError, match=r"cannot pull someone/thing \(ConnectionError: no route\): check the network"):
+        catalog.pull("someone/thing")
+
+
+def test_a_family_folder_plays_every_role(shelf: Path, tmp_path: Path) -> None:
+    family = tmp_path / "family"
+    shutil.copytree(shelf / "eight", family / "diffusion")
+    for role in ("caption", "ask", "clip"):
+        shutil.copytree(shelf / role, family / role)
+    assert models.load(str(family), "text-to-image", dtype="float32").name == "family"
+    for role in ("caption", "ask", "clip"):
+        assert models.load(str(family), role).name == "family"  # type: ignore[call-overload]
+
+
+# --- devices ----------------------------------------------------------------------------------------------------------
+
+
+def test_devices_and_dtypes(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(devices, "cpu_has_bfloat16", lambda: True)
+    assert devices.pick_dtype("auto", cpu) == torch.bfloat16
+    assert devices.pick_dtype("auto", cpu, measuring=True) == torch.float32
+    assert devices.pick_dtype("bf16", cpu, measuring=True) == torch.bfloat16
+    monkeypatch.setattr(devices, "cpu_has_bfloat16", lambda: False)
+    assert devices.pick_dtype("auto", cpu) == torch.float32
+    with pytest.raises(EaselError, match="float16 is slow and overflows on a CPU: use --dtype bfloat16"):
+        devices.pick_dtype("float16", cpu)
+    with pytest.raises(EaselError, match="no dtype called 'float23'"):
+        devices.pick_dtype("float23", cpu)
+    with pytest.raises(EaselError, match="no device called 'gpu'"):
+        devices.pick_device("gpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(EaselError, match="no device cuda:1"):
+        devices.pick_device("cuda:1")
+
+
+# --- what looks at pictures -------------------------------------------------------------------------------------------
+
+
+def test_captions(shelf: Path, photo: Image.Image) -> None:
+    model = models.load(str(shelf / "caption"), "caption", device="cpu")
+    pair = [photo, photo.rotate(180)]
+    captions = model.caption(pair, count=3, seed=1)
+    assert [len(lines) for lines in captions] == [3, 3]
+    assert captions == model.caption(pair, count=3, seed=1)
+    assert captions[1] == model.caption(pair[1:], count=3, seed=1)[0]
+    assert [lines[:1] for lines in captions] == model.caption(pair)
+    assert captions[0][1:] != model.caption(pair, count=3, seed=2)[0][1:]
+    assert not any("[DEC]" in line[:5] for lines in captions for line in lines)
+    assert model.caption([]) == []
+
+
+def test_answers_have_probabilities(shelf: Path, photo: Image.Image) -> None:
+    model = models.load(str(shelf / "ask"), "ask", device="cpu")
+    found = model.answers([photo], ["is this a bird?"], count=3)[0]
+    assert len(found) == 3
+    assert [odds for _, odds in found] == sorted((odds for _, odds in found), reverse=True)
+    questions = ["is this a bird?", "what colour is the cat on the beach?"]
+    both = model.yes([photo] * 2, questions)
+    assert all(0 < value < 1 for value in both)
+    alone = [model.yes([photo], [question])[0] for question in questions]
+    assert both == pytest.approx(alone, abs=1e-5)
+    assert model.yes([], []) == []
+
+
+def test_yes_is_the_models_own_odds(shelf: Path, photo: Image.Image) -> None:
+    model = models.load(str(shelf / "ask"), "ask", device="cpu")
+    inner = model._loaded
+    words = inner.words(["is this a cat?"])
+    pixels = inner.pixels([photo])
+    losses = []
+    for answer in ("yes", "no"):
+        ids = inner.tokenizer(answer, add_special_tokens=False).input_ids
+        start = torch.tensor([[inner.model.decoder_start_token_id, *ids]])
+        labels = torch.tensor([[inner.model.decoder_start_token_id, *ids, inner.tokenizer.sep_token_id]])
+        with torch.no_grad():
+            seen = inner.model.vision_model(pixel_values=pixels)[0]
+            states = inner.model.text_encoder(**words, encoder_hidden_states=seen)[0]
+            logits = inner.model.text_decoder(input_ids=start, encoder_hidden_states=states).logits.log_softmax(-1)
+        losses.append(sum(float(logits[0, i, labels[0, i + 1]]) for i in range(start.shape[1])))
+    expected = 1 / (1 + math.exp(losses[1] - losses[0]))
+    assert model.yes([photo], ["is this a cat?"])[0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_clip_rows_are_units(shelf: Path, photo: Image.Image) -> None:
+    model = models.load(str(shelf / "clip"), "clip", device="cpu")
+    rows = model.images([photo, photo.rotate(90)])
+    assert np.linalg.norm(rows, axis=1) == pytest.approx([1, 1], abs=1e-5)
+    texts = model.texts(["a cat", "word " * 500])
+    assert np.linalg.norm(texts, axis=1) == pytest.approx([1, 1], abs=1e-5)
+    assert texts[:1] == pytest.approx(model.texts(["a cat"]), abs=1e-5)
+    assert model.scale == pytest.approx(math.exp(2.6592), rel=1e-3)
+    assert model.images([]).shape[0] == 0
+
+
+@pytest.mark.parametrize("make", [tiny.vit, tiny.dinov2])
+def test_subjects(tmp_path: Path, photo: Image.Image, make: Any) -> None:
+    model = models.load(str(make(tmp_path / "m")), "subject", device="cpu")
+    rows = model.images([photo, photo.rotate(90), photo])
+    assert rows.shape == (3, tiny.WIDTH)
+    assert rows[0] == pytest.approx(rows[2], abs=1e-5)
+    assert np.linalg.norm(rows[0]) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("head", [False, True])
+def test_perceptual_distance(tmp_path: Path, photo: Image.Image, head: bool) -> None:
+    model = models.load(str(tiny.resnet(tmp_path / "m", head=head)), "perceptual", device="cpu")
+    turned = photo.rotate(180)
+    there, back, none = model.distance([photo, turned, photo], [turned, photo, photo])
+    assert none == pytest.approx(0, abs=1e-9)
+    assert there == pytest.approx(back, rel=1e-4)
+    assert there > 0
+
+
+def test_judges_are_guarded_too(shelf: Path, tmp_path: Path) -> None:
+    with pytest.raises(EaselError, match="holds CLIPModel; this role needs one of BlipForConditionalGeneration"):
+        models.load(str(shelf / "clip"), "caption")
+    for gone in ("preprocessor_config.json", "config.json", "model.safetensors", "vocab.txt"):
+        folder = copied(shelf / "ask", tmp_path / gone)
+        (folder / gone).unlink()
+        with pytest.raises(EaselError, match=gone.split(".")[0]):
+            models.load(str(folder), "ask")
+    folder = copied(shelf / "ask", tmp_path / "nan")
+    tiny.poison(folder / "model.safetensors", "vision_model.post_layernorm.weight")
+    with pytest.raises(EaselError, match=r"vision_model.post_layernorm.weight"):
+        models.load(str(folder), "ask")
+    folder = copied(shelf / "ask", tmp_path / "bin")
+    (folder / "model.safetensors").unlink()
+    tiny.pickle_file(folder / "pytorch_model.bin")
+    with pytest.raises(EaselError, match=r"has only pytorch_model.bin, a pickle"):
+        models.load(str(folder), "ask")
+
+
+def test_the_processors_that_transformers_5_saves_are_read(shelf: Path, tmp_path: Path, photo: Image.Image) -> None:
+    """Today's save_pretrained writes tokenizer.json and processor_config.json: as good as the old files."""
+    from transformers import AutoTokenizer, BlipImageProcessorPil, BlipProcessor
+
+    folder = copied(shelf / "caption", tmp_path / "new")
+    processor = BlipProcessor(BlipImageProcessorPil.from_pretrained(folder), AutoTokenizer.from_pretrained(folder))
+    for name in ("vocab.txt", "tokenizer_config.json", "preprocessor_config.json"):
+        (folder / name).unlink()
+    processor.save_pretrained(folder)
+    old, new = (models.load(str(f), "caption", device="cpu").caption([photo]) for f in (shelf / "caption", folder))
+    assert old == new
