@@ -6,7 +6,7 @@ PIP_EXTRA ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.easel-ready
 
-.PHONY: setup demo test check format docs pocket bench clean
+.PHONY: setup demo test check format docs gallery pocket bench clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -38,6 +38,9 @@ format: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m easel.cli.reference docs/settings.md
 	$(BIN)/mkdocs build --strict
+
+gallery: $(STAMP)
+	$(BIN)/python -m easel.world.gallery docs/images
 
 pocket: $(STAMP)
 	$(BIN)/python -m easel.training.pocket all

@@ -1,5 +1,7 @@
 """The floor of networks: shapes, factor, and that what is stored comes back."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -43,5 +45,5 @@ def test_saved_and_read_again_is_the_same(tmp_path) -> None:  # type: ignore[no-
 def test_blocks_begin_as_nothing() -> None:
     """The last convolution of a block starts at zero, so a fresh network is a plain stack of resamplings."""
     x = torch.rand(1, 8, 4, 4)
-    block = tiny().encoder[2]
+    block: Any = tiny().encoder[2]
     assert torch.equal(block(x), x + block.conv2.bias[:, None, None])

@@ -17,7 +17,7 @@ from easel.training.pocket.pictures import Store
 QUIET: Any = lambda line: None  # noqa: E731
 
 
-def problem() -> tuple[nn.Module, Any]:
+def problem() -> tuple[nn.Linear, Any]:
     """y = 2x - 1, with noise that comes from the step alone."""
     torch.manual_seed(0)
     model = nn.Linear(1, 1)

@@ -9,6 +9,8 @@ The folding is PixelUnshuffle (Shi et al. 2016, arXiv 1609.05158), the latent a 
 2022, section 3.1).
 """
 
+from typing import Any
+
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
@@ -83,7 +85,7 @@ class PixelAutoencoder(ModelMixin, ConfigMixin):
             nn.PixelShuffle(FOLD),
         )
 
-    def encode(self, x: Tensor, return_dict: bool = True) -> AutoencoderKLOutput | tuple[DiagonalGaussianDistribution]:
+    def encode(self, x: Tensor, return_dict: bool = True) -> Any:
         """(batch, 3, h, w) in [-1, 1] -> the latent's distribution, (batch, latent_channels, h/8, w/8)."""
         distribution = DiagonalGaussianDistribution(self.encoder(x))
         return AutoencoderKLOutput(latent_dist=distribution) if return_dict else (distribution,)
@@ -93,7 +95,7 @@ class PixelAutoencoder(ModelMixin, ConfigMixin):
         z: Tensor,
         return_dict: bool = True,
         generator: torch.Generator | None = None,  # noqa: ARG002 - pipelines pass it
-    ) -> DecoderOutput | tuple[Tensor]:
+    ) -> Any:
         """(batch, latent_channels, h/8, w/8) -> pictures (batch, 3, h, w), about [-1, 1]. ``generator`` is not used."""
         picture: Tensor = self.decoder(z)
         return DecoderOutput(sample=picture) if return_dict else (picture,)

@@ -32,6 +32,16 @@ class Plan:
     save_seconds: float = 120.0
 
 
+def home(model: nn.Module) -> torch.device:
+    """Where a network lives; what it is fed goes there."""
+    return next(model.parameters()).device
+
+
+def mixed(model: nn.Module) -> torch.autocast:
+    """bfloat16 where it is safe, on the network's own device."""
+    return torch.autocast(home(model).type, torch.bfloat16)
+
+
 def rate(plan: Plan, step: int) -> float:
     """Learning rate at ``step``: linear warm-up, then half a cosine down to 2 % of the peak (Loshchilov 2017)."""
     if step < plan.warmup:

@@ -1,7 +1,8 @@
 """Train pocket: ``python -m easel.training.pocket TARGET...`` (make pocket). Any target can be stopped and goes on
 later.
 
-Targets: data, vae, blip, clip, subject, perceptual, unet, or all. State lives below --work; weights go to the package.
+Targets: data, vae, blip, clip, subject, perceptual, unet, score, or all. State lives below --work; weights go to the
+package.
 """
 
 import argparse
@@ -13,7 +14,21 @@ import torch
 from transformers import BertTokenizer, CLIPTokenizer
 
 from easel.networks.autoencoder import PixelAutoencoder
-from easel.training.pocket import blip, clip, export, packing, perceptual, pictures, samples, subject, text, unet, vae
+from easel.training.pocket import (
+    blip,
+    cards,
+    clip,
+    export,
+    packing,
+    perceptual,
+    pictures,
+    samples,
+    score,
+    subject,
+    text,
+    unet,
+    vae,
+)
 from easel.training.pocket.pictures import Store
 
 PACKERS: dict[str, Callable[[Path], None]] = {
@@ -23,11 +38,14 @@ PACKERS: dict[str, Callable[[Path], None]] = {
 }
 
 
+TARGETS = ("data", "vae", "blip", "clip", "subject", "perceptual", "unet", "score", "all")
+
+
 class Bench:
     """Where things lie on the work bench, and the parts that other parts begin from."""
 
-    def __init__(self, work: Path, photos: Path) -> None:
-        self.work, self.photos = work, photos
+    def __init__(self, work: Path, photos: Path, device: str = "cpu") -> None:
+        self.work, self.photos, self.device = work, photos, device
         self.cache, self.state = work / "cache", work / "state"
         self.state.mkdir(parents=True, exist_ok=True)
 
@@ -57,9 +75,8 @@ class Bench:
         """Train the autoencoder; from then on it is read from its folder."""
         folder = self.work / "vae"
         if not folder.exists():
-            vae.run([self.store("photos"), self.store("scenes"), self.store("styled")], self.state).save_pretrained(
-                folder
-            )
+            stores = [self.store(name) for name in ("photos", "scenes", "styled")]
+            vae.run(stores, self.state, self.device).save_pretrained(folder)
         model: PixelAutoencoder = PixelAutoencoder.from_pretrained(folder)
         model.eval()
         return model
@@ -67,7 +84,7 @@ class Bench:
     def blip(self) -> blip.Pair:
         """Train and write captioner and answerer."""
         tokenizer = self.tokenizers()[1]
-        pair = blip.run(self.mix(), tokenizer, self.state)
+        pair = blip.run(self.mix(), tokenizer, self.state, self.device)
         for name, model in (("caption", pair.captioner), ("ask", pair.answerer)):
             processor = blip.processor(tokenizer)
             export.write_transformers(name, model, [processor])
@@ -76,50 +93,54 @@ class Bench:
     def clip(self) -> None:
         """Train and write CLIP."""
         tokenizer, bert = self.tokenizers()
-        vision = blip.run(self.mix(), bert, self.state).captioner.vision_model
-        model = clip.run(self.mix(), tokenizer, vision, self.state)
+        vision = blip.run(self.mix(), bert, self.state, self.device).captioner.vision_model
+        model = clip.run(self.mix(), tokenizer, vision, self.state, self.device)
         export.write_transformers("clip", model, [tokenizer, clip.image_processor()])
 
     def subject(self) -> None:
         """Train and write the subject encoder."""
-        vision = blip.run(self.mix(), self.tokenizers()[1], self.state).captioner.vision_model
-        model = subject.run(self.store("subjects"), self.store("photos"), vision, self.state)
+        vision = blip.run(self.mix(), self.tokenizers()[1], self.state, self.device).captioner.vision_model
+        model = subject.run(self.store("subjects"), self.store("photos"), vision, self.state, self.device)
         export.write_transformers("subject", model, [subject.image_processor()])
 
     def perceptual(self) -> None:
         """Train and write the perceptual net."""
-        model = perceptual.run(self.store("styled"), self.state)
+        model = perceptual.run(self.store("styled"), self.state, self.device)
         export.write_transformers("perceptual", model, [perceptual.image_processor()])
 
     def unet(self) -> None:
         """Train UNet and text encoder, 128 px then 256 px, and write the diffusion folder."""
         tokenizer = self.tokenizers()[0]
         torch.manual_seed(5)
-        painter = unet.Painter(tokenizer)
+        painter = unet.Painter(tokenizer).to(self.device)
         stores = {name: self.store(name) for name in ("scenes", "subjects", "styled")}
         for side, plan in unet.stages().items():
-            latents = unet.Latents(self.vae(), stores, [0.45, 0.15, 0.4], side, self.cache)
+            latents = unet.Latents(self.vae().to(self.device), stores, [0.45, 0.15, 0.4], side, self.cache)
             unet.run(painter, latents, tokenizer, plan, self.state / f"unet-{side}.safetensors")
         export.write_diffusion(painter, self.vae(), tokenizer)
 
+    def score(self) -> None:
+        """Measure the shipped weights on held-out scenes and photos, and write the model cards."""
+        score.run(export.POCKET, self.photos)
+        cards.write(export.POCKET)
+
     def all(self) -> None:
         """Every part, in the order in which they need each other."""
-        for step in (self.data, self.vae, self.blip, self.clip, self.subject, self.perceptual, self.unet):
+        for step in (self.data, self.vae, self.blip, self.clip, self.subject, self.perceptual, self.unet, self.score):
             step()
 
 
 def main() -> None:
     """Read the targets and make them."""
     parser = argparse.ArgumentParser(prog="easel.training.pocket", description=__doc__)
-    parser.add_argument(
-        "targets", nargs="+", choices=[name for name in vars(Bench) if name[0] != "_" and name != "store"]
-    )
+    parser.add_argument("targets", nargs="+", choices=TARGETS)
     parser.add_argument("--work", type=Path, default=Path("build/pocket"), help="caches, checkpoints, logs")
     parser.add_argument("--photos", type=Path, default=Path("../shared/data"), help="folders of captioned photos")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    bench = Bench(asked.work, asked.photos)
+    bench = Bench(asked.work, asked.photos, asked.device)
     for target in asked.targets:
         getattr(bench, target)()
 

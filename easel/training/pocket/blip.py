@@ -7,7 +7,6 @@ afterwards: they are what makes a small vision transformer learn in minutes inst
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import (
@@ -18,7 +17,7 @@ from transformers import (
     BlipProcessor,
 )
 
-from easel.training.loop import Plan, train
+from easel.training.loop import Plan, mixed, train
 from easel.training.pocket import samples
 from easel.training.pocket.text import ids
 from easel.world import words
@@ -79,10 +78,12 @@ def name_facts(pair: Pair, seen: Tensor, rows: list[samples.Row]) -> Tensor:
     for name, values in FACTS.items():
         known = [values.index(str(row["facts"][name])) if name in row["facts"] else -100 for row in rows]
         if max(known) >= 0:
-            total = total + nn.functional.cross_entropy(pair.heads[name](pooled), torch.tensor(known))
+            total = total + nn.functional.cross_entropy(
+                pair.heads[name](pooled), torch.tensor(known, device=seen.device)
+            )
     told = [i for i, row in enumerate(rows) if "accessories" in row["facts"]]
     if told:
-        truth = torch.tensor([[float(x in rows[i]["facts"]["accessories"]) for x in EXTRAS] for i in told])
+        truth = torch.tensor([[float(x in rows[i]["facts"]["accessories"]) for x in EXTRAS] for i in told]).to(pooled)
         total = total + nn.functional.binary_cross_entropy_with_logits(pair.extras(pooled[told]), truth)
     return total
 
@@ -90,7 +91,7 @@ def name_facts(pair: Pair, seen: Tensor, rows: list[samples.Row]) -> Tensor:
 def decode_loss(decoder: nn.Module, tokenizer: Any, texts: list[str], states: Tensor, mask: Tensor | None) -> Tensor:
     """Teacher-forced loss of the texts, each beginning with [DEC] and ending with [SEP]."""
     longest = max(len(tokenizer(t).input_ids) for t in set(texts))
-    tokens, attention = ids(tokenizer, texts, min(longest, 48))
+    tokens, attention = (x.to(states.device) for x in ids(tokenizer, texts, min(longest, 48)))
     tokens[:, 0] = tokenizer.bos_token_id
     labels = tokens.masked_fill(attention == 0, -100)
     made = decoder(
@@ -108,7 +109,7 @@ def decode_loss(decoder: nn.Module, tokenizer: Any, texts: list[str], states: Te
 def answer_loss(pair: Pair, tokenizer: Any, seen: Tensor, asked: list[tuple[str, str]]) -> Tensor:
     """Loss of the answers to ASKED questions a picture."""
     states = seen.repeat_interleave(ASKED, dim=0)
-    tokens, attention = ids(tokenizer, [question for question, _ in asked], 24)
+    tokens, attention = (x.to(seen.device) for x in ids(tokenizer, [question for question, _ in asked], 24))
     keep = int(attention.sum(1).max())
     tokens, attention = tokens[:, :keep], attention[:, :keep]
     encoded = pair.answerer.text_encoder(
@@ -117,15 +118,15 @@ def answer_loss(pair: Pair, tokenizer: Any, seen: Tensor, asked: list[tuple[str,
     return decode_loss(pair.answerer.text_decoder, tokenizer, [a for _, a in asked], encoded, attention)
 
 
-def run(mix: samples.Mix, tokenizer: Any, work: Path, plan: Plan = PLAN) -> Pair:
+def run(mix: samples.Mix, tokenizer: Any, work: Path, device: str = "cpu", plan: Plan = PLAN) -> Pair:
     """Train both (or go on) and return them."""
     torch.manual_seed(1)
-    pair = Pair(tokenizer)
+    pair = Pair(tokenizer).to(device)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         pictures, rows, rng = mix.batch(21, step, BATCH)
-        with torch.autocast("cpu", torch.bfloat16):
-            seen = pair.see(samples.views(pictures, SIDE, rng))
+        with mixed(pair):
+            seen = pair.see(samples.views(pictures, SIDE, rng).to(device))
             texts = [samples.caption(row, rng, canonical=bool(rng.random() < 0.7)) for row in rows]
             told = decode_loss(pair.captioner.text_decoder, tokenizer, texts, seen, None)
             asked = [ask for row in rows for ask in samples.questions(row, rng, ASKED)]
@@ -150,20 +151,3 @@ def image_processor() -> BlipImageProcessorPil:
 def processor(tokenizer: Any) -> BlipProcessor:
     """Picture and text together, as transformers' BLIP expects them."""
     return BlipProcessor(image_processor(), tokenizer)
-
-
-def accuracy(pair: Pair, mix: samples.Mix, batches: int = 8) -> dict[str, float]:
-    """How often the heads are right on pictures of ``mix``: a quick look while training, not a score."""
-    right: dict[str, list[bool]] = {name: [] for name in FACTS}
-    for step in range(batches):
-        pictures, rows, _ = mix.batch(99, step, 32)
-        with torch.no_grad():
-            pooled = pair.see(samples.views(pictures, SIDE, np.random.default_rng(0), jitter=0.0)).mean(dim=1)
-        for name, values in FACTS.items():
-            guessed = pair.heads[name](pooled).argmax(dim=1).tolist()
-            right[name] += [
-                values[g] == str(row["facts"][name])
-                for g, row in zip(guessed, rows, strict=True)
-                if name in row["facts"]
-            ]
-    return {name: float(np.mean(hits)) for name, hits in right.items() if hits}

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from transformers import BlipVisionModel, CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
-from easel.training.loop import Plan, train
+from easel.training.loop import Plan, mixed, train
 from easel.training.pocket import samples
 from easel.training.pocket.blip import PATCH, SIDE, WIDTH
 from easel.training.pocket.text import WINDOW, ids
 
 BATCH = 64
-PLAN = Plan(steps=900, lr=8e-4, warmup=100, weight_decay=0.05, average_decay=0.997)
+PLAN = Plan(steps=600, lr=8e-4, warmup=100, weight_decay=0.05, average_decay=0.997)
 
 
 def config(tokenizer: Any) -> CLIPConfig:
@@ -53,22 +53,25 @@ def adopt(clip: CLIPModel, blip: BlipVisionModel) -> None:
 def contrast(a: Tensor, b: Tensor, scale: Tensor | float) -> Tensor:
     """Symmetric InfoNCE of rows that belong together, (n, d) each (Radford et al. 2021, figure 3)."""
     logits = nn.functional.normalize(a, dim=-1) @ nn.functional.normalize(b, dim=-1).T * scale
-    own = torch.arange(len(a))
+    own = torch.arange(len(a), device=a.device)
     return (nn.functional.cross_entropy(logits, own) + nn.functional.cross_entropy(logits.T, own)) / 2
 
 
-def run(mix: samples.Mix, tokenizer: Any, vision: BlipVisionModel, work: Path, plan: Plan = PLAN) -> CLIPModel:
+def run(
+    mix: samples.Mix, tokenizer: Any, vision: BlipVisionModel, work: Path, device: str = "cpu", plan: Plan = PLAN
+) -> CLIPModel:
     """Train it (or go on) and return it."""
     torch.manual_seed(2)
     model = CLIPModel(config(tokenizer))
     adopt(model, vision)
+    model.to(device)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         pictures, rows, rng = mix.batch(31, step, BATCH)
-        tokens, mask = ids(tokenizer, [samples.caption(row, rng) for row in rows], WINDOW)
+        tokens, mask = (x.to(device) for x in ids(tokenizer, [samples.caption(row, rng) for row in rows], WINDOW))
         keep = int(mask.sum(1).max())  # causal attention: what stands after the end token changes nothing
-        with torch.autocast("cpu", torch.bfloat16):
-            seen = model.get_image_features(samples.views(pictures, SIDE, rng)).pooler_output
+        with mixed(model):
+            seen = model.get_image_features(samples.views(pictures, SIDE, rng).to(device)).pooler_output
             read = model.get_text_features(tokens[:, :keep], mask[:, :keep]).pooler_output
         value = contrast(seen.float(), read.float(), model.logit_scale.exp().clamp(max=100))
         return value, {"scale": model.logit_scale.exp().item()}

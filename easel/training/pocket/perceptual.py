@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from transformers import ResNetConfig, ResNetModel, ViTImageProcessorPil
 
-from easel.training.loop import Plan, train
+from easel.training.loop import Plan, mixed, train
 from easel.training.pocket import samples
 from easel.training.pocket.clip import contrast
 from easel.training.pocket.pictures import Store
 
 SIDE, BATCH, SCALE = 128, 32, 15.0
-PLAN = Plan(steps=900, lr=1.5e-3, warmup=60, weight_decay=0.02, average_decay=0.0)
+PLAN = Plan(steps=700, lr=1.5e-3, warmup=60, weight_decay=0.02, average_decay=0.0)
 
 
 def network() -> ResNetModel:
@@ -38,10 +38,10 @@ def halves(stage: Tensor) -> Tensor:
     return contrast(photos, filtered, SCALE)
 
 
-def run(styled: Store, work: Path, plan: Plan = PLAN) -> ResNetModel:
+def run(styled: Store, work: Path, device: str = "cpu", plan: Plan = PLAN) -> ResNetModel:
     """Train it (or go on) and return it."""
     torch.manual_seed(4)
-    model = network().to(memory_format=torch.channels_last)
+    model = network().to(device, memory_format=torch.channels_last)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         rng = np.random.default_rng((51, step))
@@ -50,9 +50,9 @@ def run(styled: Store, work: Path, plan: Plan = PLAN) -> ResNetModel:
         sides = [
             samples.views([styled.pixels[i + k] for i in chosen], SIDE, np.random.default_rng(seed)) for k in (0, 1)
         ]
-        with torch.autocast("cpu", torch.bfloat16):
-            stages = model(torch.cat(sides), output_hidden_states=True).hidden_states[1:]
-        value = sum((halves(stage.float()) for stage in stages), torch.zeros(()))
+        with mixed(model):
+            stages = model(torch.cat(sides).to(device), output_hidden_states=True).hidden_states[1:]
+        value = sum((halves(stage.float()) for stage in stages), torch.zeros((), device=device))
         return value / len(stages), {}
 
     train(model, loss, plan, work / "perceptual.safetensors")

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from transformers import BlipVisionModel, ViTConfig, ViTImageProcessorPil, ViTModel
 
-from easel.training.loop import Plan, train
+from easel.training.loop import Plan, mixed, train
 from easel.training.pocket import samples
 from easel.training.pocket.blip import PATCH, SIDE, WIDTH
 from easel.training.pocket.clip import contrast
 from easel.training.pocket.pictures import Pixels, Store
 
 BATCH, LAYERS, SCALE = 40, 4, 10.0
-PLAN = Plan(steps=700, lr=6e-4, warmup=60, weight_decay=0.05, average_decay=0.995)
+PLAN = Plan(steps=450, lr=6e-4, warmup=60, weight_decay=0.05, average_decay=0.995)
 
 
 def network() -> ViTModel:
@@ -47,17 +47,20 @@ def pairs(scenes: Store, photos: Store, rng: np.random.Generator) -> list[tuple[
     return made
 
 
-def run(scenes: Store, photos: Store, vision: BlipVisionModel, work: Path, plan: Plan = PLAN) -> ViTModel:
+def run(
+    scenes: Store, photos: Store, vision: BlipVisionModel, work: Path, device: str = "cpu", plan: Plan = PLAN
+) -> ViTModel:
     """Train it (or go on), from BLIP's first layers, and return it."""
     torch.manual_seed(3)
     model = network()
     adopt(model, vision)
+    model.to(device)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         rng = np.random.default_rng((41, step))
         chosen = pairs(scenes, photos, rng)
-        sides = [samples.views([pair[k] for pair in chosen], SIDE, rng, jitter=0.3) for k in (0, 1)]
-        with torch.autocast("cpu", torch.bfloat16):
+        sides = [samples.views([pair[k] for pair in chosen], SIDE, rng, jitter=0.3).to(device) for k in (0, 1)]
+        with mixed(model):
             one, two = (model(side).last_hidden_state[:, 0].float() for side in sides)
         return contrast(one, two, SCALE), {}
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from easel.networks.autoencoder import PixelAutoencoder
-from easel.training.loop import Plan, train
+from easel.training.loop import Plan, home, mixed, train
 from easel.training.pocket import samples
 from easel.training.pocket.pictures import Store
 from easel.training.pocket.text import WINDOW, ids
@@ -97,9 +97,9 @@ def cache(vae: PixelAutoencoder, store: Store, path: Path, side: int) -> NDArray
             pixels = store.pixels[i : i + 32]
             if side != pixels.shape[1]:
                 pixels = np.stack([cv2.resize(p, (side, side), interpolation=cv2.INTER_AREA) for p in pixels])
-            with torch.autocast("cpu", torch.bfloat16):
-                mean = vae.encoder(to_tensor(pixels)).chunk(2, dim=1)[0]
-            out[i : i + 32] = (mean.float() * vae.config.scaling_factor).numpy()
+            with mixed(vae):
+                mean = vae.encoder(to_tensor(pixels).to(home(vae))).chunk(2, dim=1)[0]
+            out[i : i + 32] = (mean.float() * vae.config.scaling_factor).cpu().numpy()
         out.flush()
         partial.rename(path)
     latents: NDArray[np.float16] = np.load(path, mmap_mode="r")
@@ -134,8 +134,8 @@ class Latents:
 def run(painter: Painter, data: Latents, tokenizer: Any, plan: Plan, checkpoint: Path) -> None:
     """Train the painter in place (or go on) on one size of latents."""
     noise_schedule = scheduler()
-    alphas = noise_schedule.alphas_cumprod
-    size = BATCHES[data.side]
+    device, size = home(painter), BATCHES[data.side]
+    alphas = noise_schedule.alphas_cumprod.to(device)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         latents, prompts = data.batch(step, size)
@@ -145,9 +145,10 @@ def run(painter: Painter, data: Latents, tokenizer: Any, plan: Plan, checkpoint:
         # stratified: one time in every nth of the schedule, which steadies small batches (Kingma et al. 2021,
         # appendix I)
         times = ((torch.arange(size) + torch.rand(size, generator=generator)) / size * 1000).long()
+        latents, noise, times, tokens = (x.to(device) for x in (latents, noise, times, tokens))
         noisy = noise_schedule.add_noise(latents, noise, times)
         target = noise_schedule.get_velocity(latents, noise, times)
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed(painter):
             states = painter.text_encoder(tokens).last_hidden_state
             made = painter.unet(noisy, times, states).sample
         # full weight where noise leads (those steps decide what the picture is of), less and less where little is

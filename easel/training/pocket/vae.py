@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from easel.networks.autoencoder import PixelAutoencoder
-from easel.training.loop import Plan, train
+from easel.training.loop import Plan, home, mixed, train
 from easel.training.pocket.pictures import Pixels, Store
 
 CROP, BATCH = 128, 16
@@ -41,15 +41,15 @@ def gradient_loss(a: Tensor, b: Tensor) -> Tensor:
     return l1_loss(a.diff(dim=2), b.diff(dim=2)) + l1_loss(a.diff(dim=3), b.diff(dim=3))
 
 
-def run(stores: list[Store], work: Path, plan: Plan = PLAN) -> PixelAutoencoder:
+def run(stores: list[Store], work: Path, device: str = "cpu", plan: Plan = PLAN) -> PixelAutoencoder:
     """Train it (or go on) and return it with its scaling factor measured."""
     torch.manual_seed(0)
     model: PixelAutoencoder = PixelAutoencoder()
-    model.to(memory_format=torch.channels_last)
+    model.to(device, memory_format=torch.channels_last)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        real = crops(stores, step)
-        with torch.autocast("cpu", torch.bfloat16):
+        real = crops(stores, step).to(device)
+        with mixed(model):
             mean, log_variance = model.encoder(real).float().chunk(2, dim=1)
             log_variance = log_variance.clamp(-20, 10)
             latent = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
@@ -71,5 +71,5 @@ def run(stores: list[Store], work: Path, plan: Plan = PLAN) -> PixelAutoencoder:
 @torch.no_grad()
 def spread(model: PixelAutoencoder, stores: list[Store]) -> float:
     """Standard deviation of the latents of 256 crops."""
-    means = [model.encoder(crops(stores, 10**6 + i)).chunk(2, dim=1)[0] for i in range(16)]
+    means = [model.encoder(crops(stores, 10**6 + i).to(home(model))).chunk(2, dim=1)[0] for i in range(16)]
     return float(torch.cat(means).std())

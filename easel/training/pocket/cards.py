@@ -1,0 +1,97 @@
+"""A model card for each folder of pocket: what it is, what it learned from, under which licence, and how good it is."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from easel.training.pocket import blip, clip, perceptual, subject, unet, vae
+
+
+class Part(NamedTuple):
+    """What a card says of a part, beside its scores."""
+
+    title: str
+    base: str
+    """The class that reads it."""
+    taught: str
+    """How it learned: loss, steps, batch."""
+
+
+PARTS = {
+    "diffusion": Part(
+        "Pocket: text to image and image to image at 256 px",
+        "diffusers StableDiffusionPipeline (UNet2DConditionModel, CLIPTextModel, PixelAutoencoder)",
+        f"autoencoder: {vae.PLAN.steps} steps of {vae.BATCH} crops of {vae.CROP} px, L1 + gradients + a slight KL; "
+        f"UNet and text encoder: {unet.COARSE.steps} steps of {unet.BATCHES[128]} at 128 px, then {unet.FINE.steps} "
+        f"steps of {unet.BATCHES[256]} at 256 px, v-prediction with zero terminal SNR",
+    ),
+    "caption": Part(
+        "Pocket: captions",
+        "transformers BlipForConditionalGeneration",
+        f"{blip.PLAN.steps} steps of {blip.BATCH} pictures, together with the answerer on one picture encoder",
+    ),
+    "ask": Part(
+        "Pocket: answers to questions about a picture",
+        "transformers BlipForQuestionAnswering",
+        f"{blip.PLAN.steps} steps of {blip.BATCH} pictures, {blip.ASKED} questions each, together with the captioner",
+    ),
+    "clip": Part(
+        "Pocket: pictures and words in one space",
+        "transformers CLIPModel",
+        f"{clip.PLAN.steps} steps of {clip.BATCH} pairs by contrast, from the captioner's picture encoder",
+    ),
+    "subject": Part(
+        "Pocket: is it the same subject?",
+        "transformers ViTModel",
+        f"{subject.PLAN.steps} steps of {subject.BATCH} pairs by contrast, from the captioner's picture encoder",
+    ),
+    "perceptual": Part(
+        "Pocket: perceptual distance",
+        "transformers ResNetModel, its four stages compared as in LPIPS",
+        f"{perceptual.PLAN.steps} steps of {perceptual.BATCH} pairs (photo, the same photo filtered) by contrast",
+    ),
+}
+HARDWARE = "Two CPU cores, bfloat16, one thread a part and two parts at a time; about two hours for all of pocket."
+DATA = """- scenes of easel's own world, drawn by code (MIT), plain and under its style and light filters
+- 27 public-domain, CC0 and US Government photos; 450 photos of clothes (clothing-dataset-small, CC0); 535 portraits of
+  public officials without names (US Government works from MIT repositories); 158 photos of DreamBooth's subjects
+  (Ruiz et al. 2023; CC BY 4.0 by the paper's authors, and the Unsplash licence); 25 paintings in the public domain
+- each real picture also under the world's filters, its caption saying so"""
+LIMITS = """Knows the pocket world (eleven kinds, ten colours, nine places, three times of day, ten styles) and the look
+of about 1,200 real photos; anything else becomes something of these. A style means what easel's filter of that name
+does. Identifies nobody. The scenes were packed shortly before the last touches to their drawing, so a seed's scene in
+training may differ in small details from what the same seed draws now; held-out seeds were never seen either way."""
+
+
+def row(name: str, score: dict[str, Any]) -> str:
+    """A line of the table of scores."""
+    interval = "" if score["low"] is None else f"{score['low']:.3g} to {score['high']:.3g}"
+    return f"| {name} | {score['value']:.3g} | {interval} | {score['n']} | {score['judge']} | {score['what']} |"
+
+
+def table(scores: dict[str, dict[str, Any]]) -> str:
+    """A Markdown table of scores."""
+    head = "| score | value | 95 % interval | n | judge | on |\n|---|---|---|---|---|---|\n"
+    return head + "\n".join(row(name, score) for name, score in scores.items())
+
+
+def card(name: str, scores: dict[str, dict[str, Any]]) -> str:
+    """The card of one part."""
+    part = PARTS[name]
+    lines = [f"# {part.title}", f"Read by: {part.base}. Licence: MIT. Matrices are float8_e4m3fn, the rest float16."]
+    lines += ["## Training", f"{part.taught}. {HARDWARE} `make pocket` makes it again.", "## Data", DATA]
+    lines += ["## Held-out scores", table(scores) if scores else "Not measured.", "## Limits", LIMITS]
+    return "---\nlicense: mit\n---\n\n" + "\n\n".join(lines) + "\n"
+
+
+def write(folder: Path, docs: Path = Path("docs")) -> None:
+    """Write every card below ``folder``, and one page of all the scores where there is a ``docs`` folder."""
+    page = ["# Held-out scores", "Written by `python -m easel.training.pocket score` from the shipped weights."]
+    for name, part in PARTS.items():
+        if (folder / name).exists():
+            file = folder / name / "scores.json"
+            scores = json.loads(file.read_text()) if file.exists() else {}
+            (folder / name / "README.md").write_text(card(name, scores))
+            page += [f"## {part.title.removeprefix('Pocket: ')}", table(scores) if scores else "Not measured."]
+    if docs.is_dir():
+        (docs / "pocket-scores.md").write_text("\n\n".join(page) + "\n")
