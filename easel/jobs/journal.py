@@ -43,6 +43,8 @@ class Journal:
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep rows, each with its "key": on disk before this returns. Raises EaselError when the disk is full."""
+        if not rows:
+            return  # and leave no empty file behind, which would pass for a run that began
         lines = "".join(json.dumps(dict(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
         try:
             with self.path.open("ab") as stream:

@@ -46,8 +46,8 @@ from easel.workspace import Workspace
 if TYPE_CHECKING:
     from easel.models.captioners import Captioner
 
-TOGETHER = 4
-"""Pictures drawn in one go: a folder is many, and the last bits that neighbours change do not move a rate."""
+TOGETHER = 1
+"""Pictures drawn in one go: alone, as `easel again` draws them."""
 ALL = "all styles"
 PHASE = "drawing and judging"
 MOST_COLUMNS = 8

@@ -24,7 +24,7 @@ from easel.world import words
 
 SIDE, PATCH, WIDTH = 160, 16, 160
 BATCH, ASKED = 32, 3
-PLAN = Plan(steps=3800, lr=1.2e-3, warmup=200, weight_decay=0.05, average_decay=0.998)
+PLAN = Plan(steps=6400, lr=1.2e-3, warmup=200, weight_decay=0.05, average_decay=0.998)
 FACTS: dict[str, tuple[str, ...]] = {
     "kind": words.KINDS,
     "colour": words.COLOURS,
@@ -132,7 +132,7 @@ def run(mix: samples.Mix, tokenizer: Any, work: Path, device: str = "cpu", plan:
             asked = [ask for row in rows for ask in samples.questions(row, rng, ASKED)]
             answered = answer_loss(pair, tokenizer, seen, asked)
         facts = name_facts(pair, seen.float(), rows)
-        return told + answered + 0.3 * facts, {
+        return told + answered + 0.5 * facts, {
             "caption": told.item(),
             "answer": answered.item(),
             "facts": facts.item(),

@@ -25,9 +25,11 @@ from easel.training.pocket.text import WINDOW, ids
 from easel.training.pocket.vae import to_tensor
 
 CONTEXT, DROPPED = 192, 0.1
-COARSE = Plan(steps=2000, lr=8e-4, warmup=150, weight_decay=0.01, average_decay=0.998)
-FINE = Plan(steps=1500, lr=5e-4, warmup=50, weight_decay=0.01, average_decay=0.998)
-BATCHES = {128: 48, 256: 16}
+COARSE = Plan(steps=3000, lr=8e-4, warmup=150, weight_decay=0.01, average_decay=0.997)
+FINE = Plan(steps=3500, lr=5e-4, warmup=50, weight_decay=0.01, average_decay=0.998)
+BATCHES = {128: 24, 256: 12}
+PHOTO_NOISE = 0.8
+"""Real photos are only ever redrawn, so they are taught up to this share of the schedule; beyond it is the world's."""
 
 
 def text_encoder(tokenizer: Any) -> CLIPTextModel:
@@ -116,19 +118,21 @@ class Latents:
         self.arrays = [cache(vae, store, work / f"latents-{name}-{side}.npy", side) for name, store in stores.items()]
         self.mix = samples.Mix(list(stores.values()), weights)
 
-    def batch(self, step: int, size: int) -> tuple[Tensor, list[str]]:
-        """``size`` latents (size, 8, h, w) and their prompts, some of them empty."""
+    def batch(self, step: int, size: int) -> tuple[Tensor, list[str], Tensor]:
+        """``size`` latents (size, 8, h, w), their prompts, some empty, and how far into the schedule (size,)."""
         rng = np.random.default_rng((61, self.side, step))
-        latents, prompts = [], []
+        latents, prompts, reach = [], [], []
         for _ in range(size):
             s = int(np.searchsorted(self.mix.weights, rng.random(), side="right"))
             k = int(rng.integers(len(self.arrays[s])))
             row = samples.row(self.mix.stores[s], k)
             latents.append(self.arrays[s][k])
+            reach.append(PHOTO_NOISE if "path" in row else 1.0)
             prompts.append(
                 "" if rng.random() < DROPPED else samples.caption(row, rng, canonical=bool(rng.random() < 0.5))
             )
-        return torch.from_numpy(np.stack(latents)).float().contiguous(memory_format=torch.channels_last), prompts
+        stacked = torch.from_numpy(np.stack(latents)).float().contiguous(memory_format=torch.channels_last)
+        return stacked, prompts, torch.tensor(reach)
 
 
 def run(painter: Painter, data: Latents, tokenizer: Any, plan: Plan, checkpoint: Path) -> None:
@@ -138,13 +142,13 @@ def run(painter: Painter, data: Latents, tokenizer: Any, plan: Plan, checkpoint:
     alphas = noise_schedule.alphas_cumprod.to(device)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        latents, prompts = data.batch(step, size)
+        latents, prompts, reach = data.batch(step, size)
         tokens, _ = ids(tokenizer, prompts, WINDOW)
         generator = torch.Generator().manual_seed(step)
         noise = torch.randn(latents.shape, generator=generator).contiguous(memory_format=torch.channels_last)
         # stratified: one time in every nth of the schedule, which steadies small batches (Kingma et al. 2021,
         # appendix I)
-        times = ((torch.arange(size) + torch.rand(size, generator=generator)) / size * 1000).long()
+        times = ((torch.arange(size) + torch.rand(size, generator=generator)) / size * 1000 * reach).long()
         latents, noise, times, tokens = (x.to(device) for x in (latents, noise, times, tokens))
         noisy = noise_schedule.add_noise(latents, noise, times)
         target = noise_schedule.get_velocity(latents, noise, times)
