@@ -1,5 +1,6 @@
-# Every target sets up what it needs in .venv by itself, once. On a machine without a CUDA GPU, the small CPU torch:
-#   make setup PIP_EXTRA="--extra-index-url https://download.pytorch.org/whl/cpu"
+# Every target sets up what it needs in .venv by itself, once. On a machine without a CUDA GPU, the small CPU torch (pytorch.org
+# names its CPU_INDEX):
+#   make setup PIP_EXTRA="--extra-index-url CPU_INDEX"
 PYTHON ?= python3
 VENV ?= .venv
 PIP_EXTRA ?=

@@ -21,21 +21,13 @@ from easel.training.loop import Plan, mixed, train
 from easel.training.pocket import samples
 from easel.training.pocket.text import ids
 from easel.world import words
+from easel.world.scene import CHOICES
 
 SIDE, PATCH, WIDTH = 160, 16, 160
 BATCH, ASKED = 32, 3
 PLAN = Plan(steps=6400, lr=1.2e-3, warmup=200, weight_decay=0.05, average_decay=0.998)
-FACTS: dict[str, tuple[str, ...]] = {
-    "kind": words.KINDS,
-    "colour": words.COLOURS,
-    "place": words.PLACES,
-    "time": words.TIMES,
-    "mood": words.MOODS,
-    "style": tuple(words.STYLE_PHRASES),
-    "light": words.LIGHTS,
-    "mask": ("False", "True"),
-    "castle": ("False", "True"),
-}
+FACTS = {**CHOICES, "mask": ("False", "True"), "castle": ("False", "True")}
+"""What the heads name, and the words for it."""
 EXTRAS = words.ACCESSORIES
 
 

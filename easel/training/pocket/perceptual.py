@@ -17,7 +17,7 @@ from easel.training.pocket.clip import contrast
 from easel.training.pocket.pictures import Store
 
 SIDE, BATCH, SCALE = 128, 32, 15.0
-PLAN = Plan(steps=700, lr=1.5e-3, warmup=60, weight_decay=0.02, average_decay=0.0)
+PLAN = Plan(steps=450, lr=1.5e-3, warmup=60, weight_decay=0.02, average_decay=0.0)
 
 
 def network() -> ResNetModel:

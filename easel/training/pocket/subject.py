@@ -18,7 +18,7 @@ from easel.training.pocket.clip import contrast
 from easel.training.pocket.pictures import Pixels, Store
 
 BATCH, LAYERS, SCALE = 40, 4, 10.0
-PLAN = Plan(steps=450, lr=6e-4, warmup=60, weight_decay=0.05, average_decay=0.995)
+PLAN = Plan(steps=260, lr=6e-4, warmup=40, weight_decay=0.05, average_decay=0.995)
 
 
 def network() -> ViTModel:
