@@ -22,6 +22,7 @@ from easel.training.pocket import (
     packing,
     perceptual,
     pictures,
+    reader,
     samples,
     score,
     subject,
@@ -114,8 +115,9 @@ class Bench:
         torch.manual_seed(5)
         painter = unet.Painter(tokenizer).to(self.device)
         stores = {name: self.store(name) for name in ("scenes", "subjects", "styled")}
+        reader.run(painter.text_encoder, self.mix(), tokenizer, self.state)
         for side, plan in unet.stages().items():
-            latents = unet.Latents(self.vae().to(self.device), stores, [0.45, 0.15, 0.4], side, self.cache)
+            latents = unet.Latents(self.vae().to(self.device), stores, [0.5, 0.25, 0.25], side, self.cache)
             unet.run(painter, latents, tokenizer, plan, self.state / f"unet-{side}.safetensors")
         export.write_diffusion(painter, self.vae(), tokenizer)
 

@@ -64,19 +64,22 @@ class Pair(nn.Module):
         return seen
 
 
-def name_facts(pair: Pair, seen: Tensor, rows: list[samples.Row]) -> Tensor:
-    """Cross-entropy of each fact on the mean of the tokens; facts a row does not know are left out."""
+def name_facts(named: Any, seen: Tensor, rows: list[samples.Row]) -> Tensor:
+    """Cross-entropy of each fact, by the ``heads`` and ``extras`` of ``named`` on the mean of (n, tokens, width).
+
+    Facts that a row does not know are left out.
+    """
     pooled, total = seen.mean(dim=1), seen.new_zeros(())
     for name, values in FACTS.items():
         known = [values.index(str(row["facts"][name])) if name in row["facts"] else -100 for row in rows]
         if max(known) >= 0:
             total = total + nn.functional.cross_entropy(
-                pair.heads[name](pooled), torch.tensor(known, device=seen.device)
+                named.heads[name](pooled), torch.tensor(known, device=seen.device)
             )
     told = [i for i, row in enumerate(rows) if "accessories" in row["facts"]]
     if told:
         truth = torch.tensor([[float(x in rows[i]["facts"]["accessories"]) for x in EXTRAS] for i in told]).to(pooled)
-        total = total + nn.functional.binary_cross_entropy_with_logits(pair.extras(pooled[told]), truth)
+        total = total + nn.functional.binary_cross_entropy_with_logits(named.extras(pooled[told]), truth)
     return total
 
 
