@@ -25,8 +25,8 @@ from easel.training.pocket.text import WINDOW, ids
 from easel.training.pocket.vae import to_tensor
 
 CONTEXT, DROPPED = 192, 0.1
-COARSE = Plan(steps=3800, lr=1e-3, warmup=100, weight_decay=0.01, average_decay=0.997)
-FINE = Plan(steps=3500, lr=5e-4, warmup=50, weight_decay=0.01, average_decay=0.998)
+COARSE = Plan(steps=3400, lr=1e-3, warmup=100, weight_decay=0.01, average_decay=0.997)
+FINE = Plan(steps=2800, lr=5e-4, warmup=50, weight_decay=0.01, average_decay=0.998)
 BATCHES = {128: 24, 256: 12}
 LEAN = 0.7
 """Below 1, more of the steps are noisy ones, where what the picture is of is decided."""
