@@ -300,13 +300,17 @@ def test_generate(family: fakes.Family, tmp_path: Path) -> None:
         "a red bird\nNegative prompt: blur\nSteps: 2, Sampler: Euler a, CFG scale: 7.5, Seed: 8, Size: 64x64, "
         "Model: pocket, Version: easel 0.1.0"
     )
-    assert found["easel"]["recipe"] == recipe.model_copy(update={"seed": 8, "count": 1}).model_dump(mode="json")
+    assert found["easel"]["recipe"] == recipe.model_copy(
+        update={"seed": 8, "count": 1, "guidance_scale": 7.5}
+    ).model_dump(mode="json")
 
 
 def test_a_prompt_set(family: fakes.Family, tmp_path: Path) -> None:
     path = tmp_path / "set.yaml"
     path.write_text("- name: one\n  prompt: red\n- name: two\n  prompt: blue\n  negative_prompt: rain\n")
-    result = run(Generate(prompts=str(path), negative_prompt="blur", count=2, seed=1, steps=1), tmp_path / "out")
+    result = run(
+        Generate(prompts=str(path), negative_prompt="blur", count=2, seed=1, steps=1, batch_size=4), tmp_path / "out"
+    )
     assert result.files[:4] == ("01-one.png", "02-one.png", "03-two.png", "04-two.png")
     (call,) = family.diffusion.calls
     assert call["seeds"] == [1, 2, 3, 4]

@@ -112,10 +112,16 @@ class Easel:
                 report=lambda done, of, begun=begun, share=share: progress(begun + share * done // max(of, 1), total),  # type: ignore[misc]
             )
             for order, picture in zip(batch, drawn, strict=True):
-                self.workspace.save_picture(order.file, picture, order.recipe, self.parameters(order, picture.size))
+                self.workspace.save_picture(order.file, picture, self.filled(order.recipe), self.parameters(order, picture.size))
             pictures += drawn
             progress(len(pictures) * self.recipe.steps, total)
         return pictures
+
+    def filled(self, recipe: dict[str, Any]) -> dict[str, Any]:
+        """The recipe of a picture with the model's own choices written out: it stays true when the model's change."""
+        used = self.model.settle(self.settings)
+        chosen = {"guidance_scale": used.guidance_scale, "scheduler": used.scheduler, "strength": self.strength}
+        return recipe | {key: value for key, value in chosen.items() if key in recipe and value is not None}
 
     def parameters(self, order: Order, size: tuple[int, int]) -> str:
         """The text that AUTOMATIC1111's web UI writes into a PNG, so that other tools read the settings."""

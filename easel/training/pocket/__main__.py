@@ -117,7 +117,7 @@ class Bench:
         stores = {name: self.store(name) for name in ("scenes", "subjects", "styled")}
         reader.run(painter.text_encoder, self.mix(), tokenizer, self.state)
         for side, plan in unet.stages().items():
-            latents = unet.Latents(self.vae().to(self.device), stores, [0.5, 0.25, 0.25], side, self.cache)
+            latents = unet.Latents(self.vae().to(self.device), stores, unet.SHARES[side], side, self.cache)
             unet.run(painter, latents, tokenizer, plan, self.state / f"unet-{side}.safetensors")
         export.write_diffusion(painter, self.vae(), tokenizer)
 

@@ -1,0 +1,159 @@
+"""Pocket as it ships: its size, its cards, its formats, and a small sample of its held-out scores.
+
+The bars stand below what `python -m easel.training.pocket score` measured (docs/pocket-scores.md), by about the width of
+the interval that so small a sample has: they catch broken weights, not bad luck.
+"""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from easel import models
+from easel.models.sampling import Sampling
+from easel.training.pocket import score
+from easel.training.pocket.export import POCKET
+from easel.world.words import STYLE_QUESTIONS
+
+PARTS = ("diffusion", "caption", "ask", "clip", "subject", "perceptual")
+
+
+@pytest.fixture(autouse=True)
+def steady() -> Iterator[None]:
+    """One thread: what a busy machine does fastest."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@cache
+def scenes() -> list[score.Scene]:
+    return score.held_out(40, offset=9000, style="plain", light="none")
+
+
+@cache
+def shown() -> list[Image.Image]:
+    return [score.picture(scene) for scene in scenes()]
+
+
+def test_the_family_fits_in_thirty_mebibytes_and_every_part_has_a_card() -> None:
+    assert sum(path.stat().st_size for path in POCKET.rglob("*") if path.is_file()) <= 30 * 2**20
+    for part in PARTS:
+        card = (POCKET / part / "README.md").read_text()
+        assert "license: mit" in card
+        for heading in ("## Training", "## Data", "## Held-out scores", "## Limits"):
+            assert heading in card
+        scores = json.loads((POCKET / part / "scores.json").read_text())
+        assert scores
+        assert all({"value", "low", "high", "n", "judge", "what"} <= set(entry) for entry in scores.values())
+
+
+def test_plain_diffusers_reads_the_folder() -> None:
+    """The standard class, with no line of easel but the import that defines the autoencoder."""
+    from diffusers import StableDiffusionPipeline
+
+    import easel.networks.autoencoder  # noqa: F401 - diffusers loads no class from a module it has not seen imported
+
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        POCKET / "diffusion", torch_dtype=torch.float32, local_files_only=True
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    made = pipeline("a red bird", num_inference_steps=2, width=64, height=64, output_type="np").images
+    assert made.shape == (1, 64, 64, 3)
+    assert np.isfinite(made).all()
+
+
+def test_plain_transformers_reads_the_others() -> None:
+    from transformers import BlipForConditionalGeneration, BlipForQuestionAnswering, CLIPModel, ResNetModel, ViTModel
+
+    kinds = {"caption": BlipForConditionalGeneration, "ask": BlipForQuestionAnswering, "clip": CLIPModel}
+    for part, kind in (kinds | {"subject": ViTModel, "perceptual": ResNetModel}).items():
+        model = kind.from_pretrained(POCKET / part, dtype=torch.float32, local_files_only=True)
+        assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+def test_captions_are_mostly_right_on_held_out_scenes() -> None:
+    texts = [said[0] for said in models.load("pocket", "caption").caption(shown())]
+    assert np.mean([scene.colour in text for scene, text in zip(scenes(), texts, strict=True)]) >= 0.85
+    night = [scene.time != "day" for scene in scenes()]
+    told = ["night" in text or "sunset" in text for text in texts]
+    assert np.mean([a == b for a, b in zip(night, told, strict=True)]) >= 0.85
+
+
+def test_answers_are_mostly_right_for_yes_and_for_no() -> None:
+    asked = [(image, q, a) for scene, image in zip(scenes()[:12], shown(), strict=False) for q, a in scene.questions()]
+    answers = models.load("pocket", "ask").answers([a[0] for a in asked], [a[1] for a in asked])
+    for truth in ("yes", "no"):
+        right = [given[0][0] == a for given, (_, _, a) in zip(answers, asked, strict=True) if a == truth]
+        assert np.mean(right) >= 0.7
+
+
+def test_no_plain_scene_is_taken_for_an_artist() -> None:
+    model = models.load("pocket", "ask")
+    for style in ("van-gogh", "malevich", "delaunay", "banksy"):
+        assert np.mean(np.array(model.yes(shown()[:20], [STYLE_QUESTIONS[style]] * 20)) > 0.5) <= 0.2
+
+
+def test_a_caption_finds_its_scene() -> None:
+    model = models.load("pocket", "clip")
+    likeness = model.images(shown()) @ model.texts([scene.captions()[0] for scene in scenes()]).T
+    assert np.mean(likeness.argmax(axis=1) == np.arange(len(scenes()))) >= 0.7
+
+
+def test_the_same_subject_elsewhere_is_nearer_than_a_stranger() -> None:
+    model = models.load("pocket", "subject")
+    here = model.images(shown())
+    there = model.images([score.picture(scene.elsewhere(77)) for scene in scenes()])
+    likeness = here @ there.T
+    same, other = np.diag(likeness), likeness[~np.eye(len(here), dtype=bool)]
+    assert np.mean(same[:, None] > other[None]) >= 0.9
+
+
+def test_a_filtered_scene_is_nearest_to_itself() -> None:
+    from easel.world import styles
+
+    model, plain = models.load("pocket", "perceptual"), shown()[:12]
+    for style in ("van-gogh", "banksy"):
+        for i, photo in enumerate(plain[:4]):
+            drawn = Image.fromarray(styles.apply(style, np.asarray(photo), i))
+            assert int(np.argmin(model.distance([drawn] * len(plain), plain))) == i
+    assert model.distance(plain[:1], plain[:1]) == [0.0]
+
+
+def test_the_autoencoder_keeps_a_scene() -> None:
+    vae = models.load("pocket", "text-to-image", dtype="float32").pipeline.vae
+    pixels = torch.from_numpy(np.stack([np.asarray(p) for p in shown()[:8]])).permute(0, 3, 1, 2).float() / 127.5 - 1
+    with torch.no_grad():
+        again = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
+    assert 10 * torch.log10(4 / (again - pixels).square().mean()) >= 24
+
+
+def test_night_is_darker_than_day() -> None:
+    """Zero terminal SNR: the mean of a picture follows the prompt."""
+    painter = models.load("pocket", "text-to-image")
+    prompts = [f"a {colour} house in the mountains{when}" for when in ("", " at night") for colour in ("red", "blue")]
+    made = painter.generate(prompts, [1, 2, 1, 2], settings=Sampling(steps=10))
+    light = [float(np.asarray(picture).mean()) for picture in made]
+    assert min(light[:2]) > max(light[2:]) + 20
+
+
+def photos() -> Path:
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not (folder / "photos_commons").is_dir():
+        pytest.skip("no ../shared/data/photos_commons: the scores on real photos need it")
+    return folder
+
+
+def test_an_artists_filter_on_a_real_photo_is_named() -> None:
+    plain, model = score.real(photos())[:8], models.load("pocket", "ask")
+    from easel.world import styles
+
+    drawn = [Image.fromarray(styles.apply("van-gogh", np.asarray(photo), i)) for i, photo in enumerate(plain)]
+    question = [STYLE_QUESTIONS["van-gogh"]] * len(plain)
+    assert np.mean(model.yes(drawn, question)) - np.mean(model.yes(plain, question)) >= 0.6
