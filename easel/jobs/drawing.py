@@ -112,7 +112,9 @@ class Easel:
                 report=lambda done, of, begun=begun, share=share: progress(begun + share * done // max(of, 1), total),  # type: ignore[misc]
             )
             for order, picture in zip(batch, drawn, strict=True):
-                self.workspace.save_picture(order.file, picture, self.filled(order.recipe), self.parameters(order, picture.size))
+                self.workspace.save_picture(
+                    order.file, picture, self.filled(order.recipe), self.parameters(order, picture.size)
+                )
             pictures += drawn
             progress(len(pictures) * self.recipe.steps, total)
         return pictures

@@ -26,7 +26,7 @@ from easel.training.pocket.vae import to_tensor
 
 CONTEXT, DROPPED = 192, 0.1
 COARSE = Plan(steps=3400, lr=1e-3, warmup=100, weight_decay=0.01, average_decay=0.997)
-FINE = Plan(steps=3000, lr=6e-4, warmup=50, weight_decay=0.01, average_decay=0.998)
+FINE = Plan(steps=3900, lr=6e-4, warmup=50, weight_decay=0.01, average_decay=0.998)
 BATCHES = {128: 24, 256: 12}
 SHARES = {128: [0.5, 0.25, 0.25], 256: [0.35, 0.2, 0.45]}
 """Side -> how often scenes, subjects and styled photos are drawn: what there is first, how it is painted later."""
