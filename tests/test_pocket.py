@@ -1,7 +1,7 @@
 """Pocket as it ships: its size, its cards, its formats, and a small sample of its held-out scores.
 
-The bars stand below what `python -m easel.training.pocket score` measured (docs/pocket-scores.md), by about the width of
-the interval that so small a sample has: they catch broken weights, not bad luck.
+The bars stand below what `python -m easel.training.pocket score` measured (docs/pocket-scores.md), by about the width
+of the interval that so small a sample has: they catch broken weights, not bad luck.
 """
 
 import json
