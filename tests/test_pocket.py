@@ -18,6 +18,7 @@ from easel import models
 from easel.models.sampling import Sampling
 from easel.training.pocket import score
 from easel.training.pocket.export import POCKET
+from easel.world.scene import Scene
 from easel.world.words import STYLE_QUESTIONS
 
 PARTS = ("diffusion", "caption", "ask", "clip", "subject", "perceptual")
@@ -33,7 +34,7 @@ def steady() -> Iterator[None]:
 
 
 @cache
-def scenes() -> list[score.Scene]:
+def scenes() -> list[Scene]:
     return score.held_out(40, offset=9000, style="plain", light="none")
 
 
