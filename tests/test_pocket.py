@@ -79,6 +79,26 @@ def test_plain_transformers_reads_the_others() -> None:
         assert all(torch.isfinite(p).all() for p in model.parameters())
 
 
+def test_training_can_begin_from_what_ships(tmp_path: Path) -> None:
+    """The bench gets the shipped words, latents and weights, so that nobody begins from nothing."""
+    from easel.training.pocket import blip, shipped, unet
+    from easel.training.pocket.__main__ import Bench
+
+    bench = Bench(tmp_path, tmp_path, from_shipped=True)
+    clip, bert = bench.tokenizers()
+    assert (
+        clip("a red bird").input_ids
+        == models.load("pocket", "text-to-image").pipeline.tokenizer("a red bird").input_ids
+    )
+    assert torch.equal(bench.vae().encoder[1].weight, bench.vae().encoder[1].weight.to(torch.float8_e4m3fn).float())
+    painter, pair = unet.Painter(clip), blip.begin(bert)
+    before = painter.unet.state_dict()["conv_out.weight"].clone()
+    shipped.into_painter(painter)
+    shipped.into_pair(pair)
+    assert not torch.equal(painter.unet.state_dict()["conv_out.weight"], before)
+    assert pair.answerer.vision_model is pair.captioner.vision_model
+
+
 def test_captions_are_mostly_right_on_held_out_scenes() -> None:
     texts = [said[0] for said in models.load("pocket", "caption").caption(shown())]
     assert np.mean([scene.colour in text for scene, text in zip(scenes(), texts, strict=True)]) >= 0.85

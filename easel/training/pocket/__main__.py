@@ -25,6 +25,7 @@ from easel.training.pocket import (
     reader,
     samples,
     score,
+    shipped,
     subject,
     text,
     unet,
@@ -45,10 +46,12 @@ TARGETS = ("data", "vae", "blip", "clip", "subject", "perceptual", "unet", "scor
 class Bench:
     """Where things lie on the work bench, and the parts that other parts begin from."""
 
-    def __init__(self, work: Path, photos: Path, device: str = "cpu") -> None:
-        self.work, self.photos, self.device = work, photos, device
+    def __init__(self, work: Path, photos: Path, device: str = "cpu", from_shipped: bool = False) -> None:
+        self.work, self.photos, self.device, self.from_shipped = work, photos, device, from_shipped
         self.cache, self.state = work / "cache", work / "state"
         self.state.mkdir(parents=True, exist_ok=True)
+        if from_shipped:
+            shipped.lay_out(self.work, self.state)
 
     def data(self) -> None:
         """Draw and pack every store that is missing."""
@@ -70,7 +73,8 @@ class Bench:
 
     def tokenizers(self) -> tuple[CLIPTokenizer, BertTokenizer]:
         """CLIP's and BERT's."""
-        return text.tokenizers([self.store(name) for name in ("scenes", "styled")], self.state)
+        known = (self.state / "tokenizer-bert").exists()
+        return text.tokenizers([] if known else [self.store(name) for name in ("scenes", "styled")], self.state)
 
     def vae(self) -> PixelAutoencoder:
         """Train the autoencoder; from then on it is read from its folder."""
@@ -82,25 +86,30 @@ class Bench:
         model.eval()
         return model
 
-    def blip(self) -> blip.Pair:
-        """Train and write captioner and answerer."""
+    def eyes_and_words(self) -> blip.Pair:
+        """Captioner and answerer, trained; once they are, this only reads them."""
         tokenizer = self.tokenizers()[1]
-        pair = blip.run(self.mix(), tokenizer, self.state, self.device)
-        for name, model in (("caption", pair.captioner), ("ask", pair.answerer)):
-            processor = blip.processor(tokenizer)
-            export.write_transformers(name, model, [processor])
+        pair = blip.begin(tokenizer)
+        if self.from_shipped:
+            shipped.into_pair(pair)
+        blip.run(pair.to(self.device), self.mix(), tokenizer, self.state)
         return pair
+
+    def blip(self) -> None:
+        """Train and write captioner and answerer."""
+        pair, processor = self.eyes_and_words(), blip.processor(self.tokenizers()[1])
+        export.write_transformers("caption", pair.captioner, [processor])
+        export.write_transformers("ask", pair.answerer, [processor])
 
     def clip(self) -> None:
         """Train and write CLIP."""
-        tokenizer, bert = self.tokenizers()
-        vision = blip.run(self.mix(), bert, self.state, self.device).captioner.vision_model
+        tokenizer, vision = self.tokenizers()[0], self.eyes_and_words().captioner.vision_model
         model = clip.run(self.mix(), tokenizer, vision, self.state, self.device)
         export.write_transformers("clip", model, [tokenizer, clip.image_processor()])
 
     def subject(self) -> None:
         """Train and write the subject encoder."""
-        vision = blip.run(self.mix(), self.tokenizers()[1], self.state, self.device).captioner.vision_model
+        vision = self.eyes_and_words().captioner.vision_model
         model = subject.run(self.store("subjects"), self.store("photos"), vision, self.state, self.device)
         export.write_transformers("subject", model, [subject.image_processor()])
 
@@ -114,8 +123,11 @@ class Bench:
         tokenizer = self.tokenizers()[0]
         torch.manual_seed(5)
         painter = unet.Painter(tokenizer).to(self.device)
+        if self.from_shipped:
+            shipped.into_painter(painter)
+        else:
+            reader.run(painter.text_encoder, self.mix(), tokenizer, self.state)
         stores = {name: self.store(name) for name in ("scenes", "subjects", "styled")}
-        reader.run(painter.text_encoder, self.mix(), tokenizer, self.state)
         for side, plan in unet.stages().items():
             latents = unet.Latents(self.vae().to(self.device), stores, unet.SHARES[side], side, self.cache)
             unet.run(painter, latents, tokenizer, plan, self.state / f"unet-{side}.safetensors")
@@ -139,10 +151,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/pocket"), help="caches, checkpoints, logs")
     parser.add_argument("--photos", type=Path, default=Path("../shared/data"), help="folders of captioned photos")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--from-shipped", action="store_true", help="begin from the weights that ship")
     parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    bench = Bench(asked.work, asked.photos, asked.device)
+    bench = Bench(asked.work, asked.photos, asked.device, asked.from_shipped)
     for target in asked.targets:
         getattr(bench, target)()
 

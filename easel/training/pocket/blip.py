@@ -17,7 +17,7 @@ from transformers import (
     BlipProcessor,
 )
 
-from easel.training.loop import Plan, mixed, train
+from easel.training.loop import Plan, home, mixed, train
 from easel.training.pocket import samples
 from easel.training.pocket.text import ids
 from easel.world import words
@@ -113,10 +113,15 @@ def answer_loss(pair: Pair, tokenizer: Any, seen: Tensor, asked: list[tuple[str,
     return decode_loss(pair.answerer.text_decoder, tokenizer, [a for _, a in asked], encoded, attention)
 
 
-def run(mix: samples.Mix, tokenizer: Any, work: Path, device: str = "cpu", plan: Plan = PLAN) -> Pair:
-    """Train both (or go on) and return them."""
+def begin(tokenizer: Any) -> Pair:
+    """Both, untaught."""
     torch.manual_seed(1)
-    pair = Pair(tokenizer).to(device)
+    return Pair(tokenizer)
+
+
+def run(pair: Pair, mix: samples.Mix, tokenizer: Any, work: Path, plan: Plan = PLAN) -> None:
+    """Train both in place (or go on)."""
+    device = home(pair)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         pictures, rows, rng = mix.batch(21, step, BATCH)
@@ -134,7 +139,6 @@ def run(mix: samples.Mix, tokenizer: Any, work: Path, device: str = "cpu", plan:
         }
 
     train(pair, loss, plan, work / "blip.safetensors")
-    return pair
 
 
 def image_processor() -> BlipImageProcessorPil:
