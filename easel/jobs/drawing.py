@@ -79,7 +79,7 @@ class Easel:
         )
 
     def fitted(self, photo: Image.Image) -> Image.Image:
-        """The photo at the size it is redrawn: as asked, else about the model's own area in the photo's shape, sides
+        """The photo at the size it is redrawn: as asked, else the model's own size as the shorter side, sides
         multiples of 8.
 
         Rounding to eights, or a width and height of another shape, trims the edges evenly: better than a stretched

@@ -15,6 +15,7 @@ from easel.models import guard, schedulers
 UNIT = 8
 LONGEST = 2048
 SHORTEST = 64
+WIDEST = 2.0
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ def check_side(side: int, word: str) -> None:
 
 
 def fitted(image: Image.Image, settings: Sampling, own: Defaults) -> tuple[int, int]:
-    """Width and height at which a photo is redrawn: as asked, or the model's area in the photo's proportions
-    (multiples of 8).
+    """Width and height at which a photo is redrawn: as asked, or with the model's own size as the shorter side and the
+    photo's proportions (multiples of 8). The longer side is at most WIDEST times the model's.
 
     With one side given the other follows the photo's proportions.
     """
@@ -102,8 +103,8 @@ def fitted(image: Image.Image, settings: Sampling, own: Defaults) -> tuple[int, 
     elif settings.height:
         size = (settings.height * ratio, settings.height)
     else:
-        area = own.width * own.height
-        size = ((area * ratio) ** 0.5, (area / ratio) ** 0.5)
+        shorter = min(own.width, own.height) * min(1.0, WIDEST / max(ratio, 1 / ratio))
+        size = (shorter * max(1.0, ratio), shorter * max(1.0, 1 / ratio))
     least = min(SHORTEST, own.width // 2, own.height // 2)
     width, height = (int(min(LONGEST, max(least, round(side / UNIT) * UNIT))) for side in size)
     return width, height

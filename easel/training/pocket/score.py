@@ -29,7 +29,8 @@ Scores = dict[str, dict[str, Any]]
 
 def entry(estimate: Estimate, judge: str, what: str) -> dict[str, Any]:
     """A score as the cards keep it."""
-    numbers = {k: None if v is None else round(float(v), 4) for k, v in estimate._asdict().items()}
+    low, high = (None if end is None else round(end, 4) for end in (estimate.low, estimate.high))
+    numbers = {"value": round(estimate.value, 4), "low": low, "high": high, "n": estimate.n}
     return numbers | {"judge": judge, "what": what}
 
 
