@@ -23,8 +23,8 @@ PARTS = {
         "diffusers StableDiffusionPipeline (UNet2DConditionModel, CLIPTextModel, PixelAutoencoder)",
         f"autoencoder: {vae.PLAN.steps} steps of {vae.BATCH} crops of {vae.CROP} px, L1 + gradients + a slight KL; "
         f"UNet and text encoder: {unet.COARSE.steps} steps of {unet.BATCHES[128]} at 128 px, then {unet.FINE.steps} "
-        f"steps of {unet.BATCHES[256]} at 256 px, v-prediction with zero terminal SNR. The shipped UNet had about 2,700 "
-        "steps more at 128 px before that, from the time before the text reached every block",
+        f"steps of {unet.BATCHES[256]} at 256 px, v-prediction with zero terminal SNR. The shipped UNet had about 2,700"
+        " steps more at 128 px before that, from the time before the text reached every block",
     ),
     "caption": Part(
         "Pocket: captions",
