@@ -175,6 +175,6 @@ def test_perceptual_summaries_are_centred() -> None:
 def test_stages_of_the_unet_share_one_network() -> None:
     from easel.training.pocket import unet
 
-    assert list(unet.stages((3, 2))) == [128, 256]
+    assert list(unet.STAGES) == list(unet.BATCHES) == list(unet.SHARES) == [128, 256]
     schedule = unet.scheduler()
     assert schedule.alphas_cumprod[-1] < 1e-8  # the last step holds no signal

@@ -35,7 +35,7 @@ from easel.jobs.naming import called
 from easel.jobs.photos import batches, gather, opened, thumbnail, told
 from easel.jobs.rates import RATE, RATE_BEFORE, Pair, rates, success_scores
 from easel.jobs.styles import Style, chosen
-from easel.jobs.stylize import planned
+from easel.jobs.stylize import TOGETHER, planned
 from easel.metrics.intervals import mean_interval
 from easel.recipes import Score, Stylize
 from easel.result import Result
@@ -46,8 +46,6 @@ from easel.workspace import Workspace
 if TYPE_CHECKING:
     from easel.models.captioners import Captioner
 
-TOGETHER = 1
-"""Pictures drawn in one go: alone, as `easel again` draws them."""
 ALL = "all styles"
 PHASE = "drawing and judging"
 MOST_COLUMNS = 8

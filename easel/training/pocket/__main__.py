@@ -128,7 +128,7 @@ class Bench:
         else:
             reader.run(painter.text_encoder, self.mix(), tokenizer, self.state)
         stores = {name: self.store(name) for name in ("scenes", "subjects", "styled")}
-        for side, plan in unet.stages().items():
+        for side, plan in unet.STAGES.items():
             latents = unet.Latents(self.vae().to(self.device), stores, unet.SHARES[side], side, self.cache)
             unet.run(painter, latents, tokenizer, plan, self.state / f"unet-{side}.safetensors")
         export.write_diffusion(painter, self.vae(), tokenizer)
@@ -151,7 +151,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/pocket"), help="caches, checkpoints, logs")
     parser.add_argument("--photos", type=Path, default=Path("../shared/data"), help="folders of captioned photos")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--from-shipped", action="store_true", help="begin from the weights that ship")
+    parser.add_argument(
+        "--from-shipped",
+        action="store_true",
+        help="begin painter and BLIPs from the shipped weights",
+    )
     parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)

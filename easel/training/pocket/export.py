@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from easel.networks.autoencoder import PixelAutoencoder
 from easel.training.pocket.unet import Painter, scheduler
@@ -30,13 +30,6 @@ def shrink_folder(folder: Path) -> None:
     for path in sorted(folder.rglob("*.safetensors")):
         tensors = {name: shrink(tensor) for name, tensor in load_file(path).items()}
         save_file(tensors, path, {"format": "pt"})
-
-
-def rounded(model: nn.Module) -> None:
-    """Round a model's weights in place as ``shrink`` would: what the stored model will be, for measuring."""
-    with torch.no_grad():
-        for tensor in [*model.parameters(), *model.buffers()]:
-            tensor.copy_(shrink(tensor).to(tensor.dtype))
 
 
 def write_transformers(name: str, model: Any, parts: list[Any], target: Path = POCKET) -> None:

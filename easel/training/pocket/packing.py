@@ -109,9 +109,9 @@ def one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def pack_scenes(folder: Path, count: int = 10000, first: int = 0, name: str = "scenes") -> None:
-    """The store of scenes with seeds ``first`` to ``first + count``."""
-    pack(folder, name, scene, range(first, first + count))
+def pack_scenes(folder: Path, count: int = 10000) -> None:
+    """The store ``scenes``: the scenes of the first ``count`` seeds."""
+    pack(folder, "scenes", scene, range(count))
 
 
 def pack_subjects(folder: Path, count: int = 2000) -> None:

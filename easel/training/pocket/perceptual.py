@@ -23,7 +23,7 @@ PLAN = Plan(steps=450, lr=1.5e-3, warmup=60, weight_decay=0.02, average_decay=0.
 def network() -> ResNetModel:
     """Four stages of one basic block."""
     shape = dict(embedding_size=24, hidden_sizes=[24, 48, 96, 160], depths=[1, 1, 1, 1])
-    return ResNetModel(ResNetConfig(**shape, layer_type="basic", out_features=["stage1"]))
+    return ResNetModel(ResNetConfig(**shape, layer_type="basic"))
 
 
 def summary(stage: Tensor) -> Tensor:

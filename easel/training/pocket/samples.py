@@ -37,11 +37,15 @@ class Mix:
     def __init__(self, stores: list[Store], weights: list[float]) -> None:
         self.stores, self.weights = stores, np.cumsum(weights) / sum(weights)
 
+    def pick(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Which store, and which of its pictures."""
+        s = int(np.searchsorted(self.weights, rng.random(), side="right"))
+        return s, int(rng.integers(len(self.stores[s].pixels)))
+
     def draw(self, rng: np.random.Generator) -> tuple[Pixels, Row]:
         """One picture (256, 256, 3) and its row."""
-        store = self.stores[int(np.searchsorted(self.weights, rng.random(), side="right"))]
-        k = int(rng.integers(len(store.pixels)))
-        return store.pixels[k], row(store, k)
+        s, k = self.pick(rng)
+        return self.stores[s].pixels[k], row(self.stores[s], k)
 
     def batch(self, name: int, step: int, size: int) -> tuple[list[Pixels], list[Row], np.random.Generator]:
         """``size`` pictures and rows of this ``step``, and the generator they were drawn with. ``name`` parts the

@@ -5,7 +5,6 @@ diffusion noise schedules ... are flawed"), so that night can be dark. Weights m
 2023, section 3.4.
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,8 @@ from easel.training.pocket.vae import to_tensor
 CONTEXT, DROPPED = 192, 0.1
 COARSE = Plan(steps=3400, lr=1e-3, warmup=100, weight_decay=0.01, average_decay=0.997)
 FINE = Plan(steps=3900, lr=6e-4, warmup=50, weight_decay=0.01, average_decay=0.998)
+STAGES = {128: COARSE, 256: FINE}
+"""Side of the pictures -> plan, in their order."""
 BATCHES = {128: 24, 256: 12}
 SHARES = {128: [0.5, 0.25, 0.25], 256: [0.35, 0.2, 0.45]}
 """Side -> how often scenes, subjects and styled photos are drawn: what there is first, how it is painted later."""
@@ -133,8 +134,7 @@ class Latents:
         rng = np.random.default_rng((61, self.side, step))
         latents, prompts, reach = [], [], []
         for _ in range(size):
-            s = int(np.searchsorted(self.mix.weights, rng.random(), side="right"))
-            k = int(rng.integers(len(self.arrays[s])))
+            s, k = self.mix.pick(rng)
             row = samples.row(self.mix.stores[s], k)
             latents.append(self.arrays[s][k])
             reach.append(PHOTO_NOISE if "path" in row else 1.0)
@@ -173,11 +173,3 @@ def run(painter: Painter, data: Latents, tokenizer: Any, plan: Plan, checkpoint:
         return (errors * weight).mean(), {"mse": errors.mean().item()}
 
     train(painter, loss, plan, checkpoint)
-
-
-def stages(steps: tuple[int, int] | None = None) -> dict[int, Plan]:
-    """Side of the pictures -> plan; ``steps`` shortens them for tests."""
-    plans = {128: COARSE, 256: FINE}
-    if steps:
-        plans = {side: replace(plan, steps=n) for (side, plan), n in zip(plans.items(), steps, strict=True)}
-    return plans
