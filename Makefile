@@ -7,7 +7,7 @@ PIP_EXTRA ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.easel-ready
 
-.PHONY: setup demo test check format docs gallery pocket bench clean
+.PHONY: setup demo test check format docs gallery pocket pocket-score bench clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -45,6 +45,9 @@ gallery: $(STAMP)
 
 pocket: $(STAMP)
 	$(BIN)/python -m easel.training.pocket all
+
+pocket-score: $(STAMP)
+	$(BIN)/python -m easel.training.pocket score
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

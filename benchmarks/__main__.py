@@ -1,53 +1,28 @@
-"""Times of what a person waits for, in seconds: the help page, the first import, scenes, the main job on its photo."""
+"""All benchmarks, or those that are named: `python -m benchmarks [start stylize generate gpu sets]`.
+
+Each runs in a process of its own, so that none warms up another.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
-from pathlib import Path
 
-PHOTO = Path(__file__).parent.parent / "examples" / "photo.jpg"
+NAMES = ("start", "stylize", "generate", "gpu", "sets")
 
 
-def best(do: Callable[[], object], times: int = 3) -> float:
-    """The shortest of several runs, in seconds: the least disturbed by other work."""
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        do()
-        taken.append(time.perf_counter() - start)
-    return min(taken)
-
-
-def python(*words: str) -> Callable[[], object]:
-    return lambda: subprocess.run([sys.executable, *words], check=True, capture_output=True)
-
-
-def scenes(count: int = 100) -> None:
-    from easel.world.scene import Scene
-
-    for seed in range(count):
-        Scene.from_seed(seed).picture()
-
-
-def stylize() -> None:
-    import easel
-
-    with tempfile.TemporaryDirectory() as folder:
-        result = easel.stylize(PHOTO, seed=1, out=folder)
-    for phase, seconds in result.seconds.items():
-        print(f"    {phase:<20} {seconds:8.2f} s")
-
-
-def main() -> None:
-    print(f"easel --help         {best(python('-m', 'easel', '--help')):8.2f} s")
-    print(f"import easel         {best(python('-c', 'import easel')):8.2f} s")
-    print(f"one scene, one core  {best(scenes, 1) / 100:8.4f} s")
-    print(f"stylize photo.jpg    {best(stylize, 1):8.2f} s in all, model loading included")
+def main(words: list[str]) -> int:
+    """Run them in order; the exit status of the first that fails, else 0."""
+    wrong = [word for word in words if word not in NAMES]
+    if wrong:
+        print(f"no benchmark called '{wrong[0]}': use {', '.join(NAMES)}", file=sys.stderr)
+        return 2
+    for name in words or NAMES:
+        status = subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode
+        if status:
+            return status
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -17,7 +17,19 @@ from easel.version import __version__
 if TYPE_CHECKING:
     from easel.result import Result
 
-__all__ = ["Cancelled", "EaselError", "__version__", "ask", "caption", "generate", "run", "score", "stylize"]
+__all__ = [
+    "Cancelled",
+    "EaselError",
+    "__version__",
+    "ask",
+    "caption",
+    "data_summary",
+    "data_world",
+    "generate",
+    "run",
+    "score",
+    "stylize",
+]
 
 Place = str | Path
 
@@ -44,8 +56,21 @@ def stylize(photo: Place, **settings: Any) -> Result:
 
 
 def score(what: str, folder: Place, **settings: Any) -> Result:
-    """Measure over a folder: what is "styles" or "prompt". `settings`: the fields of the Score recipe, and `run`'s."""
+    """Measure over a folder: what is "styles", "prompt", or "sets", which needs `made`, the folder of made pictures.
+
+    `settings`: the fields of the Score recipe, and `run`'s.
+    """
     return _made("score", settings | {"what": what, "folder": folder})
+
+
+def data_summary(folder: Place, **settings: Any) -> Result:
+    """Look at a folder of pictures. `settings`: the fields of the Data recipe, and `run`'s."""
+    return _made("data", settings | {"task": "summary", "folder": folder})
+
+
+def data_world(folder: Place, what: str = "birds", **settings: Any) -> Result:
+    """Draw a captioned set into a folder. `settings`: the fields of the Data recipe, and `run`'s."""
+    return _made("data", settings | {"task": "world", "what": what, "out": folder})
 
 
 def run(recipe: Any, **settings: Any) -> Result:

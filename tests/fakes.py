@@ -118,11 +118,30 @@ class Perceptual:
         return [0.0 if centre(one) == centre(other) else 0.5 for one, other in zip(a, b, strict=True)]
 
 
+class Rows:
+    """Rows are the mean colours, 0 to 1, and the width; two classes: is it red?"""
+
+    name, resize, fingerprint, has_classes = "fake", "none", "0", True
+    notes: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def rows(self, images: Sequence[Image.Image]) -> Any:
+        self.seen += len(images)
+        colours = [np.asarray(image, np.float32).mean(axis=(0, 1)) / 255 for image in images]
+        return np.array([[*colour, image.width / 64] for colour, image in zip(colours, images, strict=True)])
+
+    def probabilities(self, rows: Any) -> Any:
+        red = (rows[:, 0] > 0.5).astype(float)
+        return np.stack([red, 1 - red], axis=1)
+
+
 class Family:
     """Stands in for `easel.models.load`, and remembers what was loaded."""
 
     def __init__(self) -> None:
-        self.diffusion, self.captioner = Diffusion(), Captioner()
+        self.diffusion, self.captioner, self.rows = Diffusion(), Captioner(), Rows()
         self.loaded: list[tuple[str, str]] = []
 
     def load(self, name: str, role: str, device: str = "auto", dtype: str = "auto", **more: Any) -> Any:
@@ -134,4 +153,5 @@ class Family:
             "ask": Answerer(),
             "clip": Clip(),
             "perceptual": Perceptual(),
+            "features": self.rows,
         }[role]

@@ -70,11 +70,12 @@ assert not heavy, heavy
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_flags_are_the_recipe(capsys, kind):
-    words = ["score", "styles"] if kind == "score" else [kind]
-    assert easel(*words, "--help") == 0
+    members = [member for member, *_ in GROUPS[kind][1:]] if kind in GROUPS else []
+    for words in [[kind, member] for member in members] or [[kind]]:
+        assert easel(*words, "--help") == 0
     text = capsys.readouterr().out
     for setting in settings(KINDS[kind]):
-        assert setting.flag in text or setting.name.upper() in text or setting.name == "what", setting.name
+        assert setting.flag in text or setting.name.upper() in text or setting.name in {"what", "task"}, setting.name
     for flag in ("--seed", "--count", "--out", "--json", "--quiet", "--device", "--dtype", "--recipe"):
         assert flag in text
 
@@ -370,7 +371,7 @@ def test_models_are_listed(capsys):
 
 
 def test_models_are_pulled(monkeypatch, capsys):
-    def pull(name, report, *, configs_only):
+    def pull(name, report, *, configs_only, file):
         report(0, 1)
         report(1, 1)
         return [Path("cache") / name]

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,10 @@ from easel.jobs import journal, styles, tags
 from easel.jobs.naming import called, file_name
 from easel.jobs.photos import gather
 from easel.jobs.rates import rates
+from easel.metrics.frechet import frechet_distance
 from easel.metrics.intervals import wilson
+from easel.metrics.kernel import kernel_distance
+from easel.metrics.manifold import nearest
 from easel.recipes import Ask, Caption, Generate, Recipe, Score, Stylize, read_yaml, recipe_from
 from easel.result import Result
 from easel.runners import here
@@ -38,6 +42,15 @@ def family(monkeypatch: pytest.MonkeyPatch) -> fakes.Family:
     monkeypatch.setattr("easel.models.load", made.load)
     monkeypatch.setattr("easel.runners.machine.resolve", lambda device, dtype: ("cpu", "float32"))
     return made
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing is kept outside the test's folder."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path / "assets"))
+    return tmp_path / "assets" / "easel"
 
 
 @pytest.fixture
@@ -499,6 +512,128 @@ def test_score_prompt_mistakes(family: fakes.Family, tmp_path: Path, text: str |
     with pytest.raises(EaselError, match=said):
         run(Score(what="prompt", folder=str(tmp_path)), tmp_path / "out")
     assert family.loaded == []
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> tuple[Path, Path]:
+    """Real pictures of many colours, and made ones of the same colours but redder."""
+    noise = np.random.default_rng(0).integers(0, 120, (2, 12, 3))
+    places = tmp_path / "real", tmp_path / "made"
+    for place, colours, more in zip(places, noise, (0, 130), strict=True):
+        place.mkdir()
+        for index, (red, green, blue) in enumerate(colours):
+            colour = (int(red) + more, int(green), int(blue))
+            Image.new("RGB", (64 + index % 3, 64), colour).save(place / f"{index:02}.png")
+    return places
+
+
+def of_sets(sets: tuple[Path, Path], **more: Any) -> Score:
+    return Score(what="sets", folder=str(sets[0]), made=str(sets[1]), seed=1, **more)
+
+
+def test_score_sets_by_hand(family: fakes.Family, sets: tuple[Path, Path], tmp_path: Path) -> None:
+    result = run(of_sets(sets), tmp_path / "out")
+    of = "12 PNG, most 64x64 against 12 PNG, most 64x64"
+    fake = fakes.Rows()
+    real, made = (fake.rows([open_picture(path) for path in sorted(place.glob("*.png"))]) for place in sets)
+    assert value(result, "FID", of)[0] == pytest.approx(frechet_distance(real, made), rel=1e-5)
+    assert value(result, "FID", of)[1] is not None
+    assert value(result, "KID", of) == pytest.approx(tuple(kernel_distance(real, made)), rel=1e-4)
+    assert value(result, "Inception Score", of)[0] == pytest.approx(1)
+    assert {score.judge for score in result.scores} == {"features:pocket"}
+    assert [score.name for score in result.scores] == ["FID", "KID", "precision", "recall", "Inception Score"]
+    assert result.texts == {"real": "12 PNG, most 64x64", "made": "12 PNG, most 64x64", "resize": "none"}
+    assert [note for note in result.notes if note.startswith("12 pictures are few: FID grows")]
+    rows = read_csv(tmp_path / "out" / "table.csv")
+    places, far = nearest(made, real)
+    assert [row["nearest real"] for row in rows] == [f"{place:02}.png" for place in places]
+    assert [float(row["distance"]) for row in rows] == pytest.approx(list(far), abs=1e-5)
+
+
+def test_a_set_is_looked_at_once(
+    family: fakes.Family, sets: tuple[Path, Path], own_cache: Path, tmp_path: Path
+) -> None:
+    first = run(of_sets(sets), tmp_path / "out")
+    assert family.rows.seen == 24
+    moved = sets[0].rename(tmp_path / "elsewhere")
+    again = run(of_sets((moved, sets[1])), tmp_path / "again")
+    assert (family.rows.seen, again.scores) == (24, first.scores)
+    run(of_sets((moved, moved)), tmp_path / "same")
+    assert family.rows.seen == 24
+    (moved / "00.png").write_bytes((sets[1] / "00.png").read_bytes())
+    run(of_sets((moved, sets[1])), tmp_path / "changed")
+    assert family.rows.seen == 36
+    family.rows.fingerprint = "another judge"  # type: ignore[misc]
+    run(of_sets((moved, sets[1])), tmp_path / "other")
+    assert family.rows.seen == 60
+    for kept in own_cache.rglob("*.npz"):
+        kept.write_bytes(kept.read_bytes()[:100])
+    assert run(of_sets((moved, sets[1])), tmp_path / "repaired").scores[0].n == 12
+    assert family.rows.seen == 84
+
+
+def test_score_sets_says_what_to_mind(family: fakes.Family, sets: tuple[Path, Path], tmp_path: Path) -> None:
+    same = run(of_sets((sets[0], sets[0])), tmp_path / "same")
+    assert same.scores[0].value == pytest.approx(0, abs=1e-6)
+    assert any(note.startswith("both sets are the same pictures") for note in same.notes)
+    for path in sorted(sets[1].glob("*.png")):
+        Image.open(path).resize((32, 32)).save(path.with_suffix(".jpg"))
+        path.unlink()
+    (sets[1] / "04.jpg").write_bytes(b"")
+    for name in ("05.jpg", "06.jpg", "07.jpg", "08.jpg", "09.jpg", "10.jpg", "11.jpg", "00.jpg", "01.jpg"):
+        (sets[1] / name).unlink()
+    for out in ("first", "kept"):
+        notes = run(of_sets(sets), tmp_path / out).notes
+        assert any(note.startswith("1 of 3 pictures were skipped") and "04.jpg is empty" in note for note in notes)
+        assert any(note.startswith("the real pictures are PNG and the made ones JPEG") for note in notes)
+        assert any("are most 64x64 and the made ones 32x32" in note for note in notes)
+        assert "FID has no interval: this judge needs more than 4 pictures in both sets" in notes
+        assert "precision and recall need more than 3 pictures in both sets" in notes
+
+
+def test_the_sheet_of_a_run_is_none_of_its_set(family: fakes.Family, sets: tuple[Path, Path], tmp_path: Path) -> None:
+    Image.new("RGB", (640, 640)).save(sets[1] / "sheet.png")
+    assert run(of_sets(sets), tmp_path / "before").texts["made"].startswith("13 PNG")
+    (sets[1] / "result.json").write_text("{}")
+    assert run(of_sets(sets), tmp_path / "after").texts["made"].startswith("12 PNG")
+
+
+def test_score_sets_mistakes(family: fakes.Family, sets: tuple[Path, Path], tmp_path: Path) -> None:
+    empty, single = tmp_path / "empty", tmp_path / "single"
+    for place in (empty, single):
+        place.mkdir()
+    with pytest.raises(EaselError, match=r"there are no pictures in .*empty"):
+        run(of_sets((sets[0], empty)), tmp_path / "a")
+    with pytest.raises(EaselError, match=r"there is no photo or folder .*none"):
+        run(of_sets((tmp_path / "none", sets[1])), tmp_path / "b")
+    Image.new("RGB", (64, 64)).save(single / "a.png")
+    with pytest.raises(EaselError, match="single has one picture: a set needs at least 2"):
+        run(of_sets((sets[0], single)), tmp_path / "c")
+    (single / "b.png").write_bytes(b"no picture")
+    with pytest.raises(EaselError, match=r"one picture that opens \(a.png\): a set needs at least 2"):
+        run(of_sets((sets[0], single)), tmp_path / "d")
+    (single / "a.png").write_bytes(b"no picture")
+    with pytest.raises(EaselError, match=r"a\.png is not a picture that easel reads.*; so are all 2"):
+        run(of_sets((sets[0], single)), tmp_path / "e")
+
+
+def test_a_broken_judge_is_told(
+    family: fakes.Family, sets: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows = family.rows.rows
+    monkeypatch.setattr(family.rows, "rows", lambda images: np.log(rows(images) - rows(images)[3]))
+    with (
+        np.errstate(divide="ignore", invalid="ignore"),
+        pytest.raises(EaselError, match=r"fake gave numbers that are not finite for 12 of 12 pictures \(00.png first"),
+    ):
+        run(of_sets(sets), tmp_path / "out")
+
+
+def test_made_belongs_to_sets_alone() -> None:
+    with pytest.raises(ValueError, match="made: must be given for sets"):
+        Score(what="sets", folder="a")
+    with pytest.raises(ValueError, match="made: belongs to what: sets"):
+        Score(what="prompt", folder="a", made="b")
 
 
 # The way every job is run

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from easel.metrics import clip
+from easel.metrics.frechet import frechet_distance, frechet_interval, frechet_of_moments, moments
+from easel.metrics.inception_score import inception_score
 from easel.metrics.intervals import (
     difference_interval,
     mean_interval,
@@ -15,6 +20,9 @@ from easel.metrics.intervals import (
     rate_interval,
     wilson,
 )
+from easel.metrics.kernel import kernel_distance
+from easel.metrics.manifold import nearest, precision_recall
+from easel.metrics.path_length import Walk, along_sphere, path_lengths, perceptual_path_length
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
 MARKS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
@@ -147,3 +155,324 @@ def test_probabilities_known() -> None:
     assert clip.probabilities([[1, 0]], [[1, 0], [-1, 0]], scale=1000.0) == pytest.approx(np.array([[1.0, 0.0]]))
     with pytest.raises(ValueError, match="compared"):
         clip.probabilities([[1, 0]], [[1, 0, 0]], 1.0)
+
+
+# Sets of pictures
+
+
+def gaussian(n: int, d: int, seed: int, scale: float = 1.0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, d)) * scale
+
+
+def with_moments(n: int, mean: np.ndarray, covariance: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Rows whose sample mean and covariance are exactly these."""
+    rows = gaussian(n, len(mean), seed)
+    rows -= rows.mean(axis=0)
+    rows = rows @ np.linalg.inv(np.linalg.cholesky(rows.T @ rows / (n - 1))).T
+    return rows @ np.linalg.cholesky(covariance).T + mean
+
+
+def denman_beavers(matrix: np.ndarray) -> np.ndarray:
+    """The principal square root by iteration (Denman & Beavers 1976): no eigenvalue is taken."""
+    root, inverse = matrix, np.eye(len(matrix))
+    for _ in range(60):
+        root, inverse = (root + np.linalg.inv(inverse)) / 2, (inverse + np.linalg.inv(root)) / 2
+    return root
+
+
+class AsItIs(torch.nn.Module):
+    """Stands in for torchmetrics' network: features go in, the same come out."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features
+
+
+def test_frechet_of_hand_made_gaussians() -> None:
+    x = gaussian(50, 4, 0)
+    assert frechet_distance(x, x + 3) == pytest.approx(4 * 3**2)
+    # Diagonal covariances: the sum of (s1 - s2)^2.
+    one = with_moments(60, np.zeros(3), np.diag([1.0, 4.0, 9.0]))
+    other = with_moments(40, np.array([1.0, 0, 0]), np.diag([4.0, 4.0, 1.0]), seed=1)
+    assert frechet_distance(one, other) == pytest.approx(1 + 1 + 0 + 4)
+    assert frechet_interval(one, other).value == pytest.approx(6)
+    # A picture far to the side moves one standard deviation: 3x the spread is (3 - 1)^2 s^2 in every direction.
+    assert frechet_distance(x - x.mean(axis=0), 3 * (x - x.mean(axis=0))) == pytest.approx(4 * x.var(0, ddof=1).sum())
+
+
+def test_frechet_eigenvalues_are_the_matrix_square_root() -> None:
+    one, other = gaussian(90, 6, 0) @ gaussian(6, 6, 1), gaussian(70, 6, 2) @ gaussian(6, 6, 3) + 1
+    a, b = moments(one), moments(other)
+    root = denman_beavers(a.covariance @ b.covariance)
+    assert np.allclose(root @ root, a.covariance @ b.covariance)
+    spread = np.trace(a.covariance) + np.trace(b.covariance) - 2 * np.trace(root)
+    assert frechet_of_moments(a, b) == pytest.approx(((a.mean - b.mean) ** 2).sum() + spread, rel=1e-9)
+    assert frechet_distance(one, other) == pytest.approx(frechet_of_moments(a, b), rel=1e-12)
+    assert frechet_interval(one, other).value == pytest.approx(frechet_of_moments(a, b), rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(300, 200, 16), (40, 30, 64), (200, 20, 64), (2, 2, 5)])
+def test_frechet_agrees_with_torchmetrics(n: int, m: int, d: int) -> None:
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    one, other = gaussian(n, d, 0) @ gaussian(d, d, 1), gaussian(m, d, 2) @ gaussian(d, d, 3) + 0.5
+    oracle = FrechetInceptionDistance(feature=AsItIs(d))
+    oracle.update(torch.from_numpy(one), real=True)
+    oracle.update(torch.from_numpy(other), real=False)
+    assert frechet_distance(one, other) == pytest.approx(float(oracle.compute()), rel=1e-4)
+    assert frechet_interval(one, other).value == pytest.approx(frechet_distance(one, other))
+    assert frechet_of_moments(moments(one), moments(other)) == pytest.approx(frechet_distance(one, other), rel=1e-6)
+
+
+@pytest.mark.parametrize(("n", "d"), [(300, 8), (5, 40), (41, 40)])
+def test_frechet_of_a_set_with_itself_is_nothing(n: int, d: int) -> None:
+    x = gaussian(n, d, 0) * np.geomspace(1e-3, 10, d) + 5
+    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-7)
+    assert frechet_distance(x, x[::-1]) == pytest.approx(0, abs=1e-7)
+
+
+def test_frechet_with_dead_features_is_finite() -> None:
+    x, y = gaussian(100, 5, 0), gaussian(80, 5, 1)
+    still = np.hstack([x, np.ones((100, 2))]), np.hstack([y, np.ones((80, 2))])
+    assert frechet_distance(*still) == pytest.approx(frechet_distance(x, y))
+    estimate = frechet_interval(*still)
+    assert tuple(estimate) == pytest.approx(tuple(frechet_interval(x, y)), rel=1e-6)
+
+
+@settings(max_examples=20)
+@given(st.integers(2, 30), st.integers(2, 30), st.integers(1, 12), st.integers(0, 9))
+def test_frechet_is_a_distance(n: int, m: int, d: int, seed: int) -> None:
+    one, other = gaussian(n, d, seed), gaussian(m, d, seed + 1, 2.0)
+    there = frechet_distance(one, other)
+    assert there >= 0
+    assert there == pytest.approx(frechet_distance(other, one), abs=1e-6)
+    assert frechet_distance(one + 7, other + 7) == pytest.approx(there, abs=1e-5)
+    turn, _ = np.linalg.qr(gaussian(d, d, 5))
+    assert frechet_distance(one @ turn, other @ turn) == pytest.approx(there, abs=1e-5)
+
+
+def spreads(measure: Any, draw: Any, times: int) -> tuple[float, float, float]:
+    """Mean and standard deviation of a measure over fresh sets, and the standard deviation that its intervals claim."""
+    estimates = [measure(*draw(np.random.default_rng(seed))) for seed in range(times)]
+    values = [estimate.value for estimate in estimates]
+    claimed = [(estimate.high - estimate.low) / 2 / 1.96 for estimate in estimates]
+    return float(np.mean(values)), float(np.std(values, ddof=1)), float(np.mean(claimed))
+
+
+def test_frechet_intervals_are_as_wide_as_chance() -> None:
+    left, right = gaussian(5, 5, 1), gaussian(5, 5, 2)
+
+    def draw(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        return generator.normal(size=(300, 5)) @ left, generator.normal(size=(200, 5)) @ right + 0.5
+
+    _, seen, claimed = spreads(frechet_interval, draw, 300)
+    assert claimed == pytest.approx(seen, rel=0.15)
+
+
+def test_frechet_has_no_interval_with_fewer_pictures_than_numbers() -> None:
+    estimate = frechet_interval(gaussian(10, 12, 0), gaussian(30, 12, 1))
+    assert (estimate.low, estimate.high, estimate.n) == (None, None, 10)
+
+
+def test_kernel_distance_by_hand() -> None:
+    # d = 1, rows 0 and 1 against 2 and 3: k(0, 1) = 1, k(2, 3) = 343; k(0, .) = 1, k(1, 2) = 27, k(1, 3) = 64.
+    assert kernel_distance([[0.0], [1.0]], [[2.0], [3.0]]).value == pytest.approx(1 + 343 - 2 * (1 + 1 + 27 + 64) / 4)
+
+
+def test_kernel_distance_agrees_with_torchmetrics() -> None:
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    one, other = gaussian(60, 20, 0), gaussian(60, 20, 2, 1.3) + 0.1
+    with pytest.warns(UserWarning, match="will save all extracted features"):
+        oracle = KernelInceptionDistance(feature=AsItIs(20), subsets=1, subset_size=60)
+    oracle.update(torch.from_numpy(one), real=True)
+    oracle.update(torch.from_numpy(other), real=False)
+    mean, _ = oracle.compute()
+    assert kernel_distance(one, other).value == pytest.approx(float(mean), rel=1e-4)
+
+
+def test_kernel_distance_is_unbiased_however_small() -> None:
+    def draw(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        return generator.normal(size=(4, 3)), generator.normal(size=(6, 3))
+
+    mean, seen, _ = spreads(kernel_distance, draw, 2000)
+    assert abs(mean) < 3 * seen / 2000**0.5
+    assert seen > 0.1
+
+
+def test_kernel_intervals_are_as_wide_as_chance() -> None:
+    def draw(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        return generator.normal(size=(120, 4)), generator.normal(size=(90, 4)) * 1.5 + 0.4
+
+    _, seen, claimed = spreads(kernel_distance, draw, 300)
+    assert claimed == pytest.approx(seen, rel=0.15)
+    _, in_parts, claimed_in_parts = spreads(lambda x, y: kernel_distance(x, y, subset_size=30), draw, 300)
+    assert claimed_in_parts == pytest.approx(in_parts, rel=0.15)
+
+
+def test_kernel_subsets_take_every_picture_once_and_repeat() -> None:
+    one, other = gaussian(105, 3, 0), gaussian(71, 3, 1) + 1
+    first = kernel_distance(one, other, subset_size=20, seed=3)
+    assert first == kernel_distance(one, other, subset_size=20, seed=3)
+    assert first.value != kernel_distance(one, other, subset_size=20, seed=4).value
+    assert first.n == 71
+    assert first.value == pytest.approx(kernel_distance(one, other).value, rel=0.5)
+
+
+def both(real: np.ndarray, made: np.ndarray) -> tuple[float, float]:
+    found = precision_recall(real, made)
+    return found.precision.value, found.recall.value
+
+
+def test_precision_and_recall_of_equal_and_of_disjoint_sets() -> None:
+    x = gaussian(40, 6, 0)
+    assert both(x, x) == (1.0, 1.0)
+    assert both(x, x + 1000) == (0.0, 0.0)
+    twins = np.repeat(x[:4], 10, axis=0)  # the nearest neighbours of all are copies: balls without a width
+    assert both(twins, twins + 0.0) == (1.0, 1.0)
+
+
+def test_precision_and_recall_by_hand() -> None:
+    # On a line, k = 1. Real 0, 1, 10, 11: all balls 1 wide. Made 0.5 and 0.6 lie inside, 5 does not; its own balls are
+    # 0.1, 0.1 and 4.4 wide: 0.5 and 0.6 reach nobody, and 5 reaches 1 alone (from 0.6 to 9.4).
+    found = precision_recall([[0.0], [1.0], [10.0], [11.0]], [[0.5], [0.6], [5.0]], neighbours=1)
+    assert tuple(found.precision) == pytest.approx((2 / 3, *wilson(2, 3), 3))
+    assert tuple(found.recall) == pytest.approx((1 / 4, *wilson(1, 4), 4))
+
+
+def test_one_mode_is_precise_and_reaches_little() -> None:
+    real = np.vstack([gaussian(100, 4, 0), gaussian(100, 4, 1) + 50])
+    found = precision_recall(real, gaussian(200, 4, 2))
+    assert found.precision.value > 0.8
+    assert found.recall.value == pytest.approx(0.5, abs=0.05)
+
+
+def test_precision_and_recall_in_pieces_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = gaussian(50, 3, 0), gaussian(37, 3, 1)
+    whole, nearby = precision_recall(one, other), nearest(one, other)
+    monkeypatch.setattr("easel.metrics.manifold.AT_ONCE", 7)
+    assert precision_recall(one, other) == whole
+    assert all(np.array_equal(a, b) for a, b in zip(nearest(one, other), nearby, strict=True))
+
+
+def test_nearest() -> None:
+    places, far = nearest([[0.0, 0.0], [9.0, 9.0]], [[9.0, 10.0], [3.0, 4.0]])
+    assert places.tolist() == [1, 0]
+    assert far.tolist() == pytest.approx([5.0, 1.0])
+
+
+def test_inception_score_by_hand() -> None:
+    sure = np.eye(5)[np.arange(50) % 5]
+    assert inception_score(sure, splits=1).value == pytest.approx(5)
+    assert inception_score(sure, splits=10).value == pytest.approx(5)
+    assert inception_score(np.full((20, 5), 0.2), splits=2).value == pytest.approx(1)
+    assert inception_score(np.tile(np.eye(5)[:1], (20, 1)), splits=1).value == pytest.approx(1)
+    # Two kinds, (0.9, 0.1) and (0.1, 0.9): ln 2 less the entropy of 0.9.
+    mixed = np.tile([[0.9, 0.1], [0.1, 0.9]], (10, 1))
+    entropy = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
+    assert inception_score(mixed, splits=1).value == pytest.approx(2 * np.exp(-entropy))
+
+
+def test_inception_score_intervals_are_as_wide_as_chance() -> None:
+    def draw(generator: np.random.Generator) -> tuple[np.ndarray]:
+        weights = np.exp(1.5 * generator.normal(size=(400, 6)))
+        return (weights / weights.sum(axis=1, keepdims=True),)
+
+    _, seen, claimed = spreads(lambda rows: inception_score(rows, 1), draw, 300)
+    assert claimed == pytest.approx(seen, rel=0.15)
+
+
+def squared(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.asarray(((one - other) ** 2).sum(axis=1))
+
+
+@pytest.mark.parametrize("sampling", ["full", "end"])
+def test_path_length_of_a_linear_generator(sampling: Any) -> None:
+    starts, ends, matrix = gaussian(40, 5, 0), gaussian(40, 5, 1), gaussian(5, 9, 2)
+    walk = Walk("w", sampling, discarded=0.0)
+    by_hand = (((ends - starts) @ matrix) ** 2).sum(axis=1)
+    assert path_lengths(starts, ends, lambda z: z @ matrix, squared, walk) == pytest.approx(by_hand, rel=1e-6)
+    estimate = perceptual_path_length(starts, ends, lambda z: z @ matrix, squared, walk)
+    assert estimate.value == pytest.approx(by_hand.mean(), rel=1e-6)
+    assert estimate.n == 40
+
+
+@pytest.mark.parametrize("sampling", ["full", "end"])
+def test_path_length_along_the_sphere(sampling: Any) -> None:
+    starts, ends = gaussian(30, 6, 0), gaussian(30, 6, 1)
+    starts, ends = (rows / np.linalg.norm(rows, axis=1, keepdims=True) * 3 for rows in (starts, ends))
+    angles = np.arccos((starts * ends).sum(axis=1) / 9)
+    chords = (2 * 3 * np.sin(angles * 1e-4 / 2) / 1e-4) ** 2
+    walk = Walk("z", sampling, together=7)
+    assert path_lengths(starts, ends, lambda z: z, squared, walk) == pytest.approx(chords, rel=1e-5)
+
+
+def test_points_along_the_sphere() -> None:
+    one, other = np.array([[2.0, 0.0]]), np.array([[0.0, 4.0]])
+    assert along_sphere(one, other, np.array([0.5]))[0] == pytest.approx([3 * 0.5**0.5] * 2)
+    assert along_sphere(one, other, np.array([0.0]))[0] == pytest.approx([2, 0])
+    assert along_sphere(one, other, np.array([1.0]))[0] == pytest.approx([0, 4])
+    assert along_sphere(one, one, np.array([0.3]))[0] == pytest.approx([2, 0])
+    with pytest.raises(ValueError, match="a latent of zeros"):
+        along_sphere(one * 0, other, np.array([0.5]))
+
+
+def test_path_length_leaves_out_the_ends_of_the_order() -> None:
+    # Of 300 lengths in order, places 2 to 297 stay: the ends' own percentiles are kept, as in StyleGAN's program.
+    ends = np.arange(1.0, 301.0)[::-1, None]
+    estimate = perceptual_path_length(ends * 0, ends, lambda z: z, squared)
+    assert estimate.value == pytest.approx((np.arange(3.0, 299.0) ** 2).mean())
+    assert estimate.n == 296
+
+
+def test_path_length_sees_how_many_pairs_go_together() -> None:
+    seen: list[int] = []
+
+    def generate(latents: np.ndarray) -> np.ndarray:
+        seen.append(len(latents))
+        return latents
+
+    path_lengths(gaussian(10, 2, 0), gaussian(10, 2, 1), generate, squared, Walk(together=4))
+    assert seen == [4, 4, 4, 4, 2, 2]
+
+
+SETS = [frechet_distance, frechet_interval, kernel_distance, precision_recall]
+
+
+@pytest.mark.parametrize("measure", SETS)
+def test_sets_that_say_nothing_are_refused(measure: Any) -> None:
+    good, bad = gaussian(8, 3, 0), gaussian(8, 3, 1)
+    bad[5, 1] = np.nan
+    with pytest.raises(ValueError, match="1 of 8 rows of the made set are not finite"):
+        measure(good, bad)
+    with pytest.raises(ValueError, match="the real set has 1 pictures: at least"):
+        measure(good[:1], good)
+    with pytest.raises(ValueError, match="features of 3 and of 2 numbers"):
+        measure(good, good[:, :2])
+    with pytest.raises(ValueError, match="got shape"):
+        measure(good[0], good)
+
+
+def test_other_arguments_that_make_no_sense() -> None:
+    x = gaussian(8, 3, 0)
+    with pytest.raises(ValueError, match="subset_size is 1"):
+        kernel_distance(x, x, subset_size=1)
+    with pytest.raises(ValueError, match="neighbours is 0"):
+        precision_recall(x, x, neighbours=0)
+    with pytest.raises(ValueError, match="at least 4 are needed"):
+        precision_recall(x[:3], x)
+    with pytest.raises(ValueError, match="sum to 1"):
+        inception_score(x, splits=1)
+    with pytest.raises(ValueError, match="at least 20 are needed"):
+        inception_score(np.full((8, 2), 0.5))
+    with pytest.raises(ValueError, match="8 starts and 7 ends"):
+        path_lengths(x, x[:7], lambda z: z, squared)
+    with pytest.raises(ValueError, match="wanted one number a pair"):
+        path_lengths(x, x + 1, lambda z: z, lambda a, b: a - b)
+    with pytest.raises(ValueError, match="a walk needs"):
+        Walk(epsilon=0)
+    with pytest.raises(ValueError, match="moments of 3 and of 2"):
+        frechet_of_moments(moments(x), moments(x[:, :2]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import shutil
@@ -9,20 +10,39 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from benchmarks import gpu
+from benchmarks.timing import interleaved, ratio
 from easel import models
 from easel.errors import Cancelled, EaselError
-from easel.models import adapters, catalog, devices, guard, latents, pipelines, places, prompts, schedulers
+from easel.images import read_provenance
+from easel.models import (
+    adapters,
+    catalog,
+    devices,
+    drawing,
+    guard,
+    guidance,
+    latents,
+    pipelines,
+    places,
+    prompts,
+    schedulers,
+)
 from easel.models.quiet import hush
 from easel.models.sampling import Sampling
-from easel.recipes import SCHEDULERS
+from easel.recipes import SCHEDULERS, Generate, recipe_from
+from easel.runners import here, machine
 from tests import tiny
 
 QUICK = Sampling(steps=2)
@@ -268,6 +288,7 @@ def test_settings_that_cannot_be_are_refused_in_one_line(shelf: Path, photo: Ima
         (Sampling(0), None, "steps must be at least 1"),
         (Sampling(2), 0.1, "give --steps 10 or more"),
         (Sampling(2), 1.5, "strength must be above 0 and at most 1"),
+        (Sampling(2, guidance_every=0), None, "guidance_every must be at least 1, not 0"),
         (Sampling(2, scheduler="dpm2m"), None, "no scheduler called 'dpm2m': use one of"),
     ):
         with pytest.raises(EaselError, match=words):
@@ -926,3 +947,199 @@ def test_the_processors_that_transformers_5_saves_are_read(shelf: Path, tmp_path
     processor.save_pretrained(folder)
     old, new = (models.load(str(f), "caption", device="cpu").caption([photo]) for f in (shelf / "caption", folder))
     assert old == new
+
+
+# --- speed that keeps its promises ------------------------------------------------------------------------------------
+
+
+def batch_sizes(model: Any) -> list[int]:
+    """A list that grows with each call of the model's UNet by the size of its batch."""
+    seen: list[int] = []
+    model.pipeline.unet.conv_in.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    return seen
+
+
+@pytest.mark.parametrize("name", ["sd", "eight", "sdxl"])
+@pytest.mark.parametrize("redraw", [False, True])
+def test_guidance_is_worked_out_as_often_as_told(shelf: Path, photo: Image.Image, name: str, redraw: bool) -> None:
+    model = diffusion(shelf / name)
+    seen = batch_sizes(model)
+    drawn = {}
+    for every in (1, 2, 3):
+        settings = Sampling(6, 6.0, "ddim", guidance_every=every)
+        call = {"images": [photo] * 2, "strength": 1.0} if redraw else {}
+        drawn[every] = model.generate(["a red bird", "a cat"], [3, 4], settings=settings, **call)[0]
+    assert seen[:6] == [4, 4, 4, 4, 4, 4]
+    assert seen[6:12] == [4, 4, 4, 2, 4, 2]
+    assert seen[12:] == [4, 4, 4, 2, 2, 4]
+    assert far(drawn[1], drawn[2]) > 0
+    again = model.generate(["a red bird", "a cat"], [3, 4], settings=Sampling(6, 6.0, "ddim"), **call)[0]
+    assert far(drawn[1], again) == 0  # nothing is left behind
+
+
+@given(every=st.integers(1, 6), calls=st.integers(1, 12), seed=st.integers(0, 99))
+def test_what_stays_the_same_is_reused_exactly(every: int, calls: int, seed: int) -> None:
+    """Where the difference of the halves does not change from step to step, reusing it gives the full answer."""
+    table = torch.randn(2, 3, generator=torch.Generator().manual_seed(seed)).round(decimals=2)
+
+    class Plain(torch.nn.Module):
+        def forward(self, x: Any, t: Any, *, words: Any, more: dict[str, Any]) -> Any:
+            assert len(x) == len(words) == len(more["words"])
+            return (x.double() * float(t) + words.double(),)
+
+    plain, words = Plain(), table.repeat_interleave(2, 0)
+    full: list[Any] = []
+    got: list[Any] = []
+    for answers, step in ((full, 1), (got, every)):
+        with guidance.reused(plain, step):
+            for number in range(calls):
+                x = torch.full((2, 3), float(number))
+                t = torch.tensor(number)
+                answers.append(plain(torch.cat([x, x]), t, words=words, more={"words": words})[0])
+    assert not plain._forward_hooks
+    assert torch.allclose(torch.stack(full), torch.stack(got), atol=1e-12)
+
+
+def test_without_guidance_there_is_nothing_to_reuse(shelf: Path) -> None:
+    model = diffusion(shelf / "eight")
+    seen = batch_sizes(model)
+    model.generate(["a"], [0], settings=Sampling(5, 1.0, "ddim", guidance_every=2))
+    assert seen == [1, 1, 1, 1, 1]
+
+
+def test_a_stopped_drawing_leaves_no_reuse_behind(shelf: Path) -> None:
+    model = diffusion(shelf / "eight")
+    before = len(model.pipeline.unet._forward_hooks)
+
+    def stop(done: int, _total: int) -> None:
+        if done == 3:
+            raise Cancelled("stop")
+
+    with pytest.raises(Cancelled):
+        model.generate(["a"], [0], settings=Sampling(5, scheduler="ddim", guidance_every=2), report=stop)
+    assert len(model.pipeline.unet._forward_hooks) == before
+
+
+def by_row(_unet: Any, _args: Any, output: Any) -> Any:
+    """A UNet whose last bits, made large enough to see, depend on the row and on the size of the batch."""
+    guess = output[0].float()
+    rows = torch.arange(len(guess), dtype=torch.float32).view(-1, 1, 1, 1)
+    return (guess * (1 + 0.02 * rows + 0.01 * len(guess)), *output[1:])
+
+
+@pytest.mark.parametrize("redraw", [False, True])
+def test_a_picture_of_a_batch_is_drawn_alone_as_it_was(
+    shelf: Path, photo: Image.Image, monkeypatch: pytest.MonkeyPatch, redraw: bool
+) -> None:
+    monkeypatch.setattr("easel.models.diffusion._from_model", by_row)
+    model = diffusion(shelf / "eight")
+    texts, seeds = ["a bird", "a " + "very " * 80 + "long prompt", "a cat", "a dog"], [1, 2, 3, 4]
+    settings = Sampling(3, 5.0, "euler-a")
+    more = {"images": [photo] * 4} if redraw else {}
+    together = model.generate(texts, seeds, settings=settings, **more)
+    assert [picture.info.get("place") for picture in together] == [(0, 3), None, (1, 3), (2, 3)]
+    for text, seed, picture in zip(texts, seeds, together, strict=True):
+        one = {"images": [photo]} if redraw else {}
+        place = picture.info.get("place")
+        assert far(model.generate([text], [seed], settings=settings, place=place, **one)[0], picture) == 0
+        if place is not None:
+            assert far(model.generate([text], [seed], settings=settings, **one)[0], picture) > 0
+
+
+def test_pictures_of_a_batch_make_themselves_again(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way of `easel again`: the recipe inside each picture, run as it stands."""
+    monkeypatch.setattr("easel.models.diffusion._from_model", by_row)
+    clip = SimpleNamespace(images=lambda images: np.eye(4)[: len(images)], texts=lambda texts: np.eye(4)[: len(texts)])
+    monkeypatch.setattr("easel.jobs.generate.load_clip", lambda *_: clip)
+    recipe = Generate(prompt="a bird", model=str(shelf / "eight"), seed=5, count=4, steps=2, batch_size=3)
+    drawn = here.run(recipe, tmp_path / "all", "cpu", "float32")
+    for picture, row in zip(drawn.picture_paths[:4], (0, 1, 2, None), strict=True):
+        inside = read_provenance(picture)["easel"]["recipe"]
+        assert (inside["batch_row"], inside["count"]) == (row, 1)
+        again = here.run(recipe_from(inside), tmp_path / picture.stem, "cpu", "float32")
+        assert far(again.pictures[0], Image.open(picture)) == 0
+        assert read_provenance(again.picture_paths[0])["easel"]["recipe"] == inside
+
+
+def test_a_place_that_cannot_be_is_refused(shelf: Path) -> None:
+    with pytest.raises(EaselError, match="the row must be from 0 to size - 1"):
+        diffusion(shelf / "sd").generate(["a"], [1], settings=QUICK, place=(3, 3))
+    for wrong in ({"batch_row": 2, "batch_size": 2}, {"batch_row": 0, "batch_size": 2, "count": 2}):
+        with pytest.raises(EaselError, match="batch_row"):
+            recipe_from({"kind": "generate", "prompt": "a bird"} | wrong)
+
+
+def test_progress_counts_pictures_not_copies(shelf: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    diffusion(shelf / "eight").generate(
+        ["a"], [1], settings=Sampling(2, scheduler="ddim"), place=(1, 3), report=lambda *step: seen.append(step)
+    )
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_prompts_and_photos_are_encoded_once(shelf: Path, tmp_path: Path, photo: Image.Image) -> None:
+    model = diffusion(shelf / "sd")
+    read: list[int] = []
+    model.pipeline.text_encoder.register_forward_hook(lambda *_: read.append(1))
+    seen: list[int] = []
+    model.pipeline.vae.encoder.register_forward_hook(lambda *_: seen.append(1))
+    first = model.generate(["a bird"], [1], settings=QUICK, images=[photo])
+    assert (len(read), len(seen)) == (2, 1)  # the prompt and the empty one
+    second = model.generate(["a bird"], [1], settings=QUICK, images=[photo.copy()])
+    assert (len(read), len(seen)) == (2, 1)
+    assert far(first[0], second[0]) == 0
+    model.generate(["a cat"], [1], settings=QUICK, images=[photo.rotate(180)])
+    assert (len(read), len(seen)) == (3, 2)
+    model.add_loras([str(tiny.lora(tmp_path / "style.safetensors"))])
+    assert not model._memory.words
+    assert not model._memory.photos
+    with_lora = model.generate(["a bird"], [1], settings=QUICK, images=[photo])
+    assert far(first[0], with_lora[0]) > 0
+
+
+def test_memory_is_bounded() -> None:
+    memory: dict[int, int] = {}
+    for number in range(drawing.MOST + 5):
+        assert drawing.remembered(memory, number, lambda number=number: number * 2) == number * 2  # type: ignore[misc]
+    assert list(memory) == list(range(5, drawing.MOST + 5))
+    assert drawing.remembered(memory, 7, lambda: -1) == 14
+
+
+def test_garbage_is_looked_for_rarely_during_a_run() -> None:
+    before = gc.get_threshold()
+    with machine.collecting_rarely():
+        assert gc.get_threshold() == (max(before[0], machine.YOUNG), *before[1:])
+        assert gc.isenabled()
+    assert gc.get_threshold() == before
+    gc.set_threshold(0)
+    try:
+        with machine.collecting_rarely():
+            assert gc.get_threshold()[0] == 0  # who switched it off wants it off
+    finally:
+        gc.set_threshold(*before)
+
+
+# --- benchmarks -------------------------------------------------------------------------------------------------------
+
+
+def test_the_benchmark_compares_the_same_pictures() -> None:
+    """The GPU benchmark at a hundredth of its size on the CPU: the ways of a batch give the same pictures."""
+    hush()
+    table = gpu.ways("cpu", 2, tiny=True)
+    timed = interleaved(table, 1)
+    plain, same, near = (timed[name].made[0] for name in ("diffusers", "easel", "easel, guided every 2nd"))
+    assert len(plain) == len(same) == len(near) == 2
+    assert all(far(a, b) <= 1 for a, b in zip(plain, same, strict=True))
+    assert far(plain[0], plain[1]) > 1
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    called: list[tuple[str, int]] = []
+    found = interleaved({name: lambda number, name=name: called.append((name, number)) for name in "ab"}, 2)  # type: ignore[misc]
+    assert called == [("a", 0), ("b", 0), ("a", 0), ("b", 0), ("a", 1), ("b", 1)]
+    assert [len(timed.seconds) for timed in found.values()] == [2, 2]
+    # a slow minute of the machine hits both of a round, and leaves their ratio alone
+    assert ratio([2.0, 20.0, 2.0], [1.0, 10.0, 1.0]) == (2.0, 2.0, 2.0, 3)
+    assert ratio([4.0, 2.0, 3.0], [1.0, 1.0, 1.0]) == (3.0, 2.0, 4.0, 3)

@@ -17,6 +17,7 @@ from easel.recipes import (
     AnyRecipe,
     Ask,
     Caption,
+    Data,
     Generate,
     Recipe,
     Score,
@@ -37,6 +38,7 @@ EXAMPLES: dict[str, Recipe] = {
     "generate": Generate(prompt="a cat", guidance_scale=7.5, scheduler="dpmpp-2m", lora=("a.safetensors:0.5", "b")),
     "stylize": Stylize(photo="a.jpg", styles=("monet",), strength=1, width=256, caption="a cat"),
     "score": Score(what="styles", folder="photos", method="describe"),
+    "data": Data(task="world", what="faces", resolution=64, count=20_000),
 }
 
 

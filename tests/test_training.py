@@ -1,18 +1,27 @@
 """The floor of training: the loop, checkpoints that survive a kill, stores, tokenizers, and small storage."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor, nn
 
-from easel.training import checkpoints
+from easel import networks
+from easel.errors import EaselError
+from easel.training import augment, checkpoints, muon, objectives, steer
 from easel.training.loop import Plan, rate, train
-from easel.training.pocket import export, perceptual, pictures, samples, subject, text, vae
+from easel.training.pocket import export, facts, judge, pages, perceptual, pictures, samples, subject, text, vae
 from easel.training.pocket.pictures import Store
+from easel.world.language import moment
+from easel.world.scene import Scene
+from easel.world.words import COLOURLESS
 
 QUIET: Any = lambda line: None  # noqa: E731
 
@@ -178,3 +187,479 @@ def test_stages_of_the_unet_share_one_network() -> None:
     assert list(unet.STAGES) == list(unet.BATCHES) == list(unet.SHARES) == [128, 256]
     schedule = unet.scheduler()
     assert schedule.alphas_cumprod[-1] < 1e-8  # the last step holds no signal
+
+
+def test_muon_gives_every_direction_the_same_step() -> None:
+    torch.manual_seed(0)
+    turned = muon.orthogonal(torch.randn(24, 24) @ torch.diag(torch.logspace(0, -2, 24)) @ torch.randn(24, 24))
+    sizes = torch.linalg.svdvals(turned)
+    assert sizes.max() < 1.3
+    assert sizes.median() == pytest.approx(1, abs=0.35)
+
+
+def test_muon_takes_matrices_and_convolutions_and_leaves_the_rest_to_adam() -> None:
+    net = nn.Sequential(nn.Conv2d(16, 32, 3), nn.GroupNorm(4, 32), nn.Conv2d(32, 3, 1), nn.Embedding(20, 16))
+    names = [name for name, p in net.named_parameters() if muon.is_matrix(name, p)]
+    assert names == ["0.weight", "3.weight"]
+    assert not muon.is_matrix("text.token_embedding.weight", nn.Parameter(torch.zeros(20, 16)))
+    optimiser = muon.Muon(net[0].named_parameters(), lr=0.1)
+    before = net[0].weight.detach().clone()
+    net[0].weight.grad, net[0].bias.grad = torch.randn(32, 16, 3, 3), torch.full((32,), -3.0)
+    start = net[0].bias.detach().clone()
+    optimiser.step()
+    # Adam's first step is the rate itself, against the sign of the gradient
+    assert torch.allclose(net[0].bias - start, torch.full((32,), 0.1), atol=1e-6)
+    change = (net[0].weight - before).flatten(1) / 0.1
+    assert change.square().mean().sqrt().item() == pytest.approx(0.2, rel=0.15)
+    assert set(optimiser.state[net[0].weight]) == {"exp_avg", "step"}
+
+
+def test_muon_finds_a_known_matrix_and_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    target = torch.randn(12, 12, generator=torch.Generator().manual_seed(1))
+
+    def begin() -> tuple[nn.Linear, Any]:
+        torch.manual_seed(0)
+        model = nn.Linear(12, 12)
+
+        def loss(step: int) -> tuple[Tensor, dict[str, float]]:
+            x = torch.randn(32, 12, generator=torch.Generator().manual_seed(step))
+            return (model(x) - x @ target.T).square().mean(), {}
+
+        return model, loss
+
+    plan = Plan(steps=300, lr=0.05, warmup=10, weight_decay=0, average_decay=0.9, save_seconds=0, muon=True)
+    model, loss = begin()
+    train(model, loss, plan, tmp_path / "whole", QUIET)
+    assert (model.weight - target).abs().max() < 0.05
+    cut, loss_again = begin()
+
+    def killed(step: int) -> tuple[Tensor, dict[str, float]]:
+        if step == 120:
+            raise KeyboardInterrupt
+        return loss_again(step)  # type: ignore[no-any-return]
+
+    with pytest.raises(KeyboardInterrupt):
+        train(cut, killed, plan, tmp_path / "cut", QUIET)
+    cut, loss_again = begin()
+    train(cut, loss_again, plan, tmp_path / "cut", QUIET)
+    assert torch.equal(cut.weight, model.weight)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_facts_are_read_back_from_the_canonical_caption(seed: int) -> None:
+    scene = Scene.from_seed(seed)
+    told = facts.said(scene.captions()[0])
+    true = {("kind", scene.kind), ("time", moment(scene))}
+    true |= {("place", scene.place)} if scene.kind != "room" else set()
+    true |= {("colour", scene.colour)} if scene.style not in COLOURLESS else set()
+    true |= {("mood", scene.mood)} if scene.mood != "neutral" else set()
+    true |= {("worn", name) for name in scene.accessories}
+    true |= {("mask", "panda")} if scene.mask else set()
+    true |= {("castle", "castle")} if scene.castle else set()
+    true |= {("weather", scene.light)} if scene.light in ("fog", "winter") else set()
+    true |= {("style", scene.style)} if scene.style != "plain" else set()
+    assert told == true
+
+
+def test_facts_of_free_words_and_their_f1() -> None:
+    assert ("kind", "room") not in facts.said("a red bird in a room")
+    assert facts.said("a hotel room with a green bed") >= {("kind", "room"), ("colour", "green"), ("time", "day")}
+    assert facts.said("nothing known here") == {("time", "day")}
+    one, other = facts.said("a red bird at night"), facts.said("a blue bird at night")
+    assert facts.f1([one], [one]) == 1
+    assert facts.f1([one], [other]) == pytest.approx(2 / 3)
+
+
+def test_the_judge_learns_a_tiny_set_and_is_saved_whole(tmp_path: Path) -> None:
+    pixels = np.stack([np.full((256, 256, 3), shade, np.uint8) for shade in (20, 230)])
+    np.save(tmp_path / "judged.npy", pixels)
+    told = [
+        {"kind": "bird", "colour": None, "place": "moon", "time": time, "style": "plain"} for time in ("night", "day")
+    ]
+    (tmp_path / "judged.jsonl").write_text("\n".join(json.dumps({"truth": row}) for row in told))
+    plan = Plan(steps=12, lr=2e-3, warmup=2, average_decay=0)
+    made = judge.run(Store(tmp_path, "judged"), tmp_path, plan, batch=8)
+    judge.save(made, tmp_path / "j.safetensors")
+    assert judge.load(tmp_path / "j.safetensors").name(pixels)["time"] == ["night", "day"]
+    assert judge.truth(Scene(1, style="banksy"))["colour"] is None
+
+
+def test_the_page_of_held_out_pictures_is_drawn(tmp_path: Path) -> None:
+    pictures = np.zeros((4, 32, 32, 3), np.uint8)
+    right = [{"kind": True, "time": True}, {"kind": False, "time": True}] * 2
+    pages.prompts_page(["a", "b", "c", "d"], pictures, right, tmp_path / "page.jpg")
+    assert Image.open(tmp_path / "page.jpg").size[0] > 1000
+    pages.prompts_page(["a"], pictures[:1], right[:1], tmp_path / "absent" / "page.jpg")
+
+
+# --- objectives
+
+
+@pytest.mark.parametrize(
+    ("name", "critic", "generator"),
+    [
+        ("non-saturating", math.log(1 + math.exp(-2)) + math.log(1 + math.exp(-1)), math.log(1 + math.exp(1))),
+        ("hinge", 0.0 + 0.0, 1.0),
+        ("wgan-gp", -1.0 - 2.0, 1.0),
+        ("least-squares", 0.5 * (1 + 1), 0.5 * 4),
+    ],
+)
+def test_objectives_by_hand(name: str, critic: float, generator: float) -> None:
+    """Two real pictures scored 2, two made ones scored -1."""
+    game = objectives.OBJECTIVES[name]
+    real, fake = torch.full((2,), 2.0), torch.full((2,), -1.0)
+    assert game.critic(real, fake).item() == pytest.approx(critic)
+    assert game.generator(fake).item() == pytest.approx(generator)
+
+
+@pytest.mark.parametrize("name", objectives.OBJECTIVES)
+@given(st.floats(-0.9, 0.9), st.floats(-0.9, 0.9))
+def test_objectives_push_scores_apart_and_the_generator_pulls(name: str, real: float, fake: float) -> None:
+    game = objectives.OBJECTIVES[name]
+    r, f = (torch.tensor([value], requires_grad=True) for value in (real, fake))
+    game.critic(r, f).backward()  # type: ignore[no-untyped-call]
+    assert r.grad is not None
+    assert f.grad is not None
+    assert r.grad.item() < 0
+    assert (f.grad.item() > 0) == (name != "least-squares" or fake > 0)
+    g = torch.tensor([fake], requires_grad=True)
+    game.generator(g).backward()
+    assert g.grad is not None
+    assert g.grad.item() < 0
+
+
+def test_a_wrong_caption_weighs_as_much_as_a_made_picture() -> None:
+    game = objectives.OBJECTIVES["hinge"]
+    real, wrong, fake = (torch.tensor([value]) for value in (0.5, 0.25, -0.5))
+    assert objectives.matching(game, real, wrong, fake).item() == pytest.approx(0.5 + 0.5 * (1.25 + 0.5))
+
+
+def small_critic() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(64, 1)).double()
+
+
+def test_r1_is_the_slope_squared_by_finite_differences() -> None:
+    critic, x = small_critic(), torch.randn(2, 3, 4, 4, dtype=torch.double, requires_grad=True)
+    penalty = objectives.r1(critic(x).flatten(), x)
+    total, h = 0.0, 1e-5
+    with torch.no_grad():
+        for i in range(x[0].numel()):
+            shift = torch.zeros(x[0].numel(), dtype=torch.double)
+            shift[i] = h
+            shift = shift.view(x[0].shape)
+            total += ((critic(x + shift) - critic(x - shift)) / (2 * h)).square().sum().item()
+    assert penalty.item() == pytest.approx(total / 2, rel=1e-6)
+
+
+def test_the_gradient_of_r1_by_finite_differences() -> None:
+    """What the optimiser follows: d R1 / d weight, for some weights of a critic."""
+    critic, x = small_critic(), torch.randn(2, 3, 4, 4, dtype=torch.double, requires_grad=True)
+    objectives.r1(critic(x).flatten(), x).backward()  # type: ignore[no-untyped-call]
+    weight: Any = critic[0].weight  # type: ignore[index]
+    for place in [(0, 0, 0, 0), (3, 2, 1, 2), (1, 1, 2, 0)]:
+        values = []
+        for h in (1e-5, -1e-5):
+            with torch.no_grad():
+                weight[place] += h
+            values.append(objectives.r1(critic(x).flatten(), x).item())
+            with torch.no_grad():
+                weight[place] -= h
+        assert weight.grad[place].item() == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("word", ["stylegan", "dcgan"])
+def test_r1_reaches_the_weights_of_the_critics(word: str) -> None:
+    critic: Any = networks.players(networks.config(TINY_GANS[word]))["critic"]
+    x = torch.rand(4, 3, 16, 16, requires_grad=True)
+    objectives.r1(critic(x), x).backward()  # type: ignore[no-untyped-call]
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in critic.parameters())
+
+
+def test_the_gradient_penalty_of_a_linear_critic_by_hand() -> None:
+    weight = torch.tensor([3.0, 4.0, 0.0])[:, None, None] / 2  # the slope of 4 pixels of it: 5 / 2 * 2
+    critic = lambda x: (x * weight).sum(dim=(1, 2, 3))  # noqa: E731
+    real, fake = torch.randn(6, 3, 2, 2), torch.randn(6, 3, 2, 2)
+    assert objectives.gradient_penalty(critic, real, fake).item() == pytest.approx((5.0 - 1) ** 2)
+
+
+def test_path_lengths_of_a_linear_generator_by_hand() -> None:
+    """Pictures A w: the mean squared length over many y is the squared Frobenius norm of A over its pixels."""
+    torch.manual_seed(0)
+    a = torch.randn(3 * 4 * 4, 5)
+    styles = torch.randn(4000, 1, 5, requires_grad=True)
+    pictures = (styles[:, 0] @ a.t()).view(-1, 3, 4, 4)
+    lengths = objectives.path_lengths(pictures, styles, torch.Generator().manual_seed(1))
+    assert lengths.shape == (4000,)
+    assert lengths.square().mean().item() == pytest.approx(a.square().sum().item() / 16, rel=0.05)
+    layered = torch.randn(8, 6, 5, requires_grad=True)  # the same w for six layers: the mean over layers, not the sum
+    pictures = (layered[:, 0] @ a.t()).view(-1, 3, 4, 4)
+    seeded = torch.Generator().manual_seed(2)
+    one = objectives.path_lengths(pictures, layered, seeded)
+    again = objectives.path_lengths((styles[:8, 0] @ a.t()).view(-1, 3, 4, 4), styles, torch.Generator().manual_seed(2))
+    assert torch.allclose(one, again[:8] / 6**0.5, rtol=1e-4)
+
+
+def test_the_target_of_path_lengths_is_their_moving_mean() -> None:
+    target = torch.zeros(())
+    penalty, target = objectives.path_penalty(torch.tensor([1.0, 3.0]), target, decay=0.5)
+    assert target.item() == 1.0
+    assert penalty.item() == pytest.approx(0.5 * (0 + 4))
+    for _ in range(30):
+        penalty, target = objectives.path_penalty(torch.tensor([1.0, 3.0]), target, decay=0.5)
+    assert target.item() == pytest.approx(2.0)
+    assert penalty.item() == pytest.approx(1.0)
+    assert not target.requires_grad
+
+
+def test_path_length_reaches_the_weights_of_stylegan() -> None:
+    generator: Any = networks.players(networks.config(TINY_GANS["stylegan"]))["generator"]
+    styles = generator.styles(generator.latent(4))
+    lengths = objectives.path_lengths(generator.synthesis(styles, "random"), styles)
+    penalty, _ = objectives.path_penalty(lengths, torch.zeros(()))
+    penalty.backward()  # type: ignore[no-untyped-call]
+    assert generator.synthesis.blocks[1].grow.convolution.weight.grad.abs().sum() > 0
+    assert generator.mapping.layers[0].weight.grad.abs().sum() > 0
+
+
+def test_adam_where_a_penalty_comes_every_16_steps() -> None:
+    lr, betas = objectives.lazily(0.002, (0.0, 0.99), 16)
+    assert lr == pytest.approx(0.002 * 16 / 17)
+    assert list(betas) == pytest.approx([0.0, 0.99 ** (16 / 17)])
+
+
+def test_kl_by_hand() -> None:
+    assert objectives.kl(torch.zeros(3, 4), torch.zeros(3, 4)).item() == 0
+    mean, log_variance = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, math.log(4.0)]])
+    assert objectives.kl(mean, log_variance).item() == pytest.approx(0.5 + 0.5 * (4 - 1 - math.log(4)))
+
+
+@given(st.floats(-2, 2), st.floats(-2, 2))
+def test_kl_is_torchs_own(mean: float, log_variance: float) -> None:
+    """Conditioning augmentation's regulariser and the VAE's are this one."""
+    ours = objectives.kl(torch.tensor([[mean]]), torch.tensor([[log_variance]]))
+    q = torch.distributions.Normal(mean, math.exp(0.5 * log_variance))
+    theirs = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0))
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-4, abs=1e-6)
+
+
+def test_the_kl_warms_up_to_beta() -> None:
+    assert [objectives.kl_weight(step, 100, 4.0) for step in (0, 50, 100, 999)] == [0, 2, 4, 4]
+    assert objectives.kl_weight(0, 0, 4.0) == 4
+
+
+def test_the_gaussian_error_by_hand() -> None:
+    made, x = torch.zeros(2, 3, 2, 2), torch.full((2, 3, 2, 2), 2.0)
+    assert objectives.gaussian_error(made, x).item() == 0.5 * 12 * 4
+    assert objectives.gaussian_error(made, x, 2.0).item() == 0.5 * 12
+
+
+def test_the_classifiers_weight_moves_to_its_equilibrium() -> None:
+    assert objectives.balanced(1.0, made=2.0, real=1.0, rate=0.1) == pytest.approx(1.1)
+    assert objectives.balanced(1.0, made=0.5, real=1.0, rate=0.1) == pytest.approx(0.95)
+    assert objectives.balanced(0.01, made=0.0, real=9.0, rate=0.1) == 0
+    logits, asked = torch.tensor([[0.0, 0.0], [0.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert objectives.attribute_error(logits, asked).item() == pytest.approx(2 * math.log(2))
+
+
+TINY_GANS: dict[str, dict[str, Any]] = {
+    "dcgan": dict(network="dcgan", resolution=16, latent=5, channels=4),
+    "cgan": dict(network="cgan", resolution=16, latent=5, channels=4, classes=3),
+    "control-gan": dict(network="control-gan", resolution=16, latent=5, channels=4, attributes=2),
+    "stylegan": dict(network="stylegan", resolution=16, latent=8, style=8, channels=64, widest=8, mapping=2),
+    "text-dcgan": dict(network="text-dcgan", resolution=16, latent=5, channels=4, embedding=6, words=4),
+    "stackgan": dict(network="stackgan", resolution=32, first=16, channels=4, embedding=6, words=4, residuals=1),
+}
+TOLD: dict[str, Tensor] = {
+    "cgan": torch.tensor([0, 1, 2, 1]),
+    "control-gan": torch.tensor([[0.0, 1], [1, 1], [0, 0], [1, 0]]),
+    "text-dcgan": torch.linspace(-1, 1, 24).view(4, 6).sin(),
+    "stackgan": torch.linspace(-1, 1, 24).view(4, 6).sin(),
+}
+
+
+@pytest.mark.parametrize("name", objectives.OBJECTIVES)
+@pytest.mark.parametrize("word", TINY_GANS)
+def test_every_network_trains_a_step_with_every_objective(word: str, name: str) -> None:
+    """The critic's step moves the critic alone, the generator's the generator alone; all stays finite, also in bf16."""
+    torch.manual_seed(0)
+    players: Any = networks.players(networks.config(TINY_GANS[word]))
+    generator, critic, told = players["generator"], players["critic"], TOLD.get(word)
+    game, side = objectives.OBJECTIVES[name], generator.config.resolution
+    z, real = generator.latent(4), torch.rand(4, 3, side, side) * 2 - 1
+    for player, other in ((critic, generator), (generator, critic)):
+        weights = [p for p in player.parameters() if p.requires_grad]
+        rest = [*(p for p in player.parameters() if not p.requires_grad), *other.parameters()]
+        before = [p.detach().clone() for p in [*weights, *rest]]
+        optimiser = torch.optim.Adam([*player.parameters(), *other.parameters()], lr=0.001)
+        optimiser.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16), objectives.still(other):
+            fake = critic(generator(z, told), told)
+            loss = game.generator(fake) if player is generator else game.critic(critic(real, told), fake)
+        assert torch.isfinite(loss)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        after = [*weights, *rest]
+        moved = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
+        assert sum(moved[: len(weights)]) > len(weights) / 2
+        assert not any(moved[len(weights) :])
+        assert all(torch.isfinite(p).all() for p in after)
+        assert all(p.requires_grad for p in weights)
+
+
+def test_a_vae_learns_four_pictures() -> None:
+    torch.manual_seed(0)
+    players = networks.players(networks.config(dict(network="vae", resolution=16, latent=8, channels=8)))
+    x = torch.eye(4).repeat_interleave(4, 0).repeat_interleave(4, 1).expand(4, 3, 16, 16) * torch.linspace(
+        -1, 1, 4
+    ).view(4, 1, 1, 1)
+    optimiser = torch.optim.Adam([p for player in players.values() for p in player.parameters()], lr=3e-3)
+    errors = []
+    for step in range(60):
+        mean, log_variance = players["encoder"](x)
+        z = mean + torch.randn(mean.shape) * (0.5 * log_variance).exp()
+        error = objectives.gaussian_error(players["generator"](z), x)
+        loss = error + objectives.kl_weight(step, 60, 0.1) * objectives.kl(mean, log_variance)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        errors.append(error.item())
+    assert errors[-1] < 0.1 * errors[0]
+
+
+# --- augmentation
+
+
+def test_no_augmentation_is_the_same_object() -> None:
+    x = torch.rand(4, 3, 8, 8)
+    assert augment.augmented(x, 0.0) is x
+    assert torch.equal(augment.augmented(x, 1.0, ()), x)
+    with pytest.raises(EaselError, match="no augmentation called 'color': use one of colour"):
+        augment.augmented(x, 1.0, ["color"])
+
+
+@given(st.floats(0.05, 1), st.sampled_from([8, 16, 28, 33]), st.integers(0, 99))
+def test_augmentation_keeps_gradients_shape_and_seed(p: float, side: int, seed: int) -> None:
+    x = torch.rand(8, 3, side, side, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+    y, again = (augment.augmented(x, p, generator=torch.Generator().manual_seed(seed)) for _ in range(2))
+    assert torch.equal(y, again)
+    assert y.shape == x.shape
+    y.square().sum().backward()
+    assert x.grad is not None
+    assert torch.isfinite(x.grad).all()
+    assert x.grad.abs().sum() > 0
+
+
+def test_a_share_of_pictures_is_augmented() -> None:
+    x = torch.rand(1000, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    y = augment.augmented(x, 0.3, ["colour"], torch.Generator().manual_seed(1))
+    assert 0.25 < (x != y).any(dim=(1, 2, 3)).float().mean() < 0.35
+
+
+def test_each_change_by_hand() -> None:
+    x = torch.arange(16.0).view(1, 1, 4, 4).expand(1, 3, 4, 4) / 16
+    top, middle = (lambda: torch.tensor([[[[0.999]]]])), (lambda: torch.tensor([[[[0.5]]]]))
+    assert torch.allclose(augment.colour(x, middle), x)  # the middle of each range is no change
+    assert torch.allclose(augment.brightness(x, top), x + 0.499)
+    assert augment.contrast(x, top).std().item() == pytest.approx(1.499 * x.std().item(), rel=1e-5)
+    assert torch.allclose(augment.saturation(x, top), x, atol=1e-6)  # grey has no colour to strengthen
+    moved = augment.translation(x, top)  # one pixel down and right
+    assert torch.equal(moved[:, :, 1:, 1:], x[:, :, :-1, :-1])
+    assert moved[:, :, 0].abs().sum() == moved[:, :, :, 0].abs().sum() == 0
+    assert torch.equal(augment.translation(x, middle), x)
+    cut = augment.cutout(x + 1, middle)[0, 0]
+    assert (cut == 0).nonzero().tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
+
+
+def test_p_adapts_to_the_sign_of_overfitting() -> None:
+    assert augment.overfitting(torch.tensor([1.0, 2.0, 3.0, -1.0])) == 0.5
+    assert augment.adapted(0.5, 0.9, pictures=5000) == pytest.approx(0.51)
+    assert augment.adapted(0.5, 0.2, pictures=5000) == pytest.approx(0.49)
+    assert augment.adapted(0.5, 0.6, pictures=5000) == 0.5
+    assert augment.adapted(0.999, 1.0, pictures=500_000) == 1
+    assert augment.adapted(0.001, -1.0, pictures=500_000) == 0
+
+
+# --- steering
+
+
+def test_a_direction_without_the_others() -> None:
+    hat = torch.tensor([1.0, 1.0, 1.0, 0.0])
+    others = torch.tensor([[0.0, 2.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0]])
+    assert steer.conditioned(hat, others).tolist() == pytest.approx([1, 0, 0, 0], abs=1e-6)
+    assert steer.conditioned(hat, torch.zeros(0, 4)).tolist() == pytest.approx([3**-0.5] * 3 + [0], abs=1e-6)
+    with pytest.raises(EaselError, match="hold fewer"):
+        steer.conditioned(hat, torch.stack([hat, others[0]]))
+
+
+@given(st.integers(0, 999))
+def test_a_step_moves_one_logit_and_is_the_conditioned_direction(seed: int) -> None:
+    slopes = torch.randn(1, 3, 12, generator=torch.Generator().manual_seed(seed))
+    move = steer.step(slopes, torch.tensor([[0.5, 0.0, 0.0]]), damping=0)
+    assert torch.allclose(slopes[0] @ move[0], torch.tensor([0.5, 0, 0]), atol=1e-4)
+    along = steer.conditioned(slopes[0, 0], slopes[0, 1:])
+    assert torch.allclose(move[0] / move[0].norm(), along, atol=1e-3)
+
+
+def test_the_boundary_of_an_attribute_is_found() -> None:
+    z = torch.randn(2000, 8, generator=torch.Generator().manual_seed(0))
+    truth = torch.tensor([3.0, 4, 0, 0, 0, 0, 0, 0]) / 5
+    assert (steer.boundary(z, z @ truth > 0) @ truth).item() > 0.99
+    with pytest.raises(EaselError, match="none has"):
+        steer.boundary(z, torch.zeros(2000))
+
+
+def paint(z: Tensor) -> Tensor:
+    """A curved 'generator' whose attributes hang together."""
+    return torch.stack([z[:, 0] + 0.8 * z[:, 1], z[:, 1] + 0.03 * z[:, 0] ** 2, z[:, 2] + 0.5 * z[:, 0]], dim=1)
+
+
+def classify(x: Tensor) -> Tensor:
+    return 2 * x
+
+
+@pytest.mark.parametrize("value", [1.0, -1.0, 0.0, 0.5])
+def test_one_attribute_goes_where_it_is_wished_and_the_others_stay(value: float) -> None:
+    z = torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
+    way = steer.Way(sphere=False, sure=6)
+    moved = steer.steer(paint, classify, z, {0: value}, way)
+    before, after = classify(paint(z)), classify(paint(moved))
+    short = after[:, 0] - 6 * value
+    assert (short.abs() < 0.31).all() if value == 0 else (short * value > -0.31).all()  # beyond the wish is fine
+    held = before[:, 1:].abs() < 6
+    assert ((after - before)[:, 1:].abs()[held] < 0.5).float().mean() > 0.97
+    loose = classify(paint(steer.steer(paint, classify, z, {0: value}, steer.Way(sphere=False, sure=6, hold=False))))
+    assert (after - before)[:, 1:].abs().mean() < 0.3 * (loose - before)[:, 1:].abs().mean()
+
+
+def test_steering_a_picture_does_not_depend_on_its_neighbours() -> None:
+    z = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
+    whole = steer.steer(paint, classify, z, {0: 1.0, 2: -1.0})
+    assert torch.allclose(steer.steer(paint, classify, z[2:3], {0: 1.0, 2: -1.0}), whole[2:3], atol=1e-5)
+    assert torch.allclose(whole.norm(dim=1), z.norm(dim=1), rtol=1e-5)  # on its sphere
+    assert steer.steer(paint, classify, z, {}) is z
+
+
+@pytest.mark.parametrize("word", ["dcgan", "stylegan"])
+def test_steering_walks_through_any_generator(word: str) -> None:
+    """An untrained generator and classifier: the logit rises all the same, in z and in w."""
+    torch.manual_seed(0)
+    generator: Any = networks.players(networks.config(TINY_GANS[word]))["generator"].eval()
+    classifier = networks.players(networks.config(TINY_GANS["control-gan"]))["classifier"].eval().requires_grad_(False)
+    z = generator.latent(4, generator=torch.Generator().manual_seed(1))
+    draw = generator
+    if word == "stylegan":
+        z = generator.mapping(z).detach()
+        draw = lambda w: generator.synthesis(w[:, None].expand(-1, generator.synthesis.layers, -1))  # noqa: E731
+    start = classifier(draw(z)).detach()
+    way = steer.Way(steps=10, sure=10 * start.abs().max().item(), sphere=False)
+    after = classifier(draw(steer.steer(draw, classifier, z, {0: 1.0}, way)))
+    assert (after[:, 0] > start[:, 0]).all()
+
+
+def test_wishes_are_told_by_name() -> None:
+    assert steer.wishes({"hat": 1.0, "smile": -0.5}, ["smile", "hat"]) == {1: 1.0, 0: -0.5}
+    with pytest.raises(EaselError, match="no attribute called 'hatt': use one of hat"):
+        steer.wishes({"hatt": 1}, ["smile", "hat"])
+    with pytest.raises(EaselError, match="attribute hat=3: ask for -1"):
+        steer.wishes({"hat": 3}, ["smile", "hat"])

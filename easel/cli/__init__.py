@@ -23,11 +23,17 @@ COMMANDS = (
     ("again", "easel.cli.again:again", "Make a picture again from its own recipe, and compare."),
     ("doctor", "easel.cli.doctor:doctor", "What this machine has, and what to do about what is missing."),
 )
-GROUPS = {
+GROUPS: dict[str, tuple[str, *tuple[tuple[str, str, str], ...]]] = {
     "score": (
         "Measure over a folder of photos.",
         ("styles", "easel.cli.commands:score_styles", "How often each style succeeds, less the plain photos' rate."),
         ("prompt", "easel.cli.commands:score_prompt", "How well pictures fit their captions (CLIP-T)."),
+        ("sets", "easel.cli.commands:score_sets", "How near a made set is to a real one: FID, KID, precision, recall."),
+    ),
+    "data": (
+        "Sets of pictures: look at one, or draw one.",
+        ("summary", "easel.cli.commands:data_summary", "What is in a folder of pictures: counts, plots, a map."),
+        ("world", "easel.cli.commands:data_world", "Draw a captioned set of birds, faces, rooms, ... into a folder."),
     ),
     "models": (
         "The models that easel knows.",

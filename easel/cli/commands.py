@@ -9,11 +9,13 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from easel.cli import flags, progress, show
-from easel.recipes import KINDS, Ask, Caption, Generate, Recipe, Score, Stylize, read_yaml
+from easel.errors import EaselError
+from easel.recipes import KINDS, Ask, Caption, Data, Generate, Recipe, Score, Stylize, read_yaml
 from easel.recipes.knobs import Sampled
 from easel.recipes.reading import validated
 
-STYLE_SETTINGS = ("styles", "styles_file")
+DRAWING = ("captioner", "method", "strength", "styles", "styles_file", *Sampled.model_fields)
+"""Settings of a score that have a meaning only where it draws."""
 
 
 def make(kind: str, given: dict[str, Any], common: dict[str, Any]) -> None:
@@ -39,14 +41,37 @@ stylize = flags.command(lambda given, common: make("stylize", given, common), St
 
 
 score_styles = flags.command(
-    lambda given, common: make("score", given | {"what": "styles"}, common), Score, ("folder",), fixed=("what",)
+    lambda given, common: make("score", given | {"what": "styles"}, common), Score, ("folder",), fixed=("what", "made")
 )
 score_prompt = flags.command(
     lambda given, common: make("score", given | {"what": "prompt"}, common),
     Score,
     ("folder",),
-    fixed=("what", "captioner", "method", "strength", *Sampled.model_fields, *STYLE_SETTINGS),
+    fixed=("what", "made", *DRAWING),
 )
+score_sets = flags.command(
+    lambda given, common: make("score", given | {"what": "sets"}, common),
+    Score,
+    ("folder", "made"),
+    fixed=("what", "model", "count", *DRAWING),
+)
+
+
+def draw_set(given: dict[str, Any], common: dict[str, Any]) -> None:
+    """`easel data world DIR`: DIR is where the run writes."""
+    folder = given.pop("folder", None)
+    if (folder is None) == (common["out"] is None):
+        raise EaselError("say once where to draw the set: easel data world DIR")
+    make("data", given | {"task": "world"}, common | {"out": common["out"] or Path(folder)})
+
+
+data_summary = flags.command(
+    lambda given, common: make("data", given | {"task": "summary"}, common),
+    Data,
+    ("folder",),
+    fixed=("task", "what", "resolution"),
+)
+data_world = flags.command(draw_set, Data, ("folder",), fixed=("task", "layout", "split", "model"))
 
 
 def _run(file: Path, **common: Any) -> None:

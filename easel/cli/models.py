@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json as json_module
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -42,6 +43,10 @@ def pull(
     configs_only: Annotated[
         bool, Parameter(negative=(), show_default=False, help="Only configs and tokenizer, for a .safetensors file.")
     ] = False,
+    file: Annotated[
+        Path | None,
+        Parameter(help="For fid-inception: a copy of the file that is here already, instead of a download."),
+    ] = None,
     quiet: Annotated[bool, Parameter(negative=(), show_default=False, help="No progress.")] = False,
 ) -> None:
     """Download a model, so that it works offline."""
@@ -50,7 +55,10 @@ def pull(
 
     with progress.watching(quiet=quiet) as report:
         folders = catalog.pull(
-            name, lambda done, total: report(Step("download", done, total, None, None)), configs_only=configs_only
+            name,
+            lambda done, total: report(Step("download", done, total, None, None)),
+            configs_only=configs_only,
+            file=file,
         )
     for folder in folders:
         print(f"{name} is in {folder}")

@@ -17,16 +17,17 @@ JOBS = {
     "generate": "easel.jobs.generate",
     "stylize": "easel.jobs.stylize",
     "score": "easel.jobs.score",
+    "data": "easel.jobs.data",
 }
 """Where the story of each kind is; it is imported when it is told, since it needs torch."""
 
-RESUMED = frozenset({"caption", "score"})
+RESUMED = frozenset({"caption", "score", "data"})
 """Kinds that go on where an earlier run in the same folder stopped."""
 
 FREE = frozenset({"easel", "seed", "batch_size"})
 """Settings that may differ when a run goes on."""
 
-PATHS = frozenset({"photos", "folder"})
+PATHS = frozenset({"photos", "folder", "made"})
 
 
 def run(recipe: Recipe, workspace: Workspace) -> Result:
@@ -71,5 +72,7 @@ def _compared(recipe: Recipe) -> dict[str, Any]:
     plain = recipe.model_dump(mode="json")
     for key in PATHS & plain.keys():
         value = plain[key]
+        if value is None:
+            continue
         plain[key] = str(Path(value)) if isinstance(value, str) else [str(Path(item)) for item in value]
     return plain

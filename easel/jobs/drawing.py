@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,6 +76,7 @@ class Easel:
             recipe.scheduler,
             getattr(recipe, "width", None),
             getattr(recipe, "height", None),
+            recipe.guidance_every,
         )
 
     def fitted(self, photo: Image.Image) -> Image.Image:
@@ -99,7 +100,8 @@ class Easel:
         pictures: list[Image.Image] = []
         total = len(orders) * self.recipe.steps
         progress(0, total)
-        for batch in batches(orders, batch_size):
+        again = getattr(self.recipe, "batch_row", None)
+        for batch in batches(orders, 1 if again is not None else batch_size):
             begun, share = len(pictures) * self.recipe.steps, len(batch) * self.recipe.steps
             drawn = self.model.generate(
                 [order.prompt for order in batch],
@@ -108,13 +110,13 @@ class Easel:
                 settings=self._settings_for(photo),
                 images=[photo] * len(batch) if photo is not None and self.redraw else None,
                 strength=self.strength,
+                place=None if again is None else (again, batch_size),
                 # A redrawing does only part of its steps; its share of the whole is what counts here.
                 report=lambda done, of, begun=begun, share=share: progress(begun + share * done // max(of, 1), total),  # type: ignore[misc]
             )
             for order, picture in zip(batch, drawn, strict=True):
-                self.workspace.save_picture(
-                    order.file, picture, self.filled(order.recipe), self.parameters(order, picture.size)
-                )
+                own = placed(self.filled(order.recipe), picture)
+                self.workspace.save_picture(order.file, picture, own, self.parameters(order, picture.size))
             pictures += drawn
             progress(len(pictures) * self.recipe.steps, total)
         return pictures
@@ -149,7 +151,18 @@ class Easel:
         if photo is None:
             return self.settings
         wish = self.settings
-        return Sampling(wish.steps, wish.guidance_scale, wish.scheduler, *photo.size)
+        return replace(wish, width=photo.size[0], height=photo.size[1])
+
+
+def placed(recipe: dict[str, Any], picture: Image.Image) -> dict[str, Any]:
+    """The recipe of a picture with the batch it was really drawn in, where the kind has batches.
+
+    Made again it is drawn in the same row of a batch of the same size, so that the last bits agree as well.
+    """
+    if "batch_row" not in recipe or "place" not in picture.info:
+        return recipe
+    row, size = picture.info["place"]
+    return recipe | {"batch_row": row, "batch_size": size}
 
 
 def _quoted(name: str) -> str:

@@ -1,15 +1,15 @@
-"""Measures over a folder: how often styles succeed beyond what the plain photos already say, and how well pictures fit
-their texts.
+"""Measures over a folder: how often styles succeed beyond what the plain photos already say, how well pictures fit
+their texts, and how near a made set is to a real one.
 """
 
 from __future__ import annotations
 
-from easel.jobs import score_prompt, score_styles
+from easel.jobs import score_prompt, score_sets, score_styles
 from easel.recipes import Score
 from easel.result import Result
 from easel.workspace import Workspace
 
-MEASURES = {"styles": score_styles.run, "prompt": score_prompt.run}
+MEASURES = {"styles": score_styles.run, "prompt": score_prompt.run, "sets": score_sets.run}
 
 
 def run(recipe: Score, workspace: Workspace) -> Result:

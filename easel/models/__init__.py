@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from easel.models.captioners import Answerer, Captioner
     from easel.models.diffusion import Diffusion
     from easel.models.features import Clip, Perceptual, Subject
+    from easel.models.rows import Rows
 
 
 @overload
@@ -37,6 +38,8 @@ def load(name: str, role: Literal["clip"], device: str = ..., dtype: str = ...) 
 def load(name: str, role: Literal["subject"], device: str = ..., dtype: str = ...) -> Subject: ...
 @overload
 def load(name: str, role: Literal["perceptual"], device: str = ..., dtype: str = ...) -> Perceptual: ...
+@overload
+def load(name: str, role: Literal["features"], device: str = ..., dtype: str = ...) -> Rows: ...
 def load(
     name: str,
     role: str,
@@ -50,7 +53,8 @@ def load(
 
     Args:
         name: catalogue word, hub id, folder or .safetensors file.
-        role: text-to-image and image-to-image (the same object does both), caption, ask, clip, subject or perceptual.
+        role: text-to-image and image-to-image (the same object does both), caption, ask, clip, subject, perceptual
+            or features (what set metrics are made of).
         device, dtype: 'auto' picks; pictures in bfloat16 where the machine has it, everything that measures in float32.
         config: for a single file, a diffusers folder with its configurations and tokenizer.
         loras: adapters, `FILE[:unet[:text]]` each.
@@ -68,7 +72,7 @@ def load(
         from easel.models import diffusion
 
         return diffusion.load(place, device, dtype, config=config, loras=loras)
-    from easel.models import captioners, features
+    from easel.models import captioners, features, rows
 
     table: dict[str, Any] = {
         "caption": captioners.Captioner,
@@ -76,5 +80,6 @@ def load(
         "clip": features.Clip,
         "subject": features.Subject,
         "perceptual": features.Perceptual,
+        "features": rows.load,
     }
     return table[role](place, device, dtype)

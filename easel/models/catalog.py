@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from easel.errors import EaselError, unknown
 
-ROLES = ("text-to-image", "image-to-image", "caption", "ask", "clip", "subject", "perceptual")
+ROLES = ("text-to-image", "image-to-image", "caption", "ask", "clip", "subject", "perceptual", "features")
 SUBFOLDERS = {
     "text-to-image": "diffusion",
     "image-to-image": "diffusion",
@@ -23,6 +23,7 @@ SUBFOLDERS = {
     "clip": "clip",
     "subject": "subject",
     "perceptual": "perceptual",
+    "features": "clip",
 }
 """Role -> the subfolder of a folder that holds a whole family of models, as pocket's does."""
 PACKAGE = Path(__file__).parent
@@ -41,11 +42,15 @@ class Source:
     variant: str | None = None
     """'fp16': the half-size weights are the ones to fetch."""
     note: str = ""
+    url: str = ""
+    """Where the weights are a single file outside the hub; `repository` is then who made it, `revision` its release."""
+    sha256: str = ""
+    """Of that file: it is opened only where this agrees."""
 
     @property
     def pinned(self) -> bool:
-        """Whether the revision is a commit."""
-        return re.fullmatch("[0-9a-f]{40}", self.revision) is not None
+        """Whether what is fetched can only be what was meant: a commit, or a file with its checksum."""
+        return bool(self.sha256) or re.fullmatch("[0-9a-f]{40}", self.revision) is not None
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,14 @@ SOURCES: dict[str, Source] = {
         Source("facebook/dino-vits16", "a7a4d161f5c0bd70478c05ca5777ec7cd8848021", "Apache-2.0", 90),
         Source("facebook/dinov2-small", "ed25f3a31f01632728cabb09d1542f84ab7b0056", "Apache-2.0", 90),
         Source("microsoft/resnet-18", "f45a6faa12e0381f5620c5c8d7e916bca90f2c44", "Apache-2.0", 50),
+        Source(
+            "mseitzer/pytorch-fid",
+            "fid_weights",
+            "Apache-2.0",
+            96,
+            url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+            sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        ),
     )
 }
 MOVED = {
@@ -146,11 +159,28 @@ ROWS: dict[str, Row] = {
         Row("blip-large", "captions, longer", {"caption": "Salesforce/blip-image-captioning-large"}),
         Row("blip-vqa-base", "answers about pictures", {"ask": "Salesforce/blip-vqa-base"}),
         Row("blip-vqa-large", "answers about pictures", {"ask": "Salesforce/blip-vqa-capfilt-large"}),
-        Row("clip-b32", "pictures and words compared", {"clip": "openai/clip-vit-base-patch32"}),
-        Row("clip-l14", "pictures and words compared", {"clip": "openai/clip-vit-large-patch14"}),
-        Row("dino-s16", "is it the same subject (DreamBooth's DINO)", {"subject": "facebook/dino-vits16"}),
-        Row("dinov2-s", "is it the same subject", {"subject": "facebook/dinov2-small"}),
+        Row(
+            "clip-b32",
+            "pictures and words compared",
+            {"clip": "openai/clip-vit-base-patch32", "features": "openai/clip-vit-base-patch32"},
+        ),
+        Row(
+            "clip-l14",
+            "pictures and words compared",
+            {"clip": "openai/clip-vit-large-patch14", "features": "openai/clip-vit-large-patch14"},
+        ),
+        Row(
+            "dino-s16",
+            "is it the same subject (DreamBooth's DINO)",
+            {"subject": "facebook/dino-vits16", "features": "facebook/dino-vits16"},
+        ),
+        Row(
+            "dinov2-s",
+            "is it the same subject",
+            {"subject": "facebook/dinov2-small", "features": "facebook/dinov2-small"},
+        ),
         Row("resnet-18", "features for a perceptual distance", {"perceptual": "microsoft/resnet-18"}),
+        Row("fid-inception", "features for FID, KID and the Inception Score", {"features": "mseitzer/pytorch-fid"}),
         Row(
             "base",
             "a family of judges: BLIP base, CLIP B/32, DINO S/16, ResNet-18",
@@ -160,6 +190,7 @@ ROWS: dict[str, Row] = {
                 "clip": "openai/clip-vit-base-patch32",
                 "subject": "facebook/dino-vits16",
                 "perceptual": "microsoft/resnet-18",
+                "features": "openai/clip-vit-base-patch32",
             },
         ),
         Row(
@@ -171,6 +202,7 @@ ROWS: dict[str, Row] = {
                 "clip": "openai/clip-vit-large-patch14",
                 "subject": "facebook/dinov2-small",
                 "perceptual": "microsoft/resnet-18",
+                "features": "openai/clip-vit-large-patch14",
             },
         ),
     )
@@ -217,14 +249,21 @@ def _has_model(folder: Path) -> bool:
     return (folder / "config.json").is_file() or (folder / "model_index.json").is_file()
 
 
-def pull(name: str, report: Callable[[int, int], None] | None = None, *, configs_only: bool = False) -> list[Path]:
+def pull(
+    name: str,
+    report: Callable[[int, int], None] | None = None,
+    *,
+    configs_only: bool = False,
+    file: Path | None = None,
+) -> list[Path]:
     """Fetch what a catalogue word or a hub id stands for into the hub cache; the folders where it now is.
 
     Args:
         report: called with (repositories done, repositories in all); may raise Cancelled.
         configs_only: only configurations and tokenizers (a few MB), which is what a single-file checkpoint needs.
+        file: for a model that is one file outside the hub, a copy of it that is here already.
     """
-    from easel.models import places
+    from easel.models import fetching, places
 
     if name in ROWS:
         repositories = [part for part in dict.fromkeys(ROWS[name].parts.values()) if not part.startswith("pocket/")]
@@ -234,6 +273,11 @@ def pull(name: str, report: Callable[[int, int], None] | None = None, *, configs
         raise unknown("model to pull", name, [*ROWS, "a hub id such as openai/clip-vit-base-patch32"])
     if not repositories:
         raise EaselError(f"'{name}' is inside the package: there is nothing to pull")
+    alone = source_of(repositories[0])
+    if alone.url:
+        return [fetching.fetch(alone, report, file)]
+    if file is not None:
+        raise EaselError(f"'{name}' is not a single file: leave --file away, and it is fetched from the hub")
     folders = []
     for number, repository in enumerate(repositories):
         if report is not None:

@@ -13,7 +13,7 @@ from easel.errors import EaselError
 from easel.models import adapters, drawing, latents, pipelines, sampling, schedulers, single_file
 from easel.models import prompts as wording
 from easel.models.devices import dtype_word, out_of_memory, pick_device, pick_dtype
-from easel.models.drawing import Drawing, Order, Report
+from easel.models.drawing import Drawing, Memory, Order, Report
 from easel.models.places import Place
 from easel.models.quiet import hush
 from easel.models.sampling import Defaults, Sampling
@@ -50,6 +50,7 @@ class Diffusion:
         self._largest: int | None = None
         self._loras: list[adapters.Loaded] = []
         self._proven = True
+        self._memory = Memory()
 
     def add_loras(self, loras: Sequence[str]) -> None:
         """Add adapters written `FILE[:unet[:text]]`. Each must match the model; its effect is noted with the next
@@ -61,6 +62,7 @@ class Diffusion:
             self._note(loaded.note)
         if loras:
             adapters.switch(self.pipeline, self._loras)
+            self._memory.clear()
             self._proven = False
 
     def settle(self, settings: Sampling, image: Image.Image | None = None) -> Sampling:
@@ -80,18 +82,20 @@ class Diffusion:
         settings: Sampling | None = None,
         images: list[Image.Image] | None = None,
         strength: float | None = None,
+        place: tuple[int, int] | None = None,
         report: Report | None = None,
     ) -> list[Image.Image]:
         """One RGB picture for each prompt and seed; with `images`, each photo redrawn.
 
         A picture depends on its own seed and settings: noise is drawn for it alone, in float32 on the CPU, and only
-            prompts of the
-        same number of chunks and size share a batch. What a batch can still change is the order of sums inside a
-        product.
+        prompts of the same number of chunks and size share a batch. What a batch can still change is the order of sums
+        inside a product. That depends on its size and on the picture's row, not on what the neighbours show: a picture
+        of a batch has both as `info["place"]`, and drawn again with that `place` it is the same to the last bit.
 
         Args:
             negative_prompts: one for each prompt; None or "" is none.
             strength: how far from the photo, in (0, 1]; the steps really done are `steps * strength`.
+            place: (row, size): each picture is drawn in that row of a batch of that size, copies of it in the others.
             report: called with (done, total) after each step, in picture-steps; may raise Cancelled.
 
         Raises:
@@ -99,6 +103,8 @@ class Diffusion:
         """
         wish = settings or Sampling()
         shared = self._shared(wish, strength, report, images is not None, len(prompts))
+        if place is not None and not 0 <= place[0] < place[1]:
+            raise EaselError(f"place {place} is not a row and the size of a batch: the row must be from 0 to size - 1")
         orders = self._orders(prompts, seeds, negative_prompts, wish, images)
         if not self._proven and orders:
             self._prove(orders[0], shared)
@@ -107,8 +113,12 @@ class Diffusion:
             groups.setdefault((order.chunks, order.width, order.height), []).append(order)
         pictures: dict[int, Image.Image] = {}
         for group in groups.values():
-            for order, picture in zip(group, self._draw_safely(group, shared), strict=True):
-                pictures[order.index] = picture
+            drawn = (
+                self._draw_safely(group, shared)
+                if place is None
+                else [self._draw_safely([order], shared, place)[0] for order in group]
+            )
+            pictures |= {order.index: picture for order, picture in zip(group, drawn, strict=True)}
         return [pictures[index] for index in range(len(orders))]
 
     def _shared(
@@ -125,7 +135,8 @@ class Diffusion:
             )
         scheduler = wish.scheduler or self.defaults.scheduler
         schedulers.build(scheduler, self._own_scheduler)  # an unfit one is refused before anything is drawn
-        return Drawing(full, scheduler, force, self.defaults.guidance_rescale, steps, count * steps, report)
+        rescale, total = self.defaults.guidance_rescale, count * steps
+        return Drawing(full, scheduler, force, rescale, steps, total, report, memory=self._memory)
 
     def _orders(
         self,
@@ -153,20 +164,23 @@ class Diffusion:
             made.append(Order(index, text, negative, seed, width, height, chunks, fitted[id(photo)] if photo else None))
         return made
 
-    def _draw_safely(self, orders: list[Order], shared: Drawing) -> list[Image.Image]:
+    def _draw_safely(
+        self, orders: list[Order], shared: Drawing, place: tuple[int, int] | None = None
+    ) -> list[Image.Image]:
         """Draw a batch; if memory runs out the batch is halved, once for this model, and a note says so."""
         if self._largest is not None and len(orders) > self._largest:
             parts = [orders[start : start + self._largest] for start in range(0, len(orders), self._largest)]
             return [picture for part in parts for picture in self._draw_safely(part, shared)]
         begun = shared.done
         try:
-            return self._draw(orders, shared)
+            return self._draw(orders, shared, place)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
             if self._largest is not None or len(orders) == 1:
+                count = len(orders) if place is None else place[1]
                 raise EaselError(
-                    f"no memory for {len(orders)} pictures of {orders[0].width}x{orders[0].height} "
+                    f"no memory for {count} pictures of {orders[0].width}x{orders[0].height} "
                     f"in {dtype_word(self.dtype)}: "
                     "use a smaller --batch-size, --width and --height, or --dtype bfloat16"
                 ) from error
@@ -176,12 +190,19 @@ class Diffusion:
         shared.done = begun
         return self._draw_safely(orders, shared)
 
-    def _draw(self, orders: Sequence[Order], shared: Drawing) -> list[Image.Image]:
-        result = drawing.draw((self.pipeline, self._redraw), self._own_scheduler, orders, shared)
+    def _draw(
+        self, orders: Sequence[Order], shared: Drawing, place: tuple[int, int] | None = None
+    ) -> list[Image.Image]:
+        """The pictures of a batch; with `place` that of its one order, from its row of a batch of copies."""
+        row, size = place or (0, len(orders))
+        batch = list(orders) if place is None else list(orders) * size
+        result = drawing.draw((self.pipeline, self._redraw), self._own_scheduler, batch, shared, len(orders))
         pictures = []
-        for number, order in enumerate(orders):
+        for number, order in enumerate(orders, row):
             picture, note = latents.decode(self.pipeline.vae, result[number : number + 1], order.seed)
             self._note(*([note] if note else []))
+            if size > 1:
+                picture.info["place"] = (number, size)
             pictures.append(picture)
         return pictures
 

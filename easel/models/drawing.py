@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 
-from easel.models import latents, pipelines, prompts, schedulers
+from easel.models import guidance, latents, pipelines, prompts, schedulers
 from easel.models.sampling import Sampling
 
 Report = Callable[[int, int], None]
+MOST = 64
+"""Prompts, and photos, that are remembered."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,31 @@ class Order:
 
 
 @dataclass
+class Memory:
+    """What need not be worked out twice: embeddings of prompts, and latents of photos. Bounded."""
+
+    words: dict[tuple[str, int], Any] = field(default_factory=dict)
+    photos: dict[tuple[tuple[int, int], bytes], Any] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        """Forget everything: the text encoder has changed."""
+        self.words.clear()
+        self.photos.clear()
+
+
+Key = TypeVar("Key")
+
+
+def remembered(memory: dict[Key, Any], key: Key, make: Callable[[], Any]) -> Any:
+    """The value of `key`, made when it is not there; the oldest is forgotten once there are MOST."""
+    if key not in memory:
+        while len(memory) >= MOST:
+            del memory[next(iter(memory))]
+        memory[key] = make()
+    return memory[key]
+
+
+@dataclass
 class Drawing:
     """The settings of a call, what is worked out once for all its pictures, and its progress in picture-steps."""
 
@@ -42,8 +70,7 @@ class Drawing:
     total: int
     report: Report | None = None
     done: float = 0.0
-    words: dict[tuple[str, int], Any] = field(default_factory=dict)
-    photos: dict[int, Any] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
 
     def tell(self, done: float) -> None:
         """Note progress and report it; the report may raise Cancelled."""
@@ -52,11 +79,14 @@ class Drawing:
             self.report(min(self.total, round(done)), self.total)
 
 
-def draw(pipelines_: tuple[Any, Any], own_scheduler: Any, orders: Sequence[Order], drawing: Drawing) -> Any:
+def draw(
+    pipelines_: tuple[Any, Any], own_scheduler: Any, orders: Sequence[Order], drawing: Drawing, wanted: int
+) -> Any:
     """Latents (batch, c, h, w), float32, of a batch of orders that agree in size and in number of chunks.
 
     Args:
         pipelines_: the text-to-image and the image-to-image pipeline around the same parts.
+        wanted: how many of the pictures count as progress; the others only fill the batch.
     """
     import torch
 
@@ -70,20 +100,24 @@ def draw(pipelines_: tuple[Any, Any], own_scheduler: Any, orders: Sequence[Order
         "guidance_scale": drawing.settings.guidance_scale,
         "generator": [generator for _, generator in drawn],
         "output_type": "latent",
-        "callback_on_step_end": _progress(len(orders), drawing),
+        "callback_on_step_end": _progress(wanted, drawing),
     }
     scheduler = schedulers.build(drawing.scheduler, own_scheduler)
+    guided = "negative_prompt_embeds" in call and write.unet.config.time_cond_proj_dim is None
+    every = drawing.settings.guidance_every if guided else 1
     if orders[0].image is None:
         write.scheduler = scheduler
         more = {"guidance_rescale": drawing.rescale} if drawing.rescale else {}
-        result = write(latents=noise, width=orders[0].width, height=orders[0].height, **call, **more).images
+        with guidance.reused(write.unet, every):
+            result = write(latents=noise, width=orders[0].width, height=orders[0].height, **call, **more).images
     else:
         redraw.scheduler = scheduler
         photos = torch.cat([_photo(write.vae, order.image, drawing) for order in orders])
         # the photo is encoded here, once, and noised in float32; the pipeline's own way draws noise in the model's
         # dtype
         redraw.prepare_latents = lambda _, timestep, *_rest: scheduler.add_noise(photos, noise, timestep)
-        result = redraw(image=[order.image for order in orders], strength=drawing.strength, **call).images
+        with guidance.reused(write.unet, every):
+            result = redraw(image=[order.image for order in orders], strength=drawing.strength, **call).images
     return result.float()
 
 
@@ -98,21 +132,18 @@ def _progress(pictures: int, drawing: Drawing) -> Callable[[Any, int, Any, dict[
 
 
 def _photo(vae: Any, image: Image.Image | None, drawing: Drawing) -> Any:
-    """A photo's latent, encoded once for a call (the same photo in four styles is one encoding)."""
+    """A photo's latent, encoded once for a model: the same photo in four styles is one encoding."""
     assert image is not None
-    if id(image) not in drawing.photos:
-        drawing.photos[id(image)] = latents.encode(vae, image)
-    return drawing.photos[id(image)]
+    key = image.size, hashlib.blake2b(image.tobytes()).digest()
+    return remembered(drawing.memory.photos, key, lambda: latents.encode(vae, image))
 
 
 def _words(pipeline: Any, orders: Sequence[Order], drawing: Drawing) -> dict[str, Any]:
-    """The pipeline's arguments for the words of a batch; each prompt is encoded once for a call."""
+    """The pipeline's arguments for the words of a batch; each prompt is encoded once for a model."""
     import torch
 
     def encoded(text: str, chunks: int) -> Any:
-        if (text, chunks) not in drawing.words:
-            drawing.words[text, chunks] = prompts.encode(pipeline, text, chunks)
-        return drawing.words[text, chunks]
+        return remembered(drawing.memory.words, (text, chunks), lambda: prompts.encode(pipeline, text, chunks))
 
     wanted = [encoded(order.prompt, order.chunks) for order in orders]
     call = {"prompt_embeds": torch.cat([states for states, _ in wanted])}

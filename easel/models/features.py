@@ -13,6 +13,7 @@ from easel.models.vision import load_vision
 if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
+    from torch import Tensor
 
 BATCH = 16
 
@@ -23,6 +24,7 @@ class Clip:
     def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
         self.name, self.notes = place.name, list(place.notes)
         self._loaded = load_vision(place, ("CLIPModel",), device, dtype, words=True)
+        self.processor = self._loaded.processor
         self.scale = float(self._loaded.model.logit_scale.detach().float().exp())
 
     def images(self, images: Sequence[Image.Image]) -> NDArray[float32]:
@@ -52,6 +54,7 @@ class Subject:
         )
         more = {"add_pooling_layer": False} if pooled else {}  # DINO has no pooler; transformers would make one up
         self._loaded = load_vision(place, ("ViTModel", "Dinov2Model"), device, dtype, **more)
+        self.processor = self._loaded.processor
 
     def images(self, images: Sequence[Image.Image]) -> NDArray[float32]:
         """Unit rows (n, d)."""
@@ -79,14 +82,46 @@ class Perceptual:
         found: list[float] = []
         for start in range(0, len(a), BATCH):
             with torch.no_grad():
-                left, right = (self._stages(side[start : start + BATCH]) for side in (a, b))
-                parts = [(x - y).square().sum(dim=1).mean(dim=(1, 2)) for x, y in zip(left, right, strict=True)]
-            found += [float(value) for value in torch.stack(parts).sum(dim=0)]
+                left, right = (self._loaded.pixels(side[start : start + BATCH]) for side in (a, b))
+                found += [float(value) for value in self._apart(left, right)]
         return found
 
-    def _stages(self, images: Sequence[Image.Image]) -> list[Any]:
+    def between(self, a: Tensor, b: Tensor) -> NDArray[float32]:
+        """The same for pictures (n, 3, h, w) in -1..1 that never were of 8 bits, which see no small step: (n,).
+
+        For path lengths and training. They are resized to the network's side, without the crop of some processors.
+        """
+        import torch
+
+        if a.shape != b.shape:
+            raise ValueError(f"pictures of shapes {tuple(a.shape)} and {tuple(b.shape)}")
+        with torch.no_grad():
+            found: NDArray[float32] = self._apart(self._prepared(a), self._prepared(b)).cpu().numpy()
+        return found
+
+    def _prepared(self, pictures: Tensor) -> Tensor:
+        import torch
+
+        processor, model = self._loaded.processor, self._loaded.model
+        side = processor.size.get("shortest_edge") or processor.size.get("height")
+        x = pictures.to(self._loaded.device, torch.float32)
+        x = torch.nn.functional.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
+        mean, std = (
+            x.new_tensor(list(values))[:, None, None] for values in (processor.image_mean, processor.image_std)
+        )
+        ready: Tensor = (((x + 1) / 2 - mean) / std).to(model.dtype)
+        return ready
+
+    def _apart(self, left: Any, right: Any) -> Tensor:
+        """Distances (n,) of prepared pictures (n, 3, h, w)."""
+        import torch
+
+        pairs = zip(self._stages(left), self._stages(right), strict=True)
+        return torch.stack([(x - y).square().sum(dim=1).mean(dim=(1, 2)) for x, y in pairs]).sum(dim=0)
+
+    def _stages(self, pixels: Any) -> list[Any]:
         """Features of every stage, (n, c, h, w) each, every pixel's vector of length one."""
-        states = self._loaded.model(pixel_values=self._loaded.pixels(images), output_hidden_states=True).hidden_states
+        states = self._loaded.model(pixel_values=pixels, output_hidden_states=True).hidden_states
         return [state.float() / (state.float().norm(dim=1, keepdim=True) + 1e-10) for state in states]
 
 

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +74,14 @@ def _from_hub(repository: str, name: str, defaults: Mapping[str, float | int | s
     source = source_of(repository)
     old = [moved for moved, now in MOVED.items() if now == source.repository]
     for candidate in (source.repository, repository, *old):
-        folder = in_cache(Source(candidate, source.revision, source.licence, source.megabytes))
+        folder = in_cache(replace(source, repository=candidate))
         if folder is not None:
             return Place(folder, name, defaults, (source.note,) if name in MOVED else ())
+    if source.url:
+        raise EaselError(
+            f"model '{name}' is not on this machine: `easel models pull {name}` ({source.megabytes} MB) fetches it; "
+            f"without a network bring {source.url.rpartition('/')[2]} here and add --file"
+        )
     size = f" ({source.megabytes / 1000:.1f} GB)" if source.megabytes else ""
     raise EaselError(
         f"model '{name}' is not on this machine: `easel models pull {name}`{size} fetches it; without a network give a "
@@ -87,8 +92,12 @@ def _from_hub(repository: str, name: str, defaults: Mapping[str, float | int | s
 def in_cache(source: Source) -> Path | None:
     """The snapshot of a source in the hub cache, of its revision or else of any branch there; None if there is none.
 
-    One with safetensors weights is preferred to one without.
+    One with safetensors weights is preferred to one without. A single file outside the hub is looked for where `pull`
+    puts what it made of it.
     """
+    if source.url:
+        folder = converted_folder(source)
+        return folder if (folder / "config.json").is_file() else None
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -103,6 +112,18 @@ def in_cache(source: Source) -> Path | None:
         if any(folder.glob("*.json")):
             found.append(folder)
     return next((folder for folder in found if any(folder.rglob("*.safetensors"))), found[0] if found else None)
+
+
+def own_cache() -> Path:
+    """Where easel keeps what it computed once: its own corner of the hub client's folder (HF_HOME moves it)."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_ASSETS_CACHE) / "easel"
+
+
+def converted_folder(source: Source) -> Path:
+    """Where the safetensors made of a single file outside the hub are kept."""
+    return own_cache() / "models" / source.repository.replace("/", "--")
 
 
 def download(source: Source, *, configs_only: bool = False) -> Path:

@@ -27,6 +27,10 @@ class Sampling:
     scheduler: str | None = None
     width: int | None = None
     height: int | None = None
+    guidance_every: int = 1
+    """From one step whose guidance is worked out to the next, at least 1; in between its last difference is used
+    again (`easel.models.guidance`).
+    """
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ def settled(settings: Sampling, own: Defaults, scheduler_name: str) -> Sampling:
     """The settings with every None filled in, so that provenance says what was used. EaselError on what cannot be."""
     if settings.steps < 1:
         raise EaselError(f"steps must be at least 1, not {settings.steps}")
+    if settings.guidance_every < 1:
+        raise EaselError(f"guidance_every must be at least 1, not {settings.guidance_every}")
     guidance = settings.guidance_scale if settings.guidance_scale is not None else own.guidance_scale
     scheduler = settings.scheduler or own.scheduler or scheduler_name
     full = replace(

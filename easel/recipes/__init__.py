@@ -12,6 +12,7 @@ from easel.recipes import reading
 from easel.recipes.ask import Ask
 from easel.recipes.base import Recipe
 from easel.recipes.caption import Caption
+from easel.recipes.data import Data
 from easel.recipes.generate import Generate
 from easel.recipes.knobs import SCHEDULERS, lora_parts
 from easel.recipes.reading import to_yaml, write_yaml
@@ -25,6 +26,7 @@ __all__ = [
     "AnyRecipe",
     "Ask",
     "Caption",
+    "Data",
     "Generate",
     "Recipe",
     "Score",
@@ -36,7 +38,7 @@ __all__ = [
     "write_yaml",
 ]
 
-AnyRecipe = Annotated[Caption | Ask | Generate | Stylize | Score, Field(discriminator="kind")]
+AnyRecipe = Annotated[Caption | Ask | Generate | Stylize | Score | Data, Field(discriminator="kind")]
 """A recipe of any kind, told apart by its kind."""
 
 KINDS: dict[str, type[Recipe]] = {
@@ -45,6 +47,7 @@ KINDS: dict[str, type[Recipe]] = {
     "generate": Generate,
     "stylize": Stylize,
     "score": Score,
+    "data": Data,
 }
 
 

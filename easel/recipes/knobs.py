@@ -105,6 +105,7 @@ Prompt = Annotated[str, AfterValidator(_said)]
 NegativePrompt = Annotated[str, AfterValidator(_short)]
 Steps = Annotated[int, Field(ge=1, le=1000)]
 GuidanceScale = Annotated[float, Field(ge=0, le=50), AfterValidator(_finite)]
+GuidanceEvery = Annotated[int, Field(ge=1, le=10)]
 Strength = Annotated[float, Field(gt=0, le=1), AfterValidator(_finite)]
 Width = Annotated[int, Field(ge=64, le=2048), AfterValidator(_whole_eights)]
 Height = Annotated[int, Field(ge=64, le=2048), AfterValidator(_whole_eights)]
@@ -121,6 +122,8 @@ class Sampled(BaseModel):
     """Denoising steps: more are slower and, up to a point, better."""
     guidance_scale: GuidanceScale | None = None
     """How closely the prompt is followed (classifier-free guidance); the model's own when not given."""
+    guidance_every: GuidanceEvery = 1
+    """Steps from one full guidance to the next: 2 is faster and moves the picture a little, 1 is exact."""
     scheduler: SchedulerName | None = None
     """The sampler; the model's own when not given."""
     lora: tuple[Lora, ...] = ()

@@ -23,6 +23,11 @@ def run(
     `out` is made when it is not there; None makes out/KIND-TIME-SEED. Raises EaselError with one line of advice, before
     anything expensive when the device is not there or the folder cannot be written, and Cancelled when `report` does.
     """
+    with machine.collecting_rarely():
+        return _run(recipe, out, device, dtype, report)
+
+
+def _run(recipe: Recipe, out: str | Path | None, device: str, dtype: str, report: Report | None) -> Result:
     from easel import jobs
 
     device, computed_in = machine.resolve(device, dtype)

@@ -10,16 +10,16 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What an optimiser keeps of each parameter, beside the count of steps."""
+
 
 def save(path: Path, model: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer, step: int) -> None:
     """Write the state whole or not at all (temporary file, fsync, rename)."""
-    names = [name for name, p in model.named_parameters() if p.requires_grad]
     tensors = {f"model/{k}": v for k, v in model.state_dict().items()} | {f"average/{k}": v for k, v in average.items()}
-    moments = optimiser.state_dict()["state"]
-    for index, name in enumerate(names):
-        for key in ("exp_avg", "exp_avg_sq"):
-            if index in moments:
-                tensors[f"{key}/{name}"] = moments[index][key]
+    for name, parameter in model.named_parameters():
+        moments = optimiser.state.get(parameter, {})
+        tensors |= {f"{key}/{name}": moments[key] for key in MOMENTS if key in moments}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".partial")
     save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, temporary, {"step": str(step)})
@@ -42,10 +42,10 @@ def restore(path: Path, model: nn.Module, average: dict[str, Tensor], optimiser:
     model.load_state_dict(strip(tensors, "model/"))
     for name, tensor in strip(tensors, "average/").items():
         average[name].copy_(tensor)
-    first, second = strip(tensors, "exp_avg/"), strip(tensors, "exp_avg_sq/")
+    found = {key: strip(tensors, f"{key}/") for key in MOMENTS}
     for name, parameter in model.named_parameters():
-        if name in first:
-            moments = {"exp_avg": first[name].to(parameter), "exp_avg_sq": second[name].to(parameter)}
+        moments = {key: tensors[name].to(parameter) for key, tensors in found.items() if name in tensors}
+        if moments:
             optimiser.state[parameter] = {"step": torch.tensor(float(step))} | moments
     return step
 

@@ -1,8 +1,8 @@
 """Train pocket: ``python -m easel.training.pocket TARGET...`` (make pocket). Any target can be stopped and goes on
 later.
 
-Targets: data, vae, blip, clip, subject, perceptual, unet, score, or all. State lives below --work; weights go to the
-package.
+Targets: data, vae, blip, clip, subject, perceptual, unet, judge, score, or all. State lives below --work; weights go
+to the package.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from easel.training.pocket import (
     cards,
     clip,
     export,
+    judge,
     packing,
     perceptual,
     pictures,
@@ -34,13 +35,14 @@ from easel.training.pocket import (
 from easel.training.pocket.pictures import Store
 
 PACKERS: dict[str, Callable[[Path], None]] = {
+    "plain": packing.pack_plain,
     "scenes": packing.pack_scenes,
     "styled": packing.pack_styled,
     "subjects": packing.pack_subjects,
 }
 
 
-TARGETS = ("data", "vae", "blip", "clip", "subject", "perceptual", "unet", "score", "all")
+TARGETS = ("data", "vae", "blip", "clip", "subject", "perceptual", "unet", "judge", "score", "all")
 
 
 class Bench:
@@ -69,7 +71,8 @@ class Bench:
 
     def mix(self) -> samples.Mix:
         """What readers of pictures learn from: mostly the world, one time in four real photos."""
-        return samples.Mix([self.store("scenes"), self.store("subjects"), self.store("styled")], [0.55, 0.2, 0.25])
+        names = ("plain", "scenes", "subjects", "styled")
+        return samples.Mix([self.store(name) for name in names], [0.3, 0.3, 0.15, 0.25])
 
     def tokenizers(self) -> tuple[CLIPTokenizer, BertTokenizer]:
         """CLIP's and BERT's."""
@@ -127,14 +130,22 @@ class Bench:
             shipped.into_painter(painter)
         else:
             reader.run(painter.text_encoder, self.mix(), tokenizer, self.state)
-        stores = {name: self.store(name) for name in ("scenes", "subjects", "styled")}
+        stores = {name: self.store(name) for name in unet.STORES}
         for side, plan in unet.STAGES.items():
             latents = unet.Latents(self.vae().to(self.device), stores, unet.SHARES[side], side, self.cache)
             unet.run(painter, latents, tokenizer, plan, self.state / f"unet-{side}.safetensors")
         export.write_diffusion(painter, self.vae(), tokenizer)
 
+    def judge(self) -> None:
+        """Train the judge of the scores, which is no part of pocket."""
+        if not Store.exists(self.cache, "judged"):
+            judge.pack_judged(self.cache)
+        judge.save(judge.run(self.store("judged"), self.state, device=self.device))
+
     def score(self) -> None:
         """Measure the shipped weights on held-out scenes and photos, and write the model cards."""
+        if not judge.WEIGHTS.exists():
+            self.judge()
         score.run(export.POCKET, self.photos)
         cards.write(export.POCKET)
 

@@ -48,6 +48,12 @@ def scene(seed: int) -> Made:
     return [(drawn.picture(SIDE), row_of(drawn))]
 
 
+def plain_scene(seed: int) -> Made:
+    """The scene of a seed, in no style: what things look like is learned here."""
+    drawn = Scene.from_seed(seed, style="plain")
+    return [(drawn.picture(SIDE), row_of(drawn))]
+
+
 def subject_pair(seed: int) -> Made:
     """A plain scene, and the same subject somewhere else."""
     drawn = Scene.from_seed(seed, style="plain")
@@ -110,8 +116,13 @@ def one_thread() -> None:
 
 
 def pack_scenes(folder: Path, count: int = 10000) -> None:
-    """The store ``scenes``: the scenes of the first ``count`` seeds."""
+    """The store ``scenes``: the scenes of the first ``count`` seeds, four in ten of them in a style."""
     pack(folder, "scenes", scene, range(count))
+
+
+def pack_plain(folder: Path, count: int = 30000) -> None:
+    """The store ``plain``: scenes of other seeds, none in a style."""
+    pack(folder, "plain", plain_scene, range(20000, 20000 + count))
 
 
 def pack_subjects(folder: Path, count: int = 2000) -> None:

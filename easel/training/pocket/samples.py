@@ -57,12 +57,16 @@ class Mix:
 
 
 def views(pictures: list[Pixels], side: int, rng: np.random.Generator, jitter: float = 0.12) -> Tensor:
-    """(n, 3, side, side) in [-1, 1]: each cut a little at random, then scaled down with area averaging."""
+    """(n, 3, side, side) in [-1, 1]: each cut a little at random, every second one mirrored (no words of the world name
+    a side), then scaled down with area averaging.
+    """
     out = np.empty((len(pictures), side, side, 3), np.uint8)
     for i, picture in enumerate(pictures):
         size = int(picture.shape[0] * (1 - jitter * rng.random()))
         y, x = rng.integers(0, picture.shape[0] - size + 1, 2)
-        out[i] = cv2.resize(picture[y : y + size, x : x + size], (side, side), interpolation=cv2.INTER_AREA)
+        cut = picture[y : y + size, x : x + size]
+        cut = cut[:, ::-1] if rng.random() < 0.5 else cut
+        out[i] = cv2.resize(np.ascontiguousarray(cut), (side, side), interpolation=cv2.INTER_AREA)
     return to_tensor(out)
 
 

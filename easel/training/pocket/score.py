@@ -11,16 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from easel import models
 from easel.metrics.intervals import Estimate, mean_interval, rate_interval
 from easel.models.sampling import Sampling
+from easel.training.pocket import facts, pages
+from easel.training.pocket import judge as referee
 from easel.training.pocket.packing import ARTISTS
 from easel.training.pocket.pictures import SIDE, square
 from easel.world import styles, words
 from easel.world.scene import Scene
 
+TRUTH, JUDGE = "exact truth", "independent judge (residual network)"
+PROMPTED = ("kind", "colour", "place", "time")
+PROMPTS = 500
+"""Held-out prompts drawn and judged."""
 FIRST = 5_000_000
 """The first seed of held-out scenes."""
 
@@ -51,77 +58,90 @@ def real(photos: Path) -> list[Image.Image]:
 
 
 def caption(photos: Path) -> Scores:
-    """How many facts of a scene its caption says, over kind, colour, place and time."""
+    """What captions of 500 held-out scenes state, against the truth: F1 over all facts, and each fact's share of
+    right ones.
+    """
     del photos
-    scenes = held_out(300, style="plain", light="none")
+    scenes = held_out(500)
     texts = [text[0] for text in models.load("pocket", "caption").caption([picture(scene) for scene in scenes])]
-    said: dict[str, list[bool]] = {"kind": [], "colour": [], "place": [], "time": []}
-    for scene, text in zip(scenes, texts, strict=True):
-        said["kind"].append(any(name in text for name in (*words.KIND_ALSO[scene.kind], scene.kind)))
-        said["colour"].append(scene.colour in text)
-        said["time"].append(
-            (scene.time in text) if scene.time != "day" else not ({"night", "sunset"} & set(text.split()))
-        )
-        if scene.kind != "room":
-            phrases = (words.PLACE_PHRASES[scene.place], *words.PLACE_ALSO[scene.place])
-            said["place"].append(any(phrase in text for phrase in phrases))
-    return {
-        f"caption says the {k}": entry(rate_interval(v), "exact truth", "held-out plain scenes")
-        for k, v in said.items()
-    }
+    told, true = [facts.said(text) for text in texts], [facts.said(scene.captions()[0]) for scene in scenes]
+    each = [facts.f1([a], [b]) for a, b in zip(told, true, strict=True)]
+    value = Estimate(facts.f1(told, true), *spread(each), len(scenes))
+    scores = {"caption F1 over attributes": entry(value, TRUTH, "500 held-out scenes, a third of them in a style")}
+    for fact in ("kind", "colour", "place", "time", "style", "worn", "mood"):
+        pairs = [
+            ({w for f, w in a if f == fact}, {w for f, w in b if f == fact}) for a, b in zip(told, true, strict=True)
+        ]
+        hits = [a == b for a, b in pairs if a or b]
+        scores[f"caption says the {fact}"] = entry(rate_interval(hits), TRUTH, "scenes that have one or were given one")
+    return scores
+
+
+def spread(values: list[float]) -> tuple[float | None, float | None]:
+    """The interval of a mean, for a total that has none of its own."""
+    interval = mean_interval(values)
+    return interval.low, interval.high
 
 
 def ask(photos: Path) -> Scores:
-    """Right answers over held-out questions, yes and no equally often, and how often a real photo is called an
+    """2,000 held-out questions, yes and no equally often and as many open ones, and how often a photo is called an
     artist's.
     """
     model, rng = models.load("pocket", "ask"), np.random.default_rng(1)
     groups: dict[str, list[tuple[Image.Image, str, str]]] = {"yes": [], "no": [], "open": []}
-    for scene in held_out(250, offset=1000):
+    for scene in held_out(500, offset=1000):
         shown = picture(scene)
         for question, answer in scene.questions():
             groups[answer if answer in ("yes", "no") else "open"].append((shown, question, answer))
-    scores = {}
+    scores, all_hits = {}, []
     for name, asked in groups.items():
-        some = [asked[int(i)] for i in rng.permutation(len(asked))[:350]]
+        some = [asked[int(i)] for i in rng.permutation(len(asked))[: 666 if name == "open" else 667]]
         answers = model.answers([a[0] for a in some], [a[1] for a in some])
         hits = [given[0][0] == truth for given, (_, _, truth) in zip(answers, some, strict=True)]
         what = "questions that ask what, where, when ..." if name == "open" else f"questions whose answer is {name}"
-        scores[f"right answers ({name})"] = entry(rate_interval(hits), "exact truth", what)
-    plain, filtered, false = real(photos), [], []
+        scores[f"right answers ({name})"] = entry(rate_interval(hits), TRUTH, what)
+        all_hits += hits
+    scores = {"right answers": entry(rate_interval(all_hits), TRUTH, "all of them"), **scores}
+    return scores | artists(model, real(photos))
+
+
+def artists(model: Any, plain: list[Image.Image]) -> Scores:
+    """Whether an artist is named on a filtered real photo, and not on the photo itself."""
+    filtered, false = [], []
     for i, photo in enumerate(plain):
         style = ARTISTS[i % len(ARTISTS)]
         drawn = Image.fromarray(styles.apply(style, np.asarray(photo), i))
         filtered.append(model.yes([drawn], [words.STYLE_QUESTIONS[style]])[0] > 0.5)
         false += [p > 0.5 for p in model.yes([photo] * len(ARTISTS), [words.STYLE_QUESTIONS[a] for a in ARTISTS])]
-    if plain:
-        scores["artist named on a filtered photo"] = entry(rate_interval(filtered), "exact truth", "photos_commons")
-        scores["artist named on a plain photo (false yes)"] = entry(
-            rate_interval(false), "exact truth", "photos_commons"
-        )
-    return scores
+    if not plain:
+        return {}
+    return {
+        "artist named on a filtered photo": entry(rate_interval(filtered), TRUTH, "photos_commons"),
+        "artist named on a plain photo (false yes)": entry(rate_interval(false), TRUTH, "photos_commons"),
+    }
 
 
 def clip(photos: Path) -> Scores:
-    """Top-1 retrieval, 200 scenes against their 200 captions."""
+    """Top-1 retrieval, 200 scenes against 200 captions of which no two say the same."""
     del photos
-    model, scenes = models.load("pocket", "clip"), held_out(200, offset=2000, style="plain")
+    model = models.load("pocket", "clip")
+    scenes = list({scene.captions()[0]: scene for scene in held_out(300, offset=2000, style="plain")}.values())[:200]
     texts = [scene.captions()[0] for scene in scenes]
     likeness = model.images([picture(scene) for scene in scenes]) @ model.texts(texts).T
-    hits = [texts[int(row.argmax())] == text for row, text in zip(likeness, texts, strict=True)]
-    return {"retrieval top-1": entry(rate_interval(hits), "exact truth", "200 scenes against 200 captions")}
+    hits = [int(row.argmax()) == i for i, row in enumerate(likeness)]
+    return {"retrieval top-1": entry(rate_interval(hits), TRUTH, "200 scenes against 200 different captions")}
 
 
 def subject(photos: Path) -> Scores:
     """Same subject or not: AUC over pairs in different places, strangers of the same kind and colour among them."""
     del photos
-    model, scenes = models.load("pocket", "subject"), held_out(300, offset=3000, style="plain", light="none")
+    model, scenes = models.load("pocket", "subject"), held_out(1000, offset=3000, style="plain", light="none")
     here = model.images([picture(scene) for scene in scenes])
     there = model.images([picture(scene.elsewhere(FIRST + i)) for i, scene in enumerate(scenes)])
     same = (here * there).sum(axis=1)
     other = (here * np.roll(there, 1, axis=0)).sum(axis=1)
     wins = [float((one > other).mean() + 0.5 * (one == other).mean()) for one in same]
-    return {"same subject (AUC)": entry(mean_interval(wins), "exact truth", "300 pairs in other places")}
+    return {"same subject (AUC)": entry(mean_interval(wins), TRUTH, "1,000 pairs in other places")}
 
 
 def perceptual(photos: Path) -> Scores:
@@ -132,25 +152,93 @@ def perceptual(photos: Path) -> Scores:
         drawn = [Image.fromarray(styles.apply(style, np.asarray(photo), i)) for i, photo in enumerate(plain)]
         hits = [int(np.argmin(model.distance([one] * len(plain), plain))) == i for i, one in enumerate(drawn)]
         what = f"photos_commons, among {len(plain)}"
-        scores[f"photo found again ({style})"] = entry(rate_interval(hits), "exact truth", what)
+        scores[f"photo found again ({style})"] = entry(rate_interval(hits), TRUTH, what)
     return scores
 
 
 def diffusion(photos: Path) -> Scores:
-    """PSNR of the autoencoder on real photos; whether 60 prompts are seen in their pictures by pocket's own VQA."""
-    scores = autoencoder(photos)
-    painter, judge = models.load("pocket", "text-to-image"), models.load("pocket", "ask")
-    scenes = held_out(60, offset=4000, style="plain", light="none", mood="neutral", accessories=())
-    made = painter.generate(
-        [scene.captions()[0] for scene in scenes], list(range(len(scenes))), settings=Sampling(steps=20)
+    """The autoencoder, words to pictures, and redrawn photos."""
+    painter, judge = models.load("pocket", "text-to-image"), referee.load()
+    return (
+        autoencoder(photos)
+        | of_judge(judge)
+        | prompts(painter, judge)
+        | manners(painter, judge)
+        | redrawn(painter, photos)
     )
-    questions = ("what is in the picture?", "where", "when is it?", "what colour")
-    for name, start in zip(("kind", "place", "time", "colour"), questions, strict=True):
-        asked = [(i, q, a) for i, scene in enumerate(scenes) for q, a in scene.questions() if q.startswith(start)]
-        for label, shown in (("pictures", made), ("true scenes", [picture(scene) for scene in scenes])):
-            answers = judge.answers([shown[i] for i, _, _ in asked], [q for _, q, _ in asked])
-            hits = [given[0][0] == a for given, (_, _, a) in zip(answers, asked, strict=True)]
-            scores[f"{name} right, {label}"] = entry(rate_interval(hits), "vqa:pocket (not independent)", "60 prompts")
+
+
+def of_judge(judge: referee.Judge) -> Scores:
+    """How often the judge is right about true scenes: nothing can be proven by it beyond this."""
+    scenes = held_out(1000, offset=20_000, style="plain", light="none")
+    found = judge.name(np.stack([scene.picture(SIDE) for scene in scenes]))
+    scores = {}
+    for name in PROMPTED:
+        hits = [a == referee.truth(scene)[name] for a, scene in zip(found[name], scenes, strict=True)]
+        scores[f"judge right about true scenes: {name}"] = entry(rate_interval(hits), TRUTH, "held-out plain scenes")
+    styled = held_out(600, offset=30_000, light="none")
+    found = judge.name(np.stack([scene.picture(SIDE) for scene in styled]))
+    hits = [a == scene.style for a, scene in zip(found["style"], styled, strict=True)]
+    scores["judge right about true scenes: style"] = entry(
+        rate_interval(hits), TRUTH, "held-out scenes, a third styled"
+    )
+    return scores
+
+
+def drawn(painter: Any, texts: list[str]) -> NDArray[np.uint8]:
+    """A picture for each text, seeds 0, 1, 2 ..., 25 steps, (n, 256, 256, 3)."""
+    made = [painter.generate([text], [i], settings=Sampling(steps=25))[0] for i, text in enumerate(texts)]
+    return np.stack([np.asarray(one) for one in made])
+
+
+def prompts(painter: Any, judge: referee.Judge) -> Scores:
+    """What the judge sees in the pictures of 500 held-out prompts, and in those of 100 clumsy ones."""
+    scenes = held_out(PROMPTS, offset=4000, style="plain", light="none")
+    scores: Scores = {}
+    for label, index, count in (("prompts", 0, PROMPTS), ("clumsy prompts (bird, red, beach)", -1, PROMPTS // 5)):
+        texts = [scene.captions()[index] for scene in scenes[:count]]
+        pictures = drawn(painter, texts)
+        found = judge.name(pictures)
+        right = [
+            {name: found[name][i] == referee.truth(scene)[name] for name in PROMPTED}
+            for i, scene in enumerate(scenes[:count])
+        ]
+        for name in PROMPTED:
+            scores[f"{name} right, {label}"] = entry(rate_interval([r[name] for r in right]), JUDGE, f"{count} {label}")
+        whole = [all(r.values()) for r in right]
+        scores[f"all four right, {label}"] = entry(rate_interval(whole), JUDGE, f"{count} {label}")
+        if index == 0:
+            pages.prompts_page(texts, pictures, right)
+    return scores
+
+
+def manners(painter: Any, judge: referee.Judge) -> Scores:
+    """Whether the judge names the style of 300 prompts with one."""
+    names = [name for name in words.STYLE_PHRASES if name != "plain"]
+    scenes = [
+        held_out(1, offset=6000 + i, style=names[i % len(names)], light="none")[0] for i in range(PROMPTS * 3 // 5)
+    ]
+    found = judge.name(drawn(painter, [scene.captions()[0] for scene in scenes]))["style"]
+    hits = [a == scene.style for a, scene in zip(found, scenes, strict=True)]
+    return {"style right": entry(rate_interval(hits), JUDGE, f"{len(scenes)} prompts with a style")}
+
+
+def redrawn(painter: Any, photos: Path) -> Scores:
+    """20 photos that trained nothing, redrawn in each artist's style: is the style named, is the photo found again?"""
+    plain = real(photos)[:20]
+    if not plain:
+        return {}
+    answerer, eye = models.load("pocket", "ask"), models.load("pocket", "perceptual")
+    captions = [text[0] for text in models.load("pocket", "caption").caption(plain)]
+    scores: Scores = {}
+    for style in ARTISTS:
+        texts = [f"{caption} {words.STYLE_PHRASES[style]}" for caption in captions]
+        made = [painter.generate([t], [i], images=[plain[i]])[0] for i, t in enumerate(texts)]
+        named = [p > 0.5 for p in answerer.yes(made, [words.STYLE_QUESTIONS[style]] * len(made))]
+        again = [int(np.argmin(eye.distance([one] * len(plain), plain))) == i for i, one in enumerate(made)]
+        what = f"photos_commons redrawn as {style} at the default strength"
+        scores[f"style named ({style})"] = entry(rate_interval(named), "vqa:pocket (not independent)", what)
+        scores[f"photo found again ({style})"] = entry(rate_interval(again), "perceptual:pocket", what)
     return scores
 
 
@@ -166,7 +254,7 @@ def autoencoder(photos: Path) -> Scores:
     with torch.no_grad():
         again = vae.decode(vae.encode(pixels).latent_dist.mode()).sample.clamp(-1, 1)
     psnr = 10 * torch.log10(4 / (again - pixels).square().mean(dim=(1, 2, 3)))
-    return {"autoencoder PSNR, dB": entry(mean_interval(psnr.tolist()), "exact truth", "photos_commons at 256 px")}
+    return {"autoencoder PSNR, dB": entry(mean_interval(psnr.tolist()), TRUTH, "photos_commons at 256 px")}
 
 
 PARTS: dict[str, Callable[[Path], Scores]] = {

@@ -24,13 +24,14 @@ from easel.training.pocket.text import WINDOW, ids
 from easel.training.pocket.vae import to_tensor
 
 CONTEXT, DROPPED = 192, 0.1
-COARSE = Plan(steps=3400, lr=1e-3, warmup=100, weight_decay=0.01, average_decay=0.997)
-FINE = Plan(steps=3900, lr=6e-4, warmup=50, weight_decay=0.01, average_decay=0.998)
+COARSE = Plan(steps=6500, lr=1e-3, warmup=100, weight_decay=0.01, average_decay=0.997, muon=True)
+FINE = Plan(steps=3900, lr=6e-4, warmup=50, weight_decay=0.01, average_decay=0.998, muon=True)
 STAGES = {128: COARSE, 256: FINE}
 """Side of the pictures -> plan, in their order."""
-BATCHES = {128: 24, 256: 12}
-SHARES = {128: [0.5, 0.25, 0.25], 256: [0.35, 0.2, 0.45]}
-"""Side -> how often scenes, subjects and styled photos are drawn: what there is first, how it is painted later."""
+BATCHES = {128: 32, 256: 12}
+STORES = ("plain", "scenes", "subjects", "styled")
+SHARES = {128: [0.45, 0.25, 0.1, 0.2], 256: [0.3, 0.25, 0.1, 0.35]}
+"""Side -> how often each of STORES is drawn: what there is first, how it is painted later."""
 LEAN = 0.7
 """Below 1, more of the steps are noisy ones, where what the picture is of is decided."""
 PHOTO_NOISE = 0.8

@@ -1,0 +1,34 @@
+"""Sets of pictures: folders in the layouts people have them in, and a packed cache that training reads from.
+
+>>> from easel.data import open_set, packed
+>>> birds = open_set("CUB_200_2011")  # doctest: +SKIP
+>>> birds.need("captions")  # doctest: +SKIP
+>>> small = packed(birds, 64, "cache")  # doctest: +SKIP
+>>> small.pixels.shape, small.captions[0], small.classes[small.labels[0]]  # doctest: +SKIP
+"""
+
+from easel.data.cache import Packed, packed
+from easel.data.columns import Column, Texts
+from easel.data.facts import Facts
+from easel.data.hashes import Tell, data_hash
+from easel.data.item import Box, Item, Value
+from easel.data.layouts import LAYOUTS, PictureSet, open_set
+from easel.data.square import opened, square
+
+__all__ = [
+    "LAYOUTS",
+    "Box",
+    "Column",
+    "Facts",
+    "Item",
+    "Packed",
+    "PictureSet",
+    "Tell",
+    "Texts",
+    "Value",
+    "data_hash",
+    "open_set",
+    "opened",
+    "packed",
+    "square",
+]

@@ -1,0 +1,147 @@
+"""What is known of every picture of a set, in columns: names, captions, classes, attributes."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from easel.data.columns import MISSING, Captions, Codes, Column, Texts
+from easel.data.item import Box, Item
+from easel.errors import EaselError, unknown
+
+NAMED = 3
+"""So many names stand in an error before "and 7 more"."""
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """Columns over n pictures. A set that is opened and a set that is packed both have them."""
+
+    names: Texts
+    """Path of each picture within the set's folder."""
+    captions: Captions
+    """A tuple of captions for each picture, empty where it has none."""
+    label: Column
+    """The class of each picture as a column; `labels` and `classes` are its two halves."""
+    attributes: dict[str, Column] = field(default_factory=dict)
+    """Every attribute by its name."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """(n,) int32: the place of each picture's class in `classes`, -1 where it has none."""
+        return self.label.codes
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the alphabet."""
+        return tuple(str(value) for value in self.label.values)
+
+    def attribute(self, name: str) -> Column:
+        """An attribute by its name. Raises EaselError with the nearest ones when there is none."""
+        if name not in self.attributes:
+            raise unknown("attribute", name, self.attributes)
+        return self.attributes[name]
+
+    def need(self, *wanted: str, least: int = 2) -> None:
+        """Refuse a set that lacks what a job needs: "captions", "labels", or the name of an attribute.
+
+        Raises EaselError that says how many pictures lack it, and the first of them; also when there are fewer than
+        `least` pictures, and when there is only one class or one value to tell apart.
+        """
+        if len(self) < least:
+            raise EaselError(f"the set has {_pictures(len(self))}: at least {least} are needed")
+        for word in wanted:
+            if word == "captions":
+                self._refuse(~self.captions.present, "caption", "`easel caption DIR` writes them")
+            else:
+                self._need_column(word)
+
+    def _need_column(self, word: str) -> None:
+        column = self.label if word == "labels" else self.attribute(word)
+        what = "class" if word == "labels" else f"value of '{word}'"
+        advice = "put each in a folder of its class" if word == "labels" else "add it to metadata.jsonl"
+        self._refuse(column.codes == MISSING, what, advice)
+        if len(np.unique(column.codes)) < 2:
+            raise EaselError(f"all {len(self)} pictures have the same {what} ({column[0]}): at least two are needed")
+
+    def _refuse(self, lacking: NDArray[np.bool_], what: str, advice: str) -> None:
+        rows = np.flatnonzero(lacking)
+        if len(rows):
+            named = ", ".join(self.names[int(at)] for at in rows[:NAMED])
+            more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
+            have = "has" if len(rows) == 1 else "have"
+            raise EaselError(f"{len(rows)} of {_pictures(len(self))} {have} no {what} ({named}{more}): {advice}")
+
+    def small_classes(self, least: int = 2) -> list[str]:
+        """Classes with fewer than `least` pictures: a network sees too little of them, and a split may lose them."""
+        counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
+        return [name for name, count in zip(self.classes, counts, strict=True) if count < least]
+
+    def taken(self, rows: NDArray[Any]) -> Facts:
+        """The facts of some rows, in their order."""
+        places = [int(at) for at in rows]
+        return Facts(
+            names=Texts.of(self.names[at] for at in places),
+            captions=Captions(Texts.of(self.captions.texts[at] for at in places)),
+            label=self.label.taken(rows),
+            attributes={name: column.taken(rows) for name, column in self.attributes.items()},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """The facts of a set's items, with what only an unpacked set has: (n, 4) boxes, -1 for none, and splits."""
+
+    facts: Facts
+    boxes: NDArray[np.int32]
+    split: Column
+
+
+def gather(items: Iterable[Item]) -> Gathered:
+    """Columns of all items, which may come from a generator: none of them is kept."""
+    names, said, boxes = _Run(), _Run(), array("i")
+    label, split, columns = Codes(), Codes(), dict[str, Codes]()
+    for row, item in enumerate(items):
+        names.add(item.name)
+        said.add("\n".join(one for text in item.captions if (one := " ".join(text.split()))))
+        boxes.extend(item.box or (MISSING,) * 4)
+        label.set(row, item.label)
+        split.set(row, item.split or None)
+        for name, value in item.attributes.items():
+            columns.setdefault(name, Codes()).set(row, value)
+    count = len(names.ends)
+    found = {name: codes.done(name, count) for name, codes in columns.items()}
+    facts = Facts(names.texts(), Captions(said.texts()), label.done("label", count), found)
+    return Gathered(facts, np.frombuffer(boxes, np.int32).reshape(-1, 4), split.done("split", count))
+
+
+class _Run:
+    """Texts being filled."""
+
+    def __init__(self) -> None:
+        self.content, self.ends = bytearray(), array("Q")
+
+    def add(self, text: str) -> None:
+        self.content += text.encode("utf-8", "surrogateescape")
+        self.ends.append(len(self.content))
+
+    def texts(self) -> Texts:
+        return Texts(np.frombuffer(self.content, np.uint8), np.frombuffer(self.ends, np.uint64))
+
+
+def box_of(row: Sequence[int] | NDArray[np.int32]) -> Box | None:
+    """A row of `Gathered.boxes` as a box."""
+    left, top, right, bottom = (int(edge) for edge in row)
+    return None if right == MISSING else (left, top, right, bottom)
+
+
+def _pictures(count: int) -> str:
+    return f"{count:,} pictures" if count != 1 else "1 picture"

@@ -1,0 +1,104 @@
+"""Hotels-50K (Stylianou et al. 2019): hotel rooms from travel sites and from TraffickCam, by chain and hotel.
+
+Four tables and the pictures at images/train/CHAIN/HOTEL/SOURCE/PICTURE.jpg, those for testing below
+images/test/unoccluded/ (or images/test/). Most people have only a part of the million pictures: what is missing is
+counted.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from easel.data import tables
+from easel.data.item import Item, Lost, Value
+from easel.errors import EaselError, shortened
+
+HOTELS, CHAINS = "hotel_info.csv", "chain_info.csv"
+SETS = {"train": "train_set.csv", "test": "test_set.csv"}
+PLACES = ("", "dataset", "input/dataset", "input")
+SOURCES = {"traffickcam": "traffickcam", "travel_website": "travel_website", "travel website": "travel_website"}
+Row = Mapping[str, str]
+
+
+def home(folder: Path) -> Path | None:
+    """Where the tables are."""
+    return next((folder / part for part in PLACES if (folder / part / HOTELS).is_file()), None)
+
+
+def is_hotels(folder: Path) -> bool:
+    """hotel_info.csv, one of the tables of pictures, and images/."""
+    place = home(folder)
+    return bool(place and any((place / name).is_file() for name in SETS.values()) and (folder / "images").is_dir())
+
+
+def hotels(folder: Path, lost: Lost) -> Iterator[Item]:
+    """Every picture of train_set.csv and test_set.csv that is there. Its label is the chain.
+
+    Raises EaselError naming the line that is wrong, or the column that a table lacks.
+    """
+    place = home(folder)
+    if place is None:
+        raise EaselError(f"{folder} has no {HOTELS}")
+    chains = {row["chain_id"]: row["chain_name"] for _, row in rows(place / CHAINS, ("chain_id", "chain_name"))}
+    known = {row["hotel_id"]: row for _, row in rows(place / HOTELS, ("hotel_id", "hotel_name", "chain_id"))}
+    for split, name in SETS.items():
+        if not (place / name).is_file():
+            continue
+        roots = ["images/train"] if split == "train" else ["images/test/unoccluded", "images/test"]
+        for where, row in rows(place / name, ("image_id", "hotel_id", "image_url", "image_source")):
+            hotel = known.get(row["hotel_id"])
+            if hotel is None:
+                raise EaselError(f"{where}: hotel {shortened(row['hotel_id'])} is not in {HOTELS}")
+            found = _found(folder, roots, row, hotel["chain_id"])
+            if found is None:
+                lost.add(f"{roots[0]}/{hotel['chain_id']}/{row['hotel_id']}/{row['image_source']}/{row['image_id']}")
+            else:
+                chain = chains.get(hotel["chain_id"], hotel["chain_id"])
+                yield Item(found, folder / found, label=chain, attributes=_attributes(row, hotel), split=split)
+
+
+def _found(folder: Path, roots: list[str], row: Row, chain: str) -> str | None:
+    """Where a picture lies: its ending is the address's, but most tools save .jpg."""
+    ending = PurePosixPath(row["image_url"].partition("?")[0]).suffix.lower()
+    for root in roots:
+        for end in dict.fromkeys((".jpg", ending)):
+            name = f"{root}/{chain}/{row['hotel_id']}/{row['image_source']}/{row['image_id']}{end}"
+            if end and (folder / name).is_file():
+                return name
+    return None
+
+
+def _attributes(row: Row, hotel: Row) -> dict[str, Value]:
+    """The hotel by name, where it is, and the source of the picture."""
+    known: dict[str, Value] = {
+        "hotel": hotel["hotel_name"] or row["hotel_id"],
+        "source": SOURCES.get(row["image_source"].lower(), row["image_source"]),
+    }
+    for name in ("latitude", "longitude"):
+        try:
+            known[name] = float(hotel.get(name) or "none")
+        except ValueError:
+            continue  # not every hotel has a place
+    return known
+
+
+def rows(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[str, Row]]:
+    """(place, row) of a csv file, one at a time. Raises EaselError when a column is missing or it is no table."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            reader = csv.DictReader(stream, restval="", skipinitialspace=True)
+            lacking = [name for name in wanted if name not in (reader.fieldnames or ())]
+            if lacking:
+                raise EaselError(f"{path} has no column {lacking[0]}: its first line must be {', '.join(wanted)}")
+            for row in reader:
+                where = f"{path}: line {reader.line_num}"
+                for name in ("chain_id", "hotel_id", "image_id", "image_source"):
+                    if name in row and name in wanted:
+                        row[name] = tables.inside(row[name], where)
+                yield where, row
+    except FileNotFoundError:
+        raise EaselError(f"there is no file {path}") from None
+    except (OSError, csv.Error) as problem:
+        raise EaselError(f"cannot read {path}: {shortened(problem)}") from problem

@@ -1,0 +1,116 @@
+"""An image folder with a line of JSON a picture: metadata.jsonl, or captions.jsonl and labels.jsonl of the same form.
+
+The convention of the `datasets` library: `file_name`, `text`, and any other key an attribute.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from easel.data import tables
+from easel.data.folders import parts
+from easel.data.item import SPLITS, Box, Item, Lost
+from easel.errors import EaselError, shortened
+
+FILES = ("metadata.jsonl", "captions.jsonl", "labels.jsonl")
+NAMES = ("file_name", "file", "image")
+TEXTS = ("text", "captions", "caption", "prompt")
+LABELS = ("label", "class", "class_name")
+OWN = frozenset({*NAMES, *TEXTS, *LABELS, "split", "box"})
+"""Keys with a meaning of their own; every other one is an attribute."""
+
+
+def table_of(folder: Path) -> Path | None:
+    """The folder's table, if it has one."""
+    return next((folder / name for name in FILES if (folder / name).is_file()), None)
+
+
+def is_metadata(folder: Path) -> bool:
+    """A table in the folder itself, or in its train/ and test/."""
+    return any(table_of(place) for _, place in _places(folder))
+
+
+def metadata(folder: Path, lost: Lost) -> Iterator[Item]:
+    """The pictures that the table names, in its order. Raises EaselError naming the line that is wrong."""
+    for prefix, place in _places(folder):
+        table = table_of(place)
+        if table is None:
+            continue
+        seen: set[int] = set()
+        split = SPLITS.get(prefix.rstrip("/").lower(), "")
+        for where, line in tables.lines(table):
+            item = _item(_row(line, where), where, place, (prefix, split))
+            if hash(item.name) in seen:
+                raise EaselError(f"{where}: {item.name} stands twice")
+            seen.add(hash(item.name))
+            if item.path.is_file():
+                yield item
+            else:
+                lost.add(item.name)
+
+
+def _places(folder: Path) -> list[tuple[str, Path]]:
+    """The folder itself, or its splits."""
+    if table_of(folder):
+        return [("", folder)]
+    return [(f"{part}/", folder / part) for part in parts(folder)]
+
+
+def _row(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as problem:
+        raise EaselError(f"{where} is not JSON: {shortened(problem)}") from problem
+    if not isinstance(row, dict):
+        raise EaselError(f'{where}: wanted {{"file_name": ..., "text": ...}}, got {shortened(line)}')
+    return row
+
+
+def _item(row: Mapping[str, Any], where: str, place: Path, part: tuple[str, str]) -> Item:
+    prefix, split = part
+    name = next((row[key] for key in NAMES if key in row), None)
+    if not isinstance(name, str):
+        raise EaselError(f"{where}: 'file_name' is missing or is no text")
+    name = tables.inside(name, where)
+    label = next((row[key] for key in LABELS if row.get(key) is not None), None)
+    return Item(
+        name=prefix + name,
+        path=place / name,
+        captions=_captions(row, where),
+        label=None if label is None else str(label),
+        attributes={key: value for key, value in row.items() if key not in OWN and is_value(value)},
+        box=_box(row.get("box"), where),
+        split=SPLITS.get(str(row.get("split", "")).lower(), split),
+    )
+
+
+def _captions(row: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    """All captions of a row, each once, the one called text first; an empty one is none."""
+    said: list[str] = []
+    for key in TEXTS:
+        value = row.get(key)
+        several = value if isinstance(value, list) else [] if value is None else [value]
+        if not all(isinstance(text, str) for text in several):
+            raise EaselError(f"{where}: '{key}' is not text: {shortened(repr(value))}")
+        said += [text.strip() for text in several if text.strip()]
+    return tuple(dict.fromkeys(said))
+
+
+def _box(value: Any, where: str) -> Box | None:
+    """`box`: [left, top, right, bottom] in pixels."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 4 or not all(isinstance(edge, int) for edge in value):
+        raise EaselError(f"{where}: 'box' is {shortened(repr(value))}: wanted [left, top, right, bottom]")
+    left, top, right, bottom = value
+    return left, top, right, bottom
+
+
+def is_value(value: object) -> bool:
+    """Whether a JSON value can be an attribute: a word, a number, yes or no; lists and objects cannot."""
+    if isinstance(value, int | float):
+        return abs(value) < 1e300  # neither NaN nor beyond what a float holds
+    return isinstance(value, str) and bool(value)

@@ -1,0 +1,127 @@
+"""The Fréchet distance of two sets of features, each taken for a Gaussian: FID when the features are Inception's.
+
+Heusel et al. 2017, arXiv 1706.08500, equation 6 (Dowson & Landau 1982): the squared 2-Wasserstein distance
+
+    |m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr((S1 S2)^(1/2))
+
+The last trace is a sum of square roots of eigenvalues. They are taken from a symmetric matrix with the eigenvalues of
+S1 S2, so that no matrix square root is needed, nothing becomes complex, and a singular covariance does no harm.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from easel.metrics.intervals import Z95, Estimate
+from easel.metrics.rows import Floats, pair_of_rows, rows_of
+
+NOTHING = 1e-12  # an eigenvalue this far below the largest is rounding
+
+
+class Moments(NamedTuple):
+    """A set as a Gaussian: mean (d,), covariance (d, d) with n - 1 in its denominator, and n."""
+
+    mean: Floats
+    covariance: Floats
+    n: int
+
+
+def moments(features: ArrayLike) -> Moments:
+    """Mean and covariance of features (n, d). Raises ValueError on fewer than two rows and on what is not finite."""
+    rows = rows_of(features)
+    mean = rows.mean(axis=0)
+    centred = rows - mean
+    return Moments(mean, centred.T @ centred / (len(rows) - 1), len(rows))
+
+
+def frechet_distance(real: ArrayLike, made: ArrayLike) -> float:
+    """Squared Fréchet distance, >= 0, of features (n, d) and (m, d), in their units squared; 0 is equal moments.
+
+    With fewer pictures than numbers the smaller matrix of inner products is used, which has the same eigenvalues.
+    Raises ValueError on fewer than two rows, on what is not finite, and on unequal d.
+    """
+    first, second = pair_of_rows(real, made)
+    if min(len(first), len(second)) > first.shape[1]:
+        return frechet_of_moments(moments(first), moments(second))
+    shift = first.mean(axis=0) - second.mean(axis=0)
+    left = (first - first.mean(axis=0)) / np.sqrt(len(first) - 1)
+    right = (second - second.mean(axis=0)) / np.sqrt(len(second) - 1)
+    crossed = left @ right.T  # its singular values squared are the eigenvalues of S1 S2
+    shared = float(np.linalg.svd(crossed, compute_uv=False).sum())
+    return _not_negative(float(shift @ shift + np.vdot(left, left) + np.vdot(right, right)) - 2 * shared)
+
+
+def frechet_of_moments(real: Moments, made: Moments) -> float:
+    """The same of two Gaussians that are known by their moments. Raises ValueError on unequal d."""
+    if real.mean.shape != made.mean.shape:
+        raise ValueError(f"moments of {len(real.mean)} and of {len(made.mean)} numbers cannot be compared")
+    shift = real.mean - made.mean
+    factor = _factor(real.covariance)
+    inner = factor @ made.covariance @ factor.T
+    shared = float(np.sqrt(np.linalg.eigvalsh((inner + inner.T) / 2).clip(min=0.0)).sum())
+    spread = float(np.trace(real.covariance) + np.trace(made.covariance))
+    return _not_negative(float(shift @ shift) + spread - 2 * shared)
+
+
+def frechet_interval(real: ArrayLike, made: ArrayLike) -> Estimate:
+    """`frechet_distance` with the 95 % interval of its chance: what other pictures of the same two kinds would give.
+
+    The distance is a smooth function of the moments, so its variance follows from each picture's influence on it (the
+    delta method; Rippl, Munk & Sturm 2016, arXiv 1507.04090, theorem 2.3):
+
+        2 (m1 - m2).(x - m1) + (x - m1)'(I - T)(x - m1) for x of the first set, T the optimal map to the second
+
+    and the other way round. It needs both covariances to be of full rank: with n <= d in one of the sets there is no
+    interval. The excess of a small set, about (trace of the covariance) / n, is in the value and is not taken out
+    (Chong & Forsyth 2020, arXiv 1911.07023): compare only at equal n. Raises ValueError as `frechet_distance` does.
+    """
+    first, second = pair_of_rows(real, made)
+    n = min(len(first), len(second))
+    if n <= first.shape[1]:
+        return Estimate(frechet_distance(first, second), None, None, n)
+    here, there = moments(first), moments(second)
+    value, forth, back = _distance_and_maps(here, there)
+    shift = here.mean - there.mean
+    variance = _influence(first - here.mean, shift, forth).var(ddof=1) / len(first)
+    variance += _influence(second - there.mean, -shift, back).var(ddof=1) / len(second)
+    half = Z95 * float(np.sqrt(variance))
+    return Estimate(value, max(0.0, value - half), value + half, n)
+
+
+def _distance_and_maps(real: Moments, made: Moments) -> tuple[float, Floats, Floats]:
+    """The distance, and the symmetric maps (d, d) that carry the centred first Gaussian onto the second, and back."""
+    values, vectors = np.linalg.eigh(real.covariance)
+    roots = np.sqrt(values.clip(min=NOTHING * values[-1]))
+    factor, inverse = roots[:, None] * vectors.T, vectors / roots
+    inner = factor @ made.covariance @ factor.T
+    squares, turns = np.linalg.eigh((inner + inner.T) / 2)
+    singular = np.sqrt(squares.clip(min=NOTHING * squares[-1]))
+    outward, inward = inverse @ turns, factor.T @ turns
+    shift = real.mean - made.mean
+    spread = float(np.trace(real.covariance) + np.trace(made.covariance))
+    shared = float(np.sqrt(squares.clip(min=0.0)).sum())
+    value = _not_negative(float(shift @ shift) + spread - 2 * shared)
+    return value, (outward * singular) @ outward.T, (inward / singular) @ inward.T
+
+
+def _influence(centred: Floats, shift: Floats, along: Floats) -> Floats:
+    """How far each picture (n, d) pulls the distance, (n,), but for a constant. Only its spread is wanted: float32."""
+    less = (np.eye(len(along)) - along).astype(np.float32)
+    rows = centred.astype(np.float32)
+    result: Floats = 2 * centred @ shift + np.einsum("nd,nd->n", rows, rows @ less, dtype=np.float64)
+    return result
+
+
+def _factor(covariance: Floats) -> Floats:
+    """F (d, d) with F'F the covariance."""
+    values, vectors = np.linalg.eigh(covariance)
+    result: Floats = np.sqrt(values.clip(min=0.0))[:, None] * vectors.T
+    return result
+
+
+def _not_negative(value: float) -> float:
+    """Rounding may leave a hair below zero where the sets agree."""
+    return max(0.0, value)

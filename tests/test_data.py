@@ -1,0 +1,799 @@
+"""The data floor: every layout in miniature, the packed cache, and the two jobs about sets."""
+
+from __future__ import annotations
+
+import json
+import os
+import tracemalloc
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from easel import jobs
+from easel.cli import status
+from easel.data import LAYOUTS, Item, Texts, open_set, packed, square
+from easel.data.cache import shorten
+from easel.data.columns import Codes
+from easel.data.duplicates import extra, near_duplicates
+from easel.data.embedding import on_a_grid, plane, principal
+from easel.data.facts import gather
+from easel.data.hashes import data_hash
+from easel.data.look import Look, look
+from easel.data.square import around, middle
+from easel.errors import Cancelled, EaselError
+from easel.jobs import data_panels, data_world
+from easel.recipes import Data
+from easel.runners import here
+from easel.world import Scene, words
+from tests import fakes
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 128, 0), (0, 0, 255)
+
+
+def paint(path: Path, colour: tuple[int, int, int] = RED, size: tuple[int, int] = (40, 30)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+    return path
+
+
+def noise(path: Path, seed: int, size: tuple[int, int] = (48, 40)) -> Path:
+    """A picture that is like no other: soft blobs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rough = np.random.default_rng(seed).integers(0, 256, (6, 7, 3), dtype=np.uint8)
+    Image.fromarray(rough).resize(size, Image.Resampling.BICUBIC).save(path)
+    return path
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def flat(folder: Path, count: int = 5) -> Path:
+    for number in range(count):
+        noise(folder / f"{number}.png", number)
+    return folder
+
+
+def refused(call: Any, *words: str) -> str:
+    with pytest.raises(EaselError) as caught:
+        call()
+    line = str(caught.value)
+    assert "\n" not in line
+    assert [word for word in words if word not in line] == [], line
+    return line
+
+
+# Layouts
+
+
+def test_a_flat_folder(tmp_path):
+    flat(tmp_path, 3)
+    write(tmp_path / "notes.txt", "no picture")
+    write(tmp_path / ".hidden.png", "no picture")
+    found = open_set(tmp_path)
+    assert (found.layout, len(found), list(found.names)) == ("flat", 3, ["0.png", "1.png", "2.png"])
+    assert found[1] == Item("1.png", tmp_path / "1.png")
+    assert found[-1].name == "2.png"
+    assert [item.name for item in found] == list(found.names)
+
+
+@pytest.mark.parametrize("inner", ["images", "data"])
+def test_anime_faces_come_in_one_folder(tmp_path, inner):
+    paint(tmp_path / inner / "a.jpg")
+    assert [item.name for item in open_set(tmp_path)] == [f"{inner}/a.jpg"]
+
+
+def test_flat_splits(tmp_path):
+    paint(tmp_path / "train" / "a.jpg")
+    paint(tmp_path / "val" / "b.jpg")
+    assert [(item.name, item.split) for item in open_set(tmp_path)] == [
+        ("train/a.jpg", "train"),
+        ("val/b.jpg", "valid"),
+    ]
+    assert list(open_set(tmp_path, split="validation").names) == ["val/b.jpg"]
+    refused(lambda: open_set(tmp_path, split="test"), "no pictures", "in the split 'test'")
+    refused(lambda: open_set(tmp_path, split="trian"), "no split called 'trian': use one of train")
+
+
+def test_class_folders(tmp_path):
+    for name in ("b dog/1.jpg", "b dog/deep/2.jpg", "a cat/1.PNG", "overview.png"):
+        paint(tmp_path / name)
+    found = open_set(tmp_path)
+    assert (found.layout, found.classes) == ("classes", ("a cat", "b dog"))
+    assert [(item.name, item.label) for item in found] == [
+        ("a cat/1.PNG", "a cat"),
+        ("b dog/1.jpg", "b dog"),
+        ("b dog/deep/2.jpg", "b dog"),
+    ]
+    assert found.labels.tolist() == [0, 1, 1]
+    assert found.small_classes() == ["a cat"]
+
+
+def test_class_folders_in_splits(tmp_path):
+    for name in ("train/x/1.jpg", "train/y/1.jpg", "test/x/2.jpg"):
+        paint(tmp_path / name)
+    found = open_set(tmp_path)
+    assert {(item.label, item.split) for item in found} == {("x", "train"), ("y", "train"), ("x", "test")}
+    assert open_set(tmp_path, split="test").classes == ("x",)
+
+
+def metadata(folder: Path, *rows: dict[str, Any], name: str = "metadata.jsonl") -> Path:
+    for row in rows:
+        file = row.get("file_name", row.get("file"))
+        if file and not (folder / file).exists() and "gone" not in file:
+            paint(folder / file)
+    write(folder / name, "".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def test_an_image_folder_with_metadata(tmp_path):
+    metadata(
+        tmp_path,
+        {"file_name": "x/a.png", "text": "one", "captions": ["one", "two\nlines"], "label": 3, "hat": True, "age": 7},
+        {
+            "file_name": "b.png",
+            "mood": "sad",
+            "hat": None,
+            "size": [3, 4],
+            "bad": float("nan"),
+            "huge": 10**400,
+            "box": [1, 2, 20, 30],
+            "split": "val",
+        },
+        {"file_name": "gone.png", "text": "not there"},
+    )
+    found = open_set(tmp_path)
+    assert (found.layout, found.missing, found.missing_names) == ("metadata", 1, ("gone.png",))
+    assert found[0] == Item("x/a.png", tmp_path / "x/a.png", ("one", "two lines"), "3", {"hat": True, "age": 7})
+    assert found[1].attributes == {"mood": "sad"}
+    assert (found[1].box, found[1].split, found[1].captions, found[1].label) == ((1, 2, 20, 30), "valid", (), None)
+    assert found.captions.present.tolist() == [True, False]
+    assert found.attribute("hat").is_yes_no
+    np.testing.assert_array_equal(found.attribute("age").numbers(), [7, np.nan])
+
+
+def test_other_names_of_the_same_form(tmp_path):
+    metadata(tmp_path, {"file": "a.png", "caption": "a cat"}, name="captions.jsonl")
+    assert open_set(tmp_path)[0].captions == ("a cat",)
+
+
+def test_metadata_in_splits(tmp_path):
+    metadata(tmp_path / "train", {"file_name": "a.png"})
+    metadata(tmp_path / "test", {"file_name": "a.png"})
+    assert [(i.name, i.split) for i in open_set(tmp_path)] == [("test/a.png", "test"), ("train/a.png", "train")]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{", "line 2 is not JSON"),
+        ("[1]", 'wanted {"file_name"'),
+        ('{"text": "a"}', "'file_name' is missing"),
+        ('{"file_name": "a.png"}', "line 2: a.png stands twice"),
+        ('{"file_name": "../b.png"}', "is not a file name within"),
+        ('{"file_name": "/etc/b.png"}', "is not a file name within"),
+        ('{"file_name": "b.png", "text": 3}', "'text' is not text: 3"),
+        ('{"file_name": "b.png", "box": [1, 2]}', "'box' is [1, 2]"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path, line, words):
+    metadata(tmp_path, {"file_name": "a.png"})
+    with (tmp_path / "metadata.jsonl").open("a") as stream:
+        stream.write(line)
+    refused(lambda: open_set(tmp_path), str(tmp_path), words)
+
+
+def cub(folder: Path) -> Path:
+    birds = ["001.Black_footed_Albatross/A_1.jpg", "001.Black_footed_Albatross/A_2.jpg", "002.Laysan_Albatross/B_1.jpg"]
+    for name, colour in zip(birds, (RED, GREEN, BLUE), strict=True):
+        paint(folder / "images" / name, colour, (60, 40))
+    write(folder / "images.txt", "".join(f"{at} {name}\n" for at, name in enumerate(birds, 1)))
+    write(folder / "image_class_labels.txt", "1 1\n2 1\n3 2\n")
+    write(folder / "classes.txt", "1 001.Black_footed_Albatross\n2 002.Laysan_Albatross\n")
+    write(folder / "bounding_boxes.txt", "1 10.0 5.0 30.0 20.0\n2 0.0 0.0 60.0 40.0\n3 1.0 1.0 10.0 10.0\n")
+    write(folder / "train_test_split.txt", "1 1\n2 0\n3 1\n")
+    write(folder / "attributes.txt", "1 has_bill_shape::curved\n2 has_wing_color::blue\n")
+    rows = ["1 1 1 3 1.2", "1 2 0 3 1.2", "2 1 0 3 1.2", "2 2 1 3 0 1.2", "3 1 0 1 1", "3 2 0 1 1"]
+    write(folder / "attributes" / "image_attribute_labels.txt", "\n".join(rows) + "\n")
+    said = "".join(f"bird says {number}\n" for number in range(10))
+    write(folder / "text_c10" / Path(birds[0]).with_suffix(".txt"), said)
+    return folder
+
+
+def test_cub(tmp_path):
+    found = open_set(cub(tmp_path))
+    assert (found.layout, len(found), found.missing) == ("cub", 3, 0)
+    assert found.classes == ("Black footed Albatross", "Laysan Albatross")
+    first = found[0]
+    assert (first.box, first.split, first.label) == ((10, 5, 40, 25), "train", "Black footed Albatross")
+    assert first.captions == tuple(f"bird says {number}" for number in range(10))
+    assert first.attributes == {"has_bill_shape::curved": True, "has_wing_color::blue": False}
+    assert found[1].attributes == {"has_bill_shape::curved": False, "has_wing_color::blue": True}
+    assert found[1].captions == ()
+    refused(lambda: found.need("captions"), "2 of 3 pictures have no caption", "A_2.jpg", "B_1.jpg")
+    found.need("labels", "has_bill_shape::curved")
+
+
+def test_cub_as_its_archive_unpacks_and_with_pictures_missing(tmp_path):
+    cub(tmp_path / "CUB_200_2011")
+    (tmp_path / "CUB_200_2011" / "images" / "002.Laysan_Albatross" / "B_1.jpg").unlink()
+    found = open_set(tmp_path)
+    assert (found.layout, len(found), found.missing) == ("cub", 2, 1)
+    assert found[0].path.is_file()
+    assert found[0].name.startswith("CUB_200_2011/images/001")
+
+
+def test_cub_tables_that_disagree(tmp_path):
+    cub(tmp_path)
+    write(tmp_path / "image_class_labels.txt", "1 1\n2 9\n3 2\n")
+    refused(lambda: open_set(tmp_path), "images.txt: line 2", "has no class")
+    write(tmp_path / "image_class_labels.txt", "1 1\n2 1\n3 2\n")
+    write(tmp_path / "bounding_boxes.txt", "1 a b c d\n")
+    refused(lambda: open_set(tmp_path), "bounding_boxes.txt: line 1", "are not numbers")
+
+
+CELEBA = "3\nBald Smiling\n000001.jpg -1  1\n000002.jpg  1 -1\n000003.jpg  1  1\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "place"),
+    [
+        ("list_attr_celeba.txt", CELEBA, "img_align_celeba"),
+        ("Anno/list_attr_celeba.txt", CELEBA, "Img/img_align_celeba"),
+        (
+            "list_attr_celeba.csv",
+            "image_id,Bald,Smiling\n000001.jpg,-1,1\n000002.jpg,1,-1\n000003.jpg,1,1\n",
+            "img_align_celeba/img_align_celeba",
+        ),
+    ],
+)
+def test_celeba(tmp_path, table, text, place):
+    for number in (1, 2):
+        paint(tmp_path / place / f"00000{number}.jpg", size=(178, 218))
+    write(tmp_path / table, text)
+    write(tmp_path / "list_eval_partition.txt", "000001.jpg 0\n000002.jpg 2\n000003.jpg 1\n")
+    found = open_set(tmp_path)
+    assert (found.layout, len(found), found.missing) == ("celeba", 2, 1)
+    assert found[0].attributes == {"Bald": False, "Smiling": True}
+    assert [item.split for item in found] == ["train", "test"]
+    assert found[0].path.is_file()
+    refused(lambda: found.attribute("smilling"), "no attribute called 'smilling': use one of Smiling")
+    found.need("Smiling")
+
+
+def test_celeba_with_a_short_line(tmp_path):
+    paint(tmp_path / "img_align_celeba" / "1.jpg")
+    write(tmp_path / "list_attr_celeba.txt", "1\nBald Smiling\n1.jpg 1\n")
+    refused(lambda: open_set(tmp_path), "line 3: wanted 2 numbers")
+
+
+def annotation(*boxes: tuple[int, int, int, int]) -> str:
+    names = ("xmin", "ymin", "xmax", "ymax")
+    parts = ["".join(f"<{n}>{v}</{n}>" for n, v in zip(names, box, strict=True)) for box in boxes]
+    return "<annotation>" + "".join(f"<object><bndbox>{part}</bndbox></object>" for part in parts) + "</annotation>"
+
+
+def test_stanford_dogs(tmp_path):
+    for name in ("n02085620-Chihuahua/n02085620_7", "n02085782-Japanese_spaniel/n02085782_2"):
+        paint(tmp_path / "Images" / f"{name}.jpg")
+    write(tmp_path / "Annotation/n02085620-Chihuahua/n02085620_7", annotation((1, 1, 5, 5), (2, 3, 30, 25)))
+    found = open_set(tmp_path)
+    assert (found.layout, found.classes) == ("dogs", ("Chihuahua", "Japanese spaniel"))
+    assert [item.box for item in found] == [(2, 3, 30, 25), None]
+    write(tmp_path / "Annotation/n02085620-Chihuahua/n02085620_7", "<annotation></annotation>")
+    refused(lambda: open_set(tmp_path), "n02085620_7 has no box")
+
+
+def hotels(folder: Path, tables: str = "input/dataset") -> Path:
+    place = folder / tables
+    write(place / "chain_info.csv", "chain_id,chain_name\n3,Sleep Well\n-1,unknown\n")
+    hotel = 'hotel_id,hotel_name,chain_id,latitude,longitude\n7,"Grand, The",3,38.9,-77.0\n8,Inn,-1,,\n'
+    write(place / "hotel_info.csv", hotel)
+    head = "image_id,hotel_id,image_url,image_source,upload_timestamp\n"
+    rows = [
+        "11,7,http://a/b.jpg,travel_website,",
+        "12,8,http://a/c.png?x=1,traffickcam,2016",
+        "13,8,http://a/d.jpg,traffickcam,",
+    ]
+    write(place / "train_set.csv", head + "\n".join(rows) + "\n")
+    write(place / "test_set.csv", head + "21,7,http://a/e.jpg,traffickcam,\n22,7,http://a/f.jpg,traffickcam,\n")
+    paint(folder / "images/train/3/7/travel_website/11.jpg")
+    paint(folder / "images/train/-1/8/traffickcam/12.png")
+    paint(folder / "images/test/unoccluded/3/7/traffickcam/21.jpg")
+    return folder
+
+
+@pytest.mark.parametrize("tables", ["input/dataset", "dataset", "."])
+def test_hotels(tmp_path, tables):
+    found = open_set(hotels(tmp_path, tables))
+    assert (found.layout, len(found), found.missing) == ("hotels", 3, 2)
+    assert found.missing_names[0] == "images/train/-1/8/traffickcam/13"
+    assert found.classes == ("Sleep Well", "unknown")
+    assert found[0].attributes == {
+        "hotel": "Grand, The", "source": "travel_website", "latitude": 38.9, "longitude": -77.0,
+    }  # fmt: skip
+    assert found[1].attributes == {"hotel": "Inn", "source": "traffickcam"}
+    assert [item.split for item in found] == ["train", "train", "test"]
+    assert all(item.path.is_file() for item in found)
+
+
+def test_hotels_with_nothing_downloaded_or_a_strange_table(tmp_path):
+    hotels(tmp_path)
+    for path in tmp_path.rglob("*.*g"):
+        path.unlink()
+    refused(lambda: open_set(tmp_path), "none of the 5 pictures", "is there")
+    write(tmp_path / "input/dataset/train_set.csv", "id,hotel\n1,7\n")
+    refused(lambda: open_set(tmp_path), "train_set.csv has no column image_id")
+
+
+def test_every_layout_is_recognised_and_refused_elsewhere_with_its_tree(tmp_path):
+    flat(tmp_path / "pictures", 1)
+    for word, layout in LAYOUTS.items():
+        if word != "flat":
+            refused(lambda word=word: open_set(tmp_path / "pictures", word), f"not laid out as '{word}'", layout.tree)
+    (tmp_path / "empty").mkdir()
+    refused(lambda: open_set(tmp_path / "empty"), *LAYOUTS, "CLASS/*.jpg", "metadata.jsonl")
+    refused(lambda: open_set(tmp_path / "nowhere"), "there is no folder")
+    refused(lambda: open_set(tmp_path, "cubs"), "no layout called 'cubs': use one of cub")
+
+
+# Columns
+
+
+@given(st.lists(st.text(max_size=12), max_size=20))
+def test_texts_are_a_list(texts):
+    column = Texts.of(texts)
+    assert list(column) == texts
+    assert column[:] == texts
+    assert column.lengths.tolist() == [len(text.encode("utf-8")) for text in texts]
+
+
+@given(st.lists(st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab", min_size=1, max_size=2), max_size=20))
+def test_a_column_gives_back_its_values(values):
+    codes = Codes()
+    for row, value in enumerate(values):
+        if value is not None or row % 2:
+            codes.set(row, value)
+    column = codes.done("x", len(values))
+    assert [column[at] for at in range(len(values))] == values
+    assert all(type(column[at]) is type(value) for at, value in enumerate(values))
+
+
+def test_numbers_and_words_are_in_order():
+    items = [Item(str(at), Path(str(at)), attributes={"age": age, "mood": mood}) for at, (age, mood) in
+             enumerate([(30, "sad"), (5, "joy"), (100, "sad")])]  # fmt: skip
+    facts = gather(items).facts
+    assert facts.attributes["age"].values == (5, 30, 100)
+    assert facts.attributes["mood"].numbers().tolist() == [1, 0, 1]
+
+
+def test_a_picture_costs_little_memory():
+    """Items come and go: 20,000 of them, with caption, class, attribute and box, stay under 200 bytes each."""
+    place, count = Path("x"), 20_000
+
+    def items():
+        for at in range(count):
+            name = f"images/train/{at % 92}/{at:08}.jpg"
+            yield Item(name, place, ("a room with a bed",), str(at % 92), {"source": "site"}, (0, 0, 9, 9), "train")
+
+    tracemalloc.start()
+    try:
+        kept = gather(items())
+        current, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(kept.facts) == count
+    assert current / count < 120
+    assert peak / count < 200
+
+
+def test_what_a_job_needs_is_refused_in_words(tmp_path):
+    found = open_set(metadata(tmp_path, {"file_name": "a.png", "text": "x", "hat": True, "label": "c"}))
+    refused(found.need, "the set has 1 picture: at least 2 are needed")
+    two = open_set(
+        metadata(tmp_path, {"file_name": "a.png", "hat": True, "label": "c"}, {"file_name": "b.png", "label": "c"})
+    )
+    two.need()
+    refused(lambda: two.need("labels"), "all 2 pictures have the same class (c)")
+    refused(lambda: two.need("captions"), "2 of 2 pictures have no caption (a.png, b.png)", "easel caption")
+    refused(lambda: two.need("hat"), "1 of 2 pictures has no value of 'hat' (b.png)")
+    refused(lambda: two.need("hatt"), "no attribute called 'hatt': use one of hat")
+
+
+# Squares
+
+
+def test_the_middle_and_the_box():
+    assert middle((60, 40)) == (10, 0, 50, 40)
+    assert around((10, 5, 40, 25), (60, 40)) == (10, 0, 40, 30)
+    assert around((50, 30, 60, 40), (60, 40)) == (50, 30, 60, 40)
+    assert around((0, 0, 60, 40), (60, 40)) == (10, 0, 50, 40)
+    refused(lambda: around((70, 5, 90, 25), (60, 40)), "its box")
+
+
+@given(st.integers(16, 90), st.integers(16, 90), st.tuples(*[st.integers(-20, 120)] * 4))
+def test_a_box_becomes_a_square_within_the_picture(width, height, edges):
+    box = (min(edges[0], edges[2]), min(edges[1], edges[3]), max(edges[0], edges[2]), max(edges[1], edges[3]))
+    try:
+        left, top, right, bottom = around(box, (width, height))
+    except EaselError:
+        return
+    assert right - left == bottom - top > 0
+    assert left >= 0
+    assert top >= 0
+    assert right <= width
+    assert bottom <= height
+
+
+def test_shrinking_averages_areas():
+    checks = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    small = square(Image.fromarray(np.repeat(checks[..., None], 3, axis=2)), 8)
+    assert small.shape == (8, 8, 3)
+    assert set(np.unique(small)) <= {127, 128}
+    assert square(Image.new("RGB", (20, 30), BLUE), 64).reshape(-1, 3).tolist()[0] == list(BLUE)
+
+
+# The packed cache
+
+
+def mixed(folder: Path) -> Path:
+    """Every sort of file that a real folder has: grey, alpha, CMYK, turned by EXIF, and two broken in the middle."""
+    folder.mkdir()
+    Image.new("L", (40, 40), 100).save(folder / "a.png")
+    Image.new("RGBA", (40, 60), (255, 0, 0, 0)).save(folder / "b.png")
+    Image.new("CMYK", (50, 40), (0, 255, 255, 0)).save(folder / "c.jpg")
+    write(folder / "d.png", "no picture at all")
+    turned = Image.new("RGB", (40, 20), BLUE)
+    turned.paste(RED, (0, 0, 20, 20))
+    exif = Image.Exif()
+    exif[274] = 6
+    turned.save(folder / "e.png", exif=exif)
+    whole = noise(folder / "f.png", 1).read_bytes()
+    (folder / "f.png").write_bytes(whole[: len(whole) // 2])
+    paint(folder / "g.jpg", GREEN)
+    return folder
+
+
+def test_packing_takes_what_opens_and_names_the_rest(tmp_path):
+    small = packed(open_set(mixed(tmp_path / "set")), 16, tmp_path / "cache")
+    assert small.pixels.shape == (5, 16, 16, 3)
+    assert small.pixels.dtype == np.uint8
+    assert isinstance(small.pixels, np.memmap)
+    assert not small.pixels.flags.writeable
+    assert list(small.names) == ["a.png", "b.png", "c.jpg", "e.png", "g.jpg"]
+    assert small.broken.keys() == {"d.png", "f.png"}
+    assert "damaged" in small.broken["f.png"]
+    assert (small.pixels[0] == 100).all()
+    assert (small.pixels[1] == 255).all()
+    assert small.pixels[3, 0, 0].tolist() == list(RED)
+    assert np.abs(small.pixels[4].astype(int) - GREEN).max() < 4
+    assert small.side == 16
+
+
+def test_packing_keeps_what_is_known(tmp_path):
+    small = packed(open_set(cub(tmp_path / "birds")), 8, tmp_path / "cache")
+    assert small.captions[0][9] == "bird says 9"
+    assert small.captions[1] == ()
+    assert [small.classes[at] for at in small.labels] == ["Black footed Albatross"] * 2 + ["Laysan Albatross"]
+    assert small.attribute("has_wing_color::blue").numbers().tolist() == [0, 1, 0]
+    refused(lambda: small.need("captions"), "2 of 3 pictures have no caption")
+    assert len(small.hash) == 64
+
+
+def test_a_packed_set_is_not_packed_again(tmp_path, monkeypatch):
+    pictures = open_set(flat(tmp_path / "set"))
+    first = packed(pictures, 16, tmp_path / "cache")
+    monkeypatch.setattr("easel.data.cache.opened", lambda item: pytest.fail("opened again"))
+    monkeypatch.setattr("easel.data.hashes._content", lambda path: pytest.fail("read again"))
+    again = packed(open_set(tmp_path / "set"), 16, tmp_path / "cache")
+    assert again.hash == first.hash
+    np.testing.assert_array_equal(again.pixels, first.pixels)
+
+
+def test_the_hash_is_of_the_data_not_of_the_place(tmp_path):
+    first = data_hash(open_set(flat(tmp_path / "one")))
+    for path in flat(tmp_path / "two").iterdir():
+        os.utime(path, (1, 1))
+    assert data_hash(open_set(tmp_path / "two")) == first
+    noise(tmp_path / "two" / "3.png", 99)
+    assert data_hash(open_set(tmp_path / "two"), tmp_path / "cache") != first
+    write(tmp_path / "one" / "metadata.jsonl", "".join(f'{{"file_name": "{n}.png", "text": "t"}}\n' for n in range(5)))
+    assert data_hash(open_set(tmp_path / "one")) != first
+
+
+def test_a_changed_file_is_seen(tmp_path):
+    flat(tmp_path / "set")
+    before = packed(open_set(tmp_path / "set"), 16, tmp_path / "cache")
+    paint(tmp_path / "set" / "2.png", BLUE)
+    after = packed(open_set(tmp_path / "set"), 16, tmp_path / "cache")
+    assert after.hash != before.hash
+    assert after.pixels[2, 3, 3].tolist() == list(BLUE)
+
+
+def test_packing_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    pictures = open_set(flat(tmp_path / "set", 50))
+    write(tmp_path / "set" / "7.png", "broken")
+    whole = packed(pictures, 16, tmp_path / "whole")
+    monkeypatch.setattr("easel.data.cache.CHUNK_BYTES", 16 * 16 * 16 * 3)
+
+    def stop(phase: str, done: int, total: int) -> None:
+        if (phase, done) == ("packing", 32):
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        packed(pictures, 16, tmp_path / "cache", stop)
+    seen: list[str] = []
+    real = open_set(tmp_path / "set")
+    from easel.data.square import opened
+
+    monkeypatch.setattr("easel.data.cache.opened", lambda item: (seen.append(item.name), opened(item))[1])
+    made = packed(real, 16, tmp_path / "cache")
+    assert len(seen) == 18
+    np.testing.assert_array_equal(made.pixels, whole.pixels)
+    assert list(made.names) == list(whole.names)
+    assert made.broken == whole.broken
+    assert not list((tmp_path / "cache").glob("*.part"))
+
+
+def test_packing_refuses_what_cannot_be(tmp_path):
+    write(tmp_path / "bad" / "a.png", "x")
+    write(tmp_path / "bad" / "b.png", "x")
+    refused(lambda: packed(open_set(tmp_path / "bad"), 16, tmp_path / "cache"), "not one of 2 pictures can be opened")
+    pictures = open_set(flat(tmp_path / "set", 1))
+    refused(lambda: packed(pictures, 4, tmp_path / "cache"), "a resolution of 4 pixels")
+    write(tmp_path / "file", "")
+    refused(lambda: packed(pictures, 16, tmp_path / "file"), "a file is where a folder is needed")
+
+
+def test_a_damaged_cache_says_so(tmp_path):
+    pictures = open_set(flat(tmp_path / "set"))
+    packed(pictures, 16, tmp_path / "cache")
+    (file,) = (tmp_path / "cache").rglob("pixels.npy")
+    shorten(file, 3)
+    assert np.load(file).shape == (3, 16, 16, 3)
+    refused(lambda: packed(pictures, 16, tmp_path / "cache"), "is damaged", "delete that folder")
+
+
+# Looking
+
+
+def test_a_look_measures_what_is_shown(tmp_path):
+    Image.fromarray(np.repeat(np.array([[0, 255]], np.uint8), 40, axis=0).repeat(20, axis=1)).save(tmp_path / "a.png")
+    found = look(Item("a.png", tmp_path / "a.png"), thumbnail=8)
+    assert isinstance(found, Look)
+    assert (found.width, found.height, found.is_grey) == (40, 40, True)
+    assert found.brightness == pytest.approx(127.5, abs=1)
+    assert found.contrast == pytest.approx(127.5, abs=1)
+    assert found.thumbnail is not None
+    assert found.thumbnail.shape == (8, 8, 3)
+    write(tmp_path / "b.png", "")
+    assert "is empty" in str(look(Item("b.png", tmp_path / "b.png")))
+
+
+def looks_of(*paths: Path) -> tuple[Any, Any]:
+    found = [look(Item(path.name, path)) for path in paths]
+    assert all(isinstance(one, Look) for one in found)
+    return (
+        np.array([one.bits for one in found if isinstance(one, Look)], np.uint64),
+        np.stack([one.copy for one in found if isinstance(one, Look)]),
+    )
+
+
+def test_near_duplicates_are_copies_in_other_sizes_and_formats(tmp_path):
+    paths = [noise(tmp_path / f"{seed}.png", seed, (160, 120)) for seed in range(12)]
+    with Image.open(paths[4]) as picture:
+        picture.resize((80, 60), Image.Resampling.LANCZOS).save(tmp_path / "small.png")
+        picture.save(tmp_path / "copy.jpg", quality=60)
+    found = near_duplicates(*looks_of(*paths, tmp_path / "small.png", tmp_path / "copy.jpg"))
+    assert {(pair.first, pair.second) for pair in found} == {(4, 12), (4, 13), (12, 13)}
+    assert extra(found) == 2
+    # Flat red and flat green are as bright as each other, and no copies.
+    flats = paint(tmp_path / "red.png", RED), paint(tmp_path / "green.png", GREEN), paint(tmp_path / "again.png", RED)
+    assert [(pair.first, pair.second) for pair in near_duplicates(*looks_of(*flats))] == [(0, 2)]
+
+
+@given(st.integers(0, 2**64 - 1), st.sets(st.integers(0, 63), max_size=6))
+def test_up_to_three_bits_may_differ_wherever_they_are(bits, wrong):
+    other = bits
+    for place in wrong:
+        other ^= 1 << place
+    found = near_duplicates(np.array([bits, other], np.uint64), np.zeros((2, 12, 12, 3), np.uint8))
+    assert len(found) == (len(wrong) <= 3)
+    assert all(pair.bits == len(wrong) for pair in found)
+
+
+def test_the_map_keeps_neighbours_together():
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(3, 10)) * 12
+    rows = np.concatenate([centre + rng.normal(size=(20, 10)) for centre in centres])
+    points = plane(rows)
+    np.testing.assert_array_equal(points, plane(rows))
+    groups = np.repeat(np.arange(3), 20)
+    far = ((points[:, None] - points[None]) ** 2).sum(axis=2) + np.eye(60) * 1e9
+    assert (groups[far.argsort(axis=1)[:, :5]] == groups[:, None]).mean() > 0.95
+
+
+def test_principal_components_are_those_of_a_line():
+    line = np.outer(np.arange(5.0), [3.0, 4.0])
+    np.testing.assert_allclose(np.abs(principal(line)[:, 0]), [10, 5, 0, 5, 10], atol=1e-9)
+    np.testing.assert_allclose(principal(line)[:, 1], 0, atol=1e-9)
+    assert plane(np.ones((1, 4))).tolist() == [[0, 0]]
+    assert np.isfinite(plane(np.ones((30, 4)))).all()
+
+
+@given(st.integers(1, 40), st.integers(0, 1000))
+def test_every_picture_has_a_cell_of_its_own(count, seed):
+    from easel.jobs.data_summary import grid_of
+
+    columns, rows = grid_of(count)
+    cells = on_a_grid(np.random.default_rng(seed).normal(size=(count, 2)), columns, rows)
+    assert len({tuple(cell) for cell in cells.tolist()}) == count
+    assert (cells >= 0).all()
+    assert (cells < [columns, rows]).all()
+
+
+@given(st.lists(st.floats(-1e6, 1e6) | st.integers(-1000, 1000), min_size=1, max_size=50))
+def test_a_histogram_loses_nothing(values):
+    panel = data_panels.histogram("x", values)
+    assert sum(panel.counts) == len(values)
+    assert len(panel.counts) == len(panel.labels) <= 24
+
+
+@pytest.mark.parametrize(("ratio", "words"), [(1.5, "3:2"), (1.0, "1:1"), (0.56, "9:16"), (3.0, "wide"), (0.2, "tall")])
+def test_shapes_in_words(ratio, words):
+    assert data_panels.ratio_words(ratio) == words
+
+
+# The jobs
+
+
+@pytest.fixture
+def clip(monkeypatch):
+    monkeypatch.setattr("easel.models.load", lambda name, role, *more: fakes.Clip())
+    monkeypatch.setattr("easel.runners.machine.resolve", lambda device, dtype: ("cpu", "float32"))
+
+
+def test_a_summary(clip, tmp_path):
+    folder = mixed(tmp_path / "my <set>")
+    before = sorted(folder.iterdir())
+    result = here.run(Data(task="summary", folder=str(folder)), tmp_path / "out")
+    assert sorted(folder.iterdir()) == before
+    assert result.files == ("summary.html", "sheet.png", "table.csv")
+    assert result.texts["pictures"] == "7"
+    assert result.texts["broken"] == "2"
+    assert result.texts["captions"] == "none"
+    assert any("d.png" in note for note in result.notes)
+    page = (tmp_path / "out" / "summary.html").read_text()
+    assert "my &lt;set&gt;" in page
+    assert "<set>" not in page
+    assert "http" not in page.replace("https://", "http").split("<body>")[0]
+    assert page.count("data:image/jpeg;base64,") >= 5
+    with Image.open(tmp_path / "out" / "sheet.png") as sheet:
+        assert sheet.width == 1680
+
+
+def test_a_summary_of_hotels_says_what_is_missing(clip, tmp_path):
+    result = here.run(Data(task="summary", folder=str(hotels(tmp_path / "set"))), tmp_path / "out")
+    assert result.texts["missing"].startswith("2 ")
+    assert result.texts["classes"] == "2, 1 to 2 pictures each; 1 with one picture alone (unknown)"
+    assert result.texts["near-duplicates"].startswith("3 pairs; 2 pictures could go")
+    assert result.texts["splits"] == "test 1, train 2"
+    assert any("2 pictures are missing" in note for note in result.notes)
+
+
+def test_a_summary_looks_at_no_more_than_asked(clip, tmp_path):
+    result = here.run(Data(task="summary", folder=str(flat(tmp_path / "set", 9)), count=3), tmp_path / "out")
+    assert "hash" not in result.texts
+    assert result.texts["pictures"] == "9"
+    assert result.texts["looked at"] == "3, spread evenly"
+
+
+def test_a_summary_of_one_picture_and_of_none(clip, tmp_path):
+    paint(tmp_path / "one" / "a.png")
+    assert here.run(Data(task="summary", folder=str(tmp_path / "one")), tmp_path / "out").texts["pictures"] == "1"
+    (tmp_path / "none").mkdir()
+    refused(lambda: here.run(Data(task="summary", folder=str(tmp_path / "none")), tmp_path / "o"), "no pictures")
+    write(tmp_path / "bad" / "a.png", "x")
+    refused(lambda: here.run(Data(task="summary", folder=str(tmp_path / "bad")), tmp_path / "o"), "not one of 1")
+
+
+def world(out: Path, **settings: Any) -> Any:
+    return here.run(Data(task="world", **{"resolution": 32, "seed": 5, "count": 4} | settings), out)
+
+
+@pytest.mark.parametrize("what", data_world.SUBJECTS)
+def test_a_set_of_the_world_opens_as_it_was_meant(clip, tmp_path, what):
+    world(tmp_path / what, what=what)
+    found = open_set(tmp_path / what)
+    assert (found.layout, len(found), found.missing) == ("metadata", 4, 0)
+    kinds = data_world.SUBJECTS[what]
+    assert set(found.classes) <= set(kinds if len(kinds) > 1 else words.COLOURS)
+    assert found.captions.present.all()
+    found.need("captions", least=2)
+    order = data_world.Order(what, 5, 32, "")
+    for at, item in enumerate(found):
+        scene = data_world.scene_of(order, at)
+        assert item.captions == tuple(dict.fromkeys(scene.captions()))
+        for name in ("hat", "sunglasses"):
+            assert item.attributes.get(name, name in scene.accessories) == (name in scene.accessories)
+        with Image.open(item.path) as picture:
+            np.testing.assert_array_equal(np.asarray(picture), data_world.pixels(scene, order))
+
+
+def test_a_killed_set_draws_only_what_is_not_there(clip, tmp_path, monkeypatch):
+    world(tmp_path / "whole")
+    world(tmp_path / "set")
+    (tmp_path / "set" / "images" / "000002.png").unlink()
+    (tmp_path / "set" / "metadata.jsonl").unlink()
+    drawn: list[int] = []
+    real = Scene.picture
+    monkeypatch.setattr(Scene, "picture", lambda self, size=256: (drawn.append(self.seed), real(self, size))[1])
+    world(tmp_path / "set")
+    assert drawn == [7]
+    for name in ("metadata.jsonl", "images/000002.png"):
+        assert (tmp_path / "set" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    refused(lambda: world(tmp_path / "set", seed=6), "holds a run with other settings (seed")
+
+
+def test_workers_draw_what_one_process_draws(clip, tmp_path, monkeypatch):
+    world(tmp_path / "one", count=40)
+    monkeypatch.setattr(data_world, "FEW", 10)
+    monkeypatch.setattr(data_world, "cores", lambda: 1)
+    world(tmp_path / "two", count=40)
+    for path in (tmp_path / "one").rglob("*.png"):
+        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
+
+
+def test_faces_show_the_head(clip):
+    order = data_world.Order("faces", 0, 64, "")
+    for at in range(6):
+        left, top, right, bottom = data_world.head(scene := data_world.scene_of(order, at))
+        assert right - left == pytest.approx(bottom - top, abs=1)
+        truth = np.isin(scene.segmentation(128), [words.LABELS[scene.kind], words.LABELS["hat"]])
+        assert truth[max(0, top) : bottom, max(0, left) : right].mean() > 0.25
+
+
+def test_a_job_of_sets_knows_its_tasks(tmp_path):
+    with pytest.raises(ValueError, match="folder is missing"):
+        Data(task="summary")
+    with pytest.raises(ValueError, match="only for a summary"):
+        Data(task="world", folder="x")
+    assert jobs.JOBS["data"] == "easel.jobs.data"
+
+
+def test_the_command_line_of_sets(clip, tmp_path, capsys):
+    assert status(["data", "world", str(tmp_path / "set"), "--what", "cars", "--count", "3", "--resolution", "32"]) == 0
+    assert len(open_set(tmp_path / "set")) == 3
+    assert status(["data", "summary", str(tmp_path / "set"), "--out", str(tmp_path / "out")]) == 0
+    assert "pictures: 3" in capsys.readouterr().out
+    assert status(["data", "world"]) == 2
+    assert "say once where to draw" in capsys.readouterr().err
+    assert status(["data", "summary", str(tmp_path / "set"), "--layout", "cubb", "--out", str(tmp_path / "o")]) == 2
+    assert "no layout called 'cubb': use one of cub" in capsys.readouterr().err
+
+
+def test_sets_from_python(clip, tmp_path):
+    import easel
+
+    easel.data_world(tmp_path / "set", "lamps", count=2, resolution=32, seed=1)
+    assert easel.data_summary(tmp_path / "set", out=tmp_path / "out").texts["pictures"] == "2"
+
+
+def test_progress_is_told_and_can_stop(clip, tmp_path):
+    told: list[SimpleNamespace] = []
+
+    def report(step):
+        told.append(step)
+        if step.phase == "looking":
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        here.run(Data(task="summary", folder=str(flat(tmp_path / "set"))), tmp_path / "out", report=report)
+    assert not (tmp_path / "out").exists()
