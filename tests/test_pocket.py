@@ -16,11 +16,12 @@ from PIL import Image
 
 from easel import models
 from easel.models.sampling import Sampling
-from easel.training.pocket import score
+from easel.training.pocket import judge, score
 from easel.training.pocket.export import POCKET
 from easel.world.scene import Scene
 from easel.world.words import STYLE_QUESTIONS
 
+KIND_BAR = 0.5
 PARTS = ("diffusion", "caption", "ask", "clip", "subject", "perceptual")
 
 
@@ -154,6 +155,18 @@ def test_the_autoencoder_keeps_a_scene() -> None:
     with torch.no_grad():
         again = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
     assert 10 * torch.log10(4 / (again - pixels).square().mean()) >= 24
+
+
+def test_prompts_are_seen_in_their_pictures_by_the_independent_judge() -> None:
+    referee = judge.load()
+    true = referee.name(np.stack([np.asarray(picture) for picture in shown()]))
+    assert np.mean([a == scene.kind for a, scene in zip(true["kind"], scenes(), strict=True)]) >= 0.9
+    asked = score.held_out(16, offset=9500, style="plain", light="none")
+    pictures = score.drawn(models.load("pocket", "text-to-image"), [scene.captions()[0] for scene in asked])
+    found = referee.name(pictures)
+    for name, bar in {"kind": KIND_BAR, "colour": 0.7, "place": 0.8, "time": 0.8}.items():
+        hits = [a == judge.truth(scene)[name] for a, scene in zip(found[name], asked, strict=True)]
+        assert np.mean(hits) >= bar, name
 
 
 def test_night_is_darker_than_day() -> None:

@@ -288,7 +288,8 @@ def test_the_page_of_held_out_pictures_is_drawn(tmp_path: Path) -> None:
     pictures = np.zeros((4, 32, 32, 3), np.uint8)
     right = [{"kind": True, "time": True}, {"kind": False, "time": True}] * 2
     pages.prompts_page(["a", "b", "c", "d"], pictures, right, tmp_path / "page.jpg")
-    assert Image.open(tmp_path / "page.jpg").size[0] > 1000
+    with Image.open(tmp_path / "page.jpg") as page:
+        assert page.width > 1000
     pages.prompts_page(["a"], pictures[:1], right[:1], tmp_path / "absent" / "page.jpg")
 
 

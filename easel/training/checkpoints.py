@@ -2,13 +2,17 @@
 step.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from easel.errors import EaselError, shortened
+from easel.files import advice
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 """What an optimiser keeps of each parameter, beside the count of steps."""
@@ -20,12 +24,42 @@ def save(path: Path, model: nn.Module, average: dict[str, Tensor], optimiser: to
     for name, parameter in model.named_parameters():
         moments = optimiser.state.get(parameter, {})
         tensors |= {f"{key}/{name}": moments[key] for key in MOMENTS if key in moments}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, tensors, {"step": str(step)})
+
+
+def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors whole or not at all (temporary file, fsync, rename).
+
+    Raises EaselError on a full disk and the like; the file that was there is then left as it was.
+    """
     temporary = path.with_suffix(".partial")
-    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, temporary, {"step": str(step)})
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    plain = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(plain, temporary, metadata)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as problem:
+        raise EaselError(f"{advice(problem, path)}{_kept(path)}") from problem
+    except SafetensorError as problem:  # what safetensors makes of an error of the disk
+        raise EaselError(f"cannot write {path}: {shortened(problem, 120)}{_kept(path)}") from problem
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _kept(path: Path) -> str:
+    return "; the one before is kept" if path.exists() else ""
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors that `write` wrote, and what was said with them. Raises EaselError on a file that is damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as problem:
+        raise EaselError(f"{path} is damaged ({shortened(problem)}): delete it to begin anew") from problem
 
 
 def restore(path: Path, model: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer) -> int:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from easel.training.loop import Plan, home, mixed, train
+from easel.training.pocket.export import shrink
 from easel.training.pocket.packing import drawn_style, pack, row_of
 from easel.training.pocket.pictures import Pixels, Store
 from easel.training.pocket.vae import to_tensor
@@ -28,7 +29,7 @@ WIDTHS = (32, 64, 128, 160)
 NAMED = {"kind": words.KINDS, "colour": words.COLOURS, "place": words.PLACES, "time": words.TIMES,
          "style": tuple(words.STYLE_PHRASES)}  # fmt: skip
 """What it names, and the words for it."""
-PLAN = Plan(steps=2400, lr=2e-3, warmup=100, weight_decay=0.02, average_decay=0.995)
+PLAN = Plan(steps=3600, lr=2e-3, warmup=100, weight_decay=0.02, average_decay=0.995)
 WEIGHTS = Path(__file__).parents[3] / "tests" / "judge.safetensors"
 """Where the trained judge lies in a checkout."""
 
@@ -95,10 +96,12 @@ def pack_judged(folder: Path, count: int = COUNT) -> None:
 
 
 def roughened(picture: Pixels, rng: np.random.Generator) -> Pixels:
-    """A cut of the picture at SIDE px, now and then blurred or noisy."""
+    """A cut of the picture at SIDE px, mirrored or not, now and then blurred or noisy."""
     size = int(picture.shape[0] * (1 - 0.1 * rng.random()))
     y, x = rng.integers(0, picture.shape[0] - size + 1, 2)
-    cut = cv2.resize(picture[y : y + size, x : x + size], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    cut = picture[y : y + size, x : x + size]
+    cut = np.ascontiguousarray(cut[:, ::-1]) if rng.random() < 0.5 else cut
+    cut = cv2.resize(cut, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     if rng.random() < 0.4:
         cut = cv2.GaussianBlur(cut, (0, 0), float(rng.uniform(0.4, 1.6)))
     if rng.random() < 0.3:
@@ -121,6 +124,8 @@ def run(store: Store, work: Path, plan: Plan = PLAN, device: str = "cpu", batch:
         for name, values in NAMED.items():
             known = [store.rows[int(k)]["truth"][name] for k in picked]
             target = torch.tensor([-100 if one is None else values.index(one) for one in known], device=home(judge))
+            if (target < 0).all():
+                continue
             total = total + nn.functional.cross_entropy(logits[name], target)
             right[name] = float((logits[name].argmax(1) == target)[target >= 0].float().mean())
         return total, right
@@ -130,8 +135,8 @@ def run(store: Store, work: Path, plan: Plan = PLAN, device: str = "cpu", batch:
 
 
 def save(judge: Judge, path: Path = WEIGHTS) -> None:
-    """Write the weights as float16."""
-    save_file({name: tensor.half().contiguous() for name, tensor in judge.state_dict().items()}, path)
+    """Write the weights, as small as pocket's."""
+    save_file({name: shrink(tensor) for name, tensor in judge.state_dict().items()}, path)
 
 
 def load(path: Path = WEIGHTS) -> Judge:

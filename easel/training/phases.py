@@ -1,0 +1,166 @@
+"""What is done in a step, as rows: a name, whose weights move, how often, and the loss.
+
+A new network that plays by these losses is a line in `phases`; a new loss is a function of the studio and a batch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from easel.networks import layers
+from easel.networks.stylegan import mixed
+from easel.networks.text_dcgan import blended
+from easel.training import augment, objectives
+from easel.training.feed import Batch
+from easel.training.plans import PENALTY, Plan
+
+if TYPE_CHECKING:
+    from easel.training.studio import Studio
+
+Numbers = dict[str, Tensor]
+Loss = Callable[["Studio", Batch, torch.Generator], tuple[Tensor, Numbers]]
+"""The studio, a batch and a CPU generator to draw from -> the loss, and numbers worth a curve."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A row: done every ``interval`` steps; ``precise`` ones stay in float32, since they differentiate twice."""
+
+    name: str
+    players: tuple[str, ...]
+    interval: int
+    loss: Loss
+    precise: bool = False
+
+
+def phases(network: str, plan: Plan) -> list[Phase]:
+    """The rows of a network under a plan, in their order within a step."""
+    if network == "vae":
+        return [Phase("evidence", ("encoder", "generator"), 1, evidence)]
+    rows = [Phase("critic", ("critic",), 1, critic)]
+    if plan.objective == "wgan-gp":
+        rows.append(Phase("slope", ("critic",), 1, slope, precise=True))
+    if plan.r1_gamma:
+        rows.append(Phase("R1", ("critic",), plan.r1_interval, r1, precise=True))
+    if network == "control-gan":
+        rows.append(Phase("classifier", ("classifier",), 1, classifier))
+    rows.append(Phase("generator", ("generator",), plan.critic_steps, generator))
+    if plan.path_weight:
+        rows.append(Phase("path", ("generator",), plan.path_interval * plan.critic_steps, path, precise=True))
+    return rows
+
+
+def critic(studio: "Studio", batch: Batch, chance: torch.Generator) -> tuple[Tensor, Numbers]:
+    """Tell real from made; with captions also right from wrong (Reed 2016)."""
+    judge = studio.players["critic"]
+    with torch.no_grad():
+        made = drawn(studio, batch, batch.condition, chance)
+    x = changed(studio, batch.real, chance)
+    real, fake = judge(x, batch.condition), judge(changed(studio, made, chance), batch.condition)
+    studio.note_overfitting(real)
+    if batch.wrong is None:
+        loss = studio.objective.critic(real, fake)
+    else:
+        loss = objectives.matching(studio.objective, real, judge(x, batch.wrong), fake)
+    return loss, {"critic": loss, "real": real.mean(), "fake": fake.mean()}
+
+
+def slope(studio: "Studio", batch: Batch, chance: torch.Generator) -> tuple[Tensor, Numbers]:
+    """WGAN-GP's penalty."""
+    with torch.no_grad():
+        made = drawn(studio, batch, batch.condition, chance)
+    judge = studio.players["critic"]
+    found = objectives.gradient_penalty(lambda x: judge(x, batch.condition), batch.real, made, chance)
+    return PENALTY * found, {"slope": found}
+
+
+def r1(studio: "Studio", batch: Batch, chance: torch.Generator) -> tuple[Tensor, Numbers]:
+    """The critic's slope at real pictures, as changed as it sees them, made small."""
+    x = batch.real.detach().requires_grad_()
+    found = objectives.r1(studio.players["critic"](changed(studio, x, chance), batch.condition), x)
+    return 0.5 * studio.plan.r1_gamma * studio.plan.r1_interval * found, {"R1": found}
+
+
+def generator(studio: "Studio", batch: Batch, chance: torch.Generator) -> tuple[Tensor, Numbers]:
+    """Please the critic; and what else a network asks of its generator."""
+    player, judge = studio.players["generator"], studio.players["critic"]
+    condition = batch.condition
+    if studio.network == "text-dcgan" and condition is not None:
+        half = len(condition) // 2
+        condition = torch.cat([condition[:half], blended(condition[half:])])
+    made = drawn(studio, batch, condition, chance)
+    with objectives.still(judge):
+        loss = studio.objective.generator(judge(changed(studio, made, chance), condition))
+    numbers = {"generator": loss}
+    if studio.network == "stackgan":
+        numbers["KL"] = objectives.kl(*player.moments(condition))  # type: ignore[operator]
+        loss = loss + numbers["KL"]
+    if condition is not None and "classifier" in studio.players:
+        numbers["asked"] = asked(studio, made, condition)
+        loss = loss + studio.extras["balance"] * numbers["asked"]
+    return loss, numbers
+
+
+def asked(studio: "Studio", made: Tensor, condition: Tensor) -> Tensor:
+    """How far made pictures are from what was asked of them, by the classifier as it is for real pictures."""
+    judge = studio.players["classifier"].eval()
+    with objectives.still(judge):
+        found = objectives.attribute_error(judge(made), condition)
+    studio.extras["balance"] = objectives.balanced(
+        studio.extras["balance"], float(found.detach()), studio.extras["classified"]
+    )
+    return found
+
+
+def classifier(studio: "Studio", batch: Batch, chance: torch.Generator) -> tuple[Tensor, Numbers]:
+    """Name the attributes of real pictures."""
+    del chance
+    assert batch.condition is not None
+    loss = objectives.attribute_error(studio.players["classifier"].train()(batch.real), batch.condition)
+    studio.extras["classified"] = float(loss.detach())
+    return loss, {"classifier": loss}
+
+
+def path(studio: "Studio", batch: Batch, chance: torch.Generator) -> tuple[Tensor, Numbers]:
+    """Path length regularisation (Karras 2020, section 3.2), on half a batch."""
+    half, player = batch.half(), studio.players["generator"]
+    styles = player.styles(studio.latents(len(half.real), chance), half.condition)  # type: ignore[operator]
+    pictures = player.synthesis(styles, "random")  # type: ignore[operator]
+    lengths = objectives.path_lengths(pictures, styles, chance)
+    penalty, target = objectives.path_penalty(lengths, lengths.new_tensor(studio.extras["path"]))
+    studio.extras["path"] = float(target)
+    weight = studio.plan.path_weight * studio.plan.path_interval
+    return weight * penalty, {"path": penalty}
+
+
+def evidence(studio: "Studio", batch: Batch, chance: torch.Generator) -> tuple[Tensor, Numbers]:
+    """The VAE's bound on -log p(x) (Kingma 2013, equation 10), its KL coming in slowly."""
+    moments = studio.players["encoder"](batch.real, batch.condition)
+    z = layers.sample(moments, studio.latents(len(batch.real), chance))
+    error = objectives.gaussian_error(
+        studio.players["generator"](z, batch.condition), batch.real, studio.plan.deviation
+    )
+    kl = objectives.kl(*moments)
+    steps = round(studio.plan.warmup_kimg * 1000 / studio.plan.batch_size)
+    loss = error + objectives.kl_weight(batch.step, steps, studio.plan.beta) * kl
+    return loss, {"evidence": loss, "error": error, "KL": kl}
+
+
+def drawn(studio: "Studio", batch: Batch, condition: Tensor | None, chance: torch.Generator) -> Tensor:
+    """Made pictures, as many as in the batch; StyleGAN's with their styles mixed."""
+    player, n = studio.players["generator"], len(batch.real)
+    z = studio.latents(n, chance)
+    if not studio.plan.mixing:
+        made: Tensor = player(z, condition)
+        return made
+    first, second = (player.styles(x, condition) for x in (z, studio.latents(n, chance)))  # type: ignore[operator]
+    styles = mixed(first, second, studio.plan.mixing, chance)
+    return player.synthesis(styles, "random")  # type: ignore[no-any-return, operator]
+
+
+def changed(studio: "Studio", x: Tensor, chance: torch.Generator) -> Tensor:
+    """Pictures as the critic sees them."""
+    return augment.augmented(x, studio.extras["p"], generator=chance)
