@@ -29,6 +29,7 @@ __all__ = [
     "run",
     "score",
     "stylize",
+    "train",
 ]
 
 Place = str | Path
@@ -71,6 +72,11 @@ def data_summary(folder: Place, **settings: Any) -> Result:
 def data_world(folder: Place, what: str = "birds", **settings: Any) -> Result:
     """Draw a captioned set into a folder. `settings`: the fields of the Data recipe, and `run`'s."""
     return _made("data", settings | {"task": "world", "what": what, "out": folder})
+
+
+def train(network: str, data: Place, **settings: Any) -> Result:
+    """Train a network from a folder of pictures. `settings`: the fields of the Train recipe, and `run`'s."""
+    return _made("train", settings | {"network": network, "data": data})
 
 
 def run(recipe: Any, **settings: Any) -> Result:

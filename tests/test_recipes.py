@@ -22,6 +22,7 @@ from easel.recipes import (
     Recipe,
     Score,
     Stylize,
+    Train,
     read_yaml,
     recipe_from,
     to_yaml,
@@ -39,6 +40,7 @@ EXAMPLES: dict[str, Recipe] = {
     "stylize": Stylize(photo="a.jpg", styles=("monet",), strength=1, width=256, caption="a cat"),
     "score": Score(what="styles", folder="photos", method="describe"),
     "data": Data(task="world", what="faces", resolution=64, count=20_000),
+    "train": Train(network="cgan", data="photos", resolution=32, kimg=10, classes="colour", r1_gamma=1),
 }
 
 

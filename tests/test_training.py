@@ -202,16 +202,17 @@ def test_muon_takes_matrices_and_convolutions_and_leaves_the_rest_to_adam() -> N
     names = [name for name, p in net.named_parameters() if muon.is_matrix(name, p)]
     assert names == ["0.weight", "3.weight"]
     assert not muon.is_matrix("text.token_embedding.weight", nn.Parameter(torch.zeros(20, 16)))
-    optimiser = muon.Muon(net[0].named_parameters(), lr=0.1)
-    before = net[0].weight.detach().clone()
-    net[0].weight.grad, net[0].bias.grad = torch.randn(32, 16, 3, 3), torch.full((32,), -3.0)
-    start = net[0].bias.detach().clone()
+    conv = nn.Conv2d(16, 32, 3)
+    optimiser = muon.Muon(conv.named_parameters(), lr=0.1)
+    assert conv.bias is not None
+    before, start = conv.weight.detach().clone(), conv.bias.detach().clone()
+    conv.weight.grad, conv.bias.grad = torch.randn(32, 16, 3, 3), torch.full((32,), -3.0)
     optimiser.step()
     # Adam's first step is the rate itself, against the sign of the gradient
-    assert torch.allclose(net[0].bias - start, torch.full((32,), 0.1), atol=1e-6)
-    change = (net[0].weight - before).flatten(1) / 0.1
+    assert torch.allclose(conv.bias - start, torch.full((32,), 0.1), atol=1e-6)
+    change = (conv.weight - before).flatten(1) / 0.1
     assert change.square().mean().sqrt().item() == pytest.approx(0.2, rel=0.15)
-    assert set(optimiser.state[net[0].weight]) == {"exp_avg", "step"}
+    assert set(optimiser.state[conv.weight]) == {"exp_avg", "step"}
 
 
 def test_muon_finds_a_known_matrix_and_resumes_to_the_same_weights(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ COMMANDS = (
     ("ask", "easel.cli.commands:ask", "Ask a question about a photo."),
     ("generate", "easel.cli.commands:generate", "Make pictures from words."),
     ("stylize", "easel.cli.commands:stylize", "Redraw a photo in the manners of artists, each picture scored."),
+    ("train", "easel.cli.commands:train", "Train a GAN, a VAE or a text-to-image GAN from a folder of pictures."),
     ("run", "easel.cli.commands:run", "Run a YAML recipe of any kind."),
     ("again", "easel.cli.again:again", "Make a picture again from its own recipe, and compare."),
     ("doctor", "easel.cli.doctor:doctor", "What this machine has, and what to do about what is missing."),

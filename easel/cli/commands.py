@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from easel.cli import flags, progress, show
 from easel.errors import EaselError
-from easel.recipes import KINDS, Ask, Caption, Data, Generate, Recipe, Score, Stylize, read_yaml
+from easel.recipes import KINDS, Ask, Caption, Data, Generate, Recipe, Score, Stylize, Train, read_yaml
 from easel.recipes.knobs import Sampled
 from easel.recipes.reading import validated
 
@@ -38,6 +38,7 @@ caption = flags.command(lambda given, common: make("caption", given, common), Ca
 ask = flags.command(lambda given, common: make("ask", given, common), Ask, ("photo", "question"))
 generate = flags.command(lambda given, common: make("generate", given, common), Generate, ("prompt",))
 stylize = flags.command(lambda given, common: make("stylize", given, common), Stylize, ("photo",))
+train = flags.command(lambda given, common: make("train", given, common), Train, ("network", "data"))
 
 
 score_styles = flags.command(

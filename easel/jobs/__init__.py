@@ -18,16 +18,20 @@ JOBS = {
     "stylize": "easel.jobs.stylize",
     "score": "easel.jobs.score",
     "data": "easel.jobs.data",
+    "train": "easel.jobs.train",
 }
 """Where the story of each kind is; it is imported when it is told, since it needs torch."""
 
-RESUMED = frozenset({"caption", "score", "data"})
+RESUMED = frozenset({"caption", "score", "data", "train"})
 """Kinds that go on where an earlier run in the same folder stopped."""
 
 FREE = frozenset({"easel", "seed", "batch_size"})
 """Settings that may differ when a run goes on."""
 
-PATHS = frozenset({"photos", "folder", "made"})
+FREE_IN = {"train": frozenset({"easel", "seed", "kimg", "minutes", "licence"})}
+"""The same for a kind whose batches decide what comes out."""
+
+PATHS = frozenset({"photos", "folder", "made", "data", "stage_one"})
 
 
 def run(recipe: Recipe, workspace: Workspace) -> Result:
@@ -59,7 +63,7 @@ def continued(recipe: Recipe, workspace: Workspace) -> Recipe:
     then, now = _compared(before), _compared(recipe)
     fixed = {"seed"} if "seed" in recipe.model_fields_set and recipe.seed != before.seed else set()
     for key in then:
-        if (then[key] != now[key] and key not in FREE) or key in fixed:
+        if (then[key] != now[key] and key not in FREE_IN.get(recipe.kind, FREE)) or key in fixed:
             raise EaselError(
                 f"{workspace.folder} holds a run with other settings ({key} was {then[key]}, is {now[key]}): "
                 "use the same to go on with it, or choose another --out"

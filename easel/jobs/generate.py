@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pydantic import field_validator
 
+from easel.errors import EaselError
 from easel.jobs.drawing import Easel, Order
 from easel.jobs.judging import CLIP_T, judge_name, load_clip, score_of
-from easel.jobs.naming import file_name
+from easel.jobs.naming import called, file_name
 from easel.jobs.photos import thumbnail
 from easel.jobs.tables import Row, read_rows
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import mean_interval
+from easel.models.shelf import is_trained
 from easel.recipes import Generate
+from easel.recipes.generate import NEITHER, TRAINED_ONLY
 from easel.result import Result, Score
 from easel.sheet import Cell, sheet
 from easel.workspace import Workspace
@@ -38,6 +41,11 @@ class Prompt(Row):
 
 def run(recipe: Generate, workspace: Workspace) -> Result:
     """Make the pictures of a Generate recipe. Raises EaselError and Cancelled."""
+    if is_trained(recipe.model):
+        from easel.jobs import generate_trained
+
+        return generate_trained.run(recipe, workspace)
+    refuse_what_is_trained(recipe)
     orders = planned(recipe)
     clip = load_clip(JUDGE, workspace)  # before the expensive part: a judge that is missing is told now
     easel = Easel(recipe, recipe.model, workspace)
@@ -64,6 +72,17 @@ def run(recipe: Generate, workspace: Workspace) -> Result:
         scores=(*each, score_of(CLIP_T, mean_interval(fits), judge, ALL)) if len(each) > 1 else tuple(each),
         notes=tuple(easel.model.notes),
     )
+
+
+def refuse_what_is_trained(recipe: Generate) -> None:
+    """Raise EaselError where a diffusion model is given what only trained ones know, or no words."""
+    given = [name for name in TRAINED_ONLY if getattr(recipe, name) != type(recipe).model_fields[name].default]
+    if given:
+        raise EaselError(
+            f"{given[0]} belongs to models of `easel train`, and {called(recipe.model)} is none: leave it out"
+        )
+    if recipe.prompt is None and recipe.prompts is None:
+        raise EaselError(NEITHER)
 
 
 def planned(recipe: Generate) -> list[Order]:

@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from easel.errors import EaselError, unknown
 
-ROLES = ("text-to-image", "image-to-image", "caption", "ask", "clip", "subject", "perceptual", "features")
+ROLES = ("text-to-image", "image-to-image", "caption", "ask", "clip", "subject", "perceptual", "features", "generator")
+"""What a model can be asked for. A generator is what `easel train` made; the catalogue has none."""
 SUBFOLDERS = {
     "text-to-image": "diffusion",
     "image-to-image": "diffusion",
@@ -216,8 +218,29 @@ def source_of(repository: str) -> Source:
 
 
 def rows() -> list[Info]:
-    """Every word of the catalogue with licence, size and whether it is at hand now. Looks at the disk only."""
-    return [_info(row) for row in ROWS.values()]
+    """Every word of the catalogue with licence, size and whether it is at hand now, then what was trained here.
+
+    Looks at the disk only.
+    """
+    from easel.models import shelf
+
+    return [*(_info(row) for row in ROWS.values()), *(_trained(folder, shelf) for folder in shelf.folders())]
+
+
+def _trained(folder: Path, shelf: Any) -> Info:
+    """A line about a model folder: the name is what --model takes."""
+    facts = shelf.described(folder)
+    return Info(
+        name=str(folder),
+        about=f"{facts['network']['network']} of {facts['data']['name']}, {facts['network']['resolution']} px",
+        roles=("generator",),
+        sources=("trained here",),
+        revisions=(str(facts["data"]["hash"])[:12],),
+        licence=str(facts["data"]["licence"] or "not told"),
+        megabytes=max(1, round((folder / "model.safetensors").stat().st_size / 1e6)),
+        at_hand=True,
+        note="",
+    )
 
 
 def _info(row: Row) -> Info:

@@ -46,7 +46,7 @@ def find(name: str, role: str) -> Place:
     if path.is_file():
         return Place(path, path.stem)
     if path.is_dir():
-        inner = path / SUBFOLDERS[role]
+        inner = path / SUBFOLDERS.get(role, "generator")
         return Place(inner if inner.is_dir() and not (path / "config.json").is_file() else path, path.name)
     if is_hub_id(name):
         return _from_hub(name, name, NOTHING)
@@ -59,7 +59,8 @@ def find(name: str, role: str) -> Place:
 def _from_row(row: Row, role: str) -> Place:
     if role not in row.parts:
         able = [word for word, other in ROWS.items() if role in other.parts]
-        raise EaselError(f"'{row.name}' has no model for {role}: use one of {', '.join(able)}")
+        others = f"one of {', '.join(able)}" if able else "a folder that `easel train` made"
+        raise EaselError(f"'{row.name}' has no model for {role}: use {others}")
     part = row.parts[role]
     if part.startswith("pocket/"):
         if not (PACKAGE / part).is_dir():

@@ -18,6 +18,7 @@ from easel.recipes.knobs import SCHEDULERS, lora_parts
 from easel.recipes.reading import to_yaml, write_yaml
 from easel.recipes.score import Score
 from easel.recipes.stylize import DEFAULT_STYLES, Stylize
+from easel.recipes.train import Train
 
 __all__ = [
     "DEFAULT_STYLES",
@@ -31,6 +32,7 @@ __all__ = [
     "Recipe",
     "Score",
     "Stylize",
+    "Train",
     "lora_parts",
     "read_yaml",
     "recipe_from",
@@ -38,7 +40,7 @@ __all__ = [
     "write_yaml",
 ]
 
-AnyRecipe = Annotated[Caption | Ask | Generate | Stylize | Score | Data, Field(discriminator="kind")]
+AnyRecipe = Annotated[Caption | Ask | Generate | Stylize | Score | Data | Train, Field(discriminator="kind")]
 """A recipe of any kind, told apart by its kind."""
 
 KINDS: dict[str, type[Recipe]] = {
@@ -48,6 +50,7 @@ KINDS: dict[str, type[Recipe]] = {
     "stylize": Stylize,
     "score": Score,
     "data": Data,
+    "train": Train,
 }
 
 

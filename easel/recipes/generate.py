@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import BatchSize, Count, Drawn, FileName, Prompt
+from easel.recipes.knobs import BatchSize, Count, Drawn, FileName, ModelName, Name, Prompt
+
+
+def wish_parts(text: str) -> tuple[str, float]:
+    """'hat=+1' as (attribute, how much), from -1, surely without, to 1. Raises ValueError on anything else."""
+    name, _, number = text.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not name or not -1 <= value <= 1:
+        raise ValueError(f"is '{text}': write NAME=+1 (surely with) to NAME=-1 (surely without)")
+    return name, value
+
+
+def _wish(text: str) -> str:
+    wish_parts(text)
+    return text
+
+
+Wish = Annotated[str, AfterValidator(_wish)]
+TRAINED_ONLY = ("label", "attribute", "classifier", "truncation", "walk")
+"""Settings that only models of `easel train` know."""
+NEITHER = "prompt or prompts: neither is given; give a prompt, or a YAML file of prompts"
 
 
 class Generate(Drawn, Recipe):
-    """Make pictures from a prompt, or from a file with a set of them."""
+    """Make pictures from a prompt, or from a file with a set of them; or with a model of your own (easel train)."""
 
     kind: Literal["generate"] = "generate"
     """The kind of job."""
@@ -26,18 +50,30 @@ class Generate(Drawn, Recipe):
     batch_row: Annotated[int, Field(ge=0)] | None = None
     """Which row of its batch a picture was; written into pictures made together, so that each is made again exactly."""
 
+    label: Name | None = None
+    """For a trained model that knows classes: the class to draw; drawn by the seed when not given."""
+    attribute: tuple[Wish, ...] = ()
+    """For a trained model: hat=+1 (surely with) to hat=-1 (surely without); may be given several times."""
+    classifier: ModelName | None = None
+    """The trained control-gan whose classifier knows the attributes, where the model has none itself."""
+    truncation: Annotated[float, Field(ge=0, le=2)] = 1.0
+    """For a trained model: below 1 draws what is more usual and varies less (psi)."""
+    walk: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """For a trained model: walk between the pictures, two at least, in so many frames from each to the next."""
+
     @model_validator(mode="after")
     def _one_source(self) -> Generate:
-        if (self.prompt is None) == (self.prompts is None):
-            many = "both are given" if self.prompt is not None else "neither is given"
-            raise ValueError(f"prompt or prompts: {many}; give a prompt, or a YAML file of prompts")
+        if self.prompt is not None and self.prompts is not None:
+            raise ValueError("prompt or prompts: both are given; give a prompt, or a YAML file of prompts")
+        if self.prompt is None and self.prompts is None and self.model == type(self).model_fields["model"].default:
+            raise ValueError(NEITHER)  # of other models only the job knows whether they need words
         return self
 
     @model_validator(mode="after")
     def _one_row(self) -> Generate:
         if self.batch_row is None:
             return self
-        if self.count != 1 or self.prompts is not None:
+        if self.count != 1 or self.prompts is not None or self.walk is not None:
             raise ValueError("batch_row: belongs to a picture made alone: give one prompt and count 1, or leave it out")
         if self.batch_row >= self.batch_size:
             raise ValueError(

@@ -25,7 +25,8 @@ def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
     for _ in range(steps):
         square = x @ x.T
         x = a * x + (b * square + c * square @ square) @ x
-    return (x.T if tall else x).to(matrix.dtype)
+    made: Tensor = (x.T if tall else x).to(matrix.dtype)
+    return made
 
 
 def is_matrix(name: str, parameter: nn.Parameter) -> bool:
@@ -76,4 +77,6 @@ def adam(gradient: Tensor, state: dict[str, Tensor]) -> Tensor:
     first.lerp_(gradient, 1 - BETAS[0])
     second.lerp_(gradient.square(), 1 - BETAS[1])
     done = float(state["step"])
-    return (first / (1 - BETAS[0] ** done)) / ((second / (1 - BETAS[1] ** done)).sqrt() + EPSILON)
+    scale = (second / (1 - BETAS[1] ** done)).sqrt() + EPSILON
+    made: Tensor = first / (1 - BETAS[0] ** done) / scale
+    return made

@@ -92,7 +92,7 @@ class Studio:
 
     def _move(self, phase: Phase, loss: Tensor, step: int) -> None:
         if not bool(torch.isfinite(loss)):
-            raise FloatingPointError(f"the loss of '{phase.name}' is {float(loss)} at step {step}")
+            raise FloatingPointError(f"the loss of '{phase.name}' is {float(loss.detach())} at step {step}")
         moving = [self.optimisers[name] for name in phase.players]
         for optimiser in moving:
             optimiser.zero_grad(set_to_none=True)

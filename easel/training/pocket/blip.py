@@ -25,7 +25,7 @@ from easel.world.scene import CHOICES
 
 SIDE, PATCH, WIDTH = 160, 16, 160
 BATCH, ASKED = 32, 3
-PLAN = Plan(steps=12000, lr=1.2e-3, warmup=200, weight_decay=0.05, average_decay=0.998)
+PLAN = Plan(steps=5000, lr=2e-3, warmup=200, weight_decay=0.02, average_decay=0.998, muon=True)
 FACTS = {**CHOICES, "mask": ("False", "True"), "castle": ("False", "True")}
 """What the heads name, and the words for it."""
 EXTRAS = words.ACCESSORIES

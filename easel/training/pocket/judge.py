@@ -29,7 +29,7 @@ WIDTHS = (32, 64, 128, 160)
 NAMED = {"kind": words.KINDS, "colour": words.COLOURS, "place": words.PLACES, "time": words.TIMES,
          "style": tuple(words.STYLE_PHRASES)}  # fmt: skip
 """What it names, and the words for it."""
-PLAN = Plan(steps=3600, lr=2e-3, warmup=100, weight_decay=0.02, average_decay=0.995)
+PLAN = Plan(steps=5200, lr=2e-3, warmup=100, weight_decay=0.02, average_decay=0.995)
 WEIGHTS = Path(__file__).parents[3] / "tests" / "judge.safetensors"
 """Where the trained judge lies in a checkout."""
 
@@ -47,7 +47,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """One step down."""
         x = self.down(x)
-        return x + self.more(x)
+        more: Tensor = self.more(x)
+        return x + more
 
 
 class Judge(nn.Module):
@@ -101,18 +102,18 @@ def roughened(picture: Pixels, rng: np.random.Generator) -> Pixels:
     y, x = rng.integers(0, picture.shape[0] - size + 1, 2)
     cut = picture[y : y + size, x : x + size]
     cut = np.ascontiguousarray(cut[:, ::-1]) if rng.random() < 0.5 else cut
-    cut = cv2.resize(cut, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    seen: NDArray[Any] = cv2.resize(cut, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     if rng.random() < 0.4:
-        cut = cv2.GaussianBlur(cut, (0, 0), float(rng.uniform(0.4, 1.6)))
+        seen = cv2.GaussianBlur(seen, (0, 0), float(rng.uniform(0.4, 1.6)))
     if rng.random() < 0.3:
-        cut = np.clip(cut + rng.normal(0, rng.uniform(2, 12), cut.shape), 0, 255)
-    return np.asarray(cut, np.uint8)
+        seen = np.clip(seen + rng.normal(0, rng.uniform(2, 12), seen.shape), 0, 255)
+    return np.asarray(seen, np.uint8)
 
 
 def run(store: Store, work: Path, plan: Plan = PLAN, device: str = "cpu", batch: int = BATCH) -> Judge:
     """Train a judge (or go on)."""
     torch.manual_seed(9)
-    judge = Judge().to(device).to(memory_format=torch.channels_last)
+    judge = Judge().to(device)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         rng = np.random.default_rng((91, step))
@@ -144,4 +145,5 @@ def load(path: Path = WEIGHTS) -> Judge:
     judge = Judge()
     judge.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
     judge.requires_grad_(False)
-    return judge.eval()
+    judge.eval()
+    return judge

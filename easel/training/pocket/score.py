@@ -186,8 +186,8 @@ def of_judge(judge: referee.Judge) -> Scores:
 
 
 def drawn(painter: Any, texts: list[str]) -> NDArray[np.uint8]:
-    """A picture for each text, seeds 0, 1, 2 ..., 25 steps, (n, 256, 256, 3)."""
-    made = [painter.generate([text], [i], settings=Sampling(steps=25))[0] for i, text in enumerate(texts)]
+    """A picture for each text, seeds 0, 1, 2 ..., 20 steps, (n, 256, 256, 3)."""
+    made = [painter.generate([text], [i], settings=Sampling(steps=20))[0] for i, text in enumerate(texts)]
     return np.stack([np.asarray(one) for one in made])
 
 

@@ -25,10 +25,10 @@ from easel.training.pocket.vae import to_tensor
 
 CONTEXT, DROPPED = 192, 0.1
 COARSE = Plan(steps=6500, lr=1e-3, warmup=100, weight_decay=0.01, average_decay=0.997, muon=True)
-FINE = Plan(steps=3900, lr=6e-4, warmup=50, weight_decay=0.01, average_decay=0.998, muon=True)
+FINE = Plan(steps=2900, lr=6e-4, warmup=50, weight_decay=0.01, average_decay=0.998, muon=True)
 STAGES = {128: COARSE, 256: FINE}
 """Side of the pictures -> plan, in their order."""
-BATCHES = {128: 32, 256: 12}
+BATCHES = {128: 32, 256: 16}
 STORES = ("plain", "scenes", "subjects", "styled")
 SHARES = {128: [0.45, 0.25, 0.1, 0.2], 256: [0.3, 0.25, 0.1, 0.35]}
 """Side -> how often each of STORES is drawn: what there is first, how it is painted later."""

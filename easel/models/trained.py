@@ -1,0 +1,190 @@
+"""What `easel train` made, ready to draw: a generator, and the classifier or encoder that came with it.
+
+Drawing is in two steps, so that one can walk and steer between them: `code` brings a latent (and StyleGAN's truncation)
+to where pictures are painted from, w for StyleGAN and z elsewhere; `paint` makes pictures of codes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from easel.errors import EaselError, shortened, unknown
+from easel.models import guard, shelf
+from easel.models.devices import pick_device
+from easel.models.places import Place
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+KEPT = ("generator", "classifier", "encoder")
+"""The players that a model folder keeps; the critic is of no use once training is over."""
+
+
+class Trained:
+    """A model folder, loaded in float32."""
+
+    def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:  # noqa: ARG002 - always float32
+        from easel import networks
+
+        if not place.path.is_dir():
+            raise EaselError(f"{place.path} is a file: give the folder that `easel train` made")
+        facts = shelf.described(place.path)
+        self.name, self.notes = place.name, list(place.notes)
+        self.config = networks.config(facts["network"])
+        self.network = str(self.config.network)
+        self.told, self.names, self.shares = str(facts["told"]), tuple(facts["names"]), tuple(facts["shares"])
+        self.text_encoder = str(facts.get("text_encoder") or "pocket")
+        self.device = pick_device(device)
+        self.players = read_players(place.path, self.config)
+        for player in self.players.values():
+            player.to(self.device).eval().requires_grad_(False)
+        self._clip: Any = None
+
+    @property
+    def generator(self) -> Any:
+        """What draws."""
+        return self.players["generator"]
+
+    @property
+    def is_styled(self) -> bool:
+        """Whether codes are StyleGAN's w."""
+        return self.network == "stylegan"
+
+    def latents(self, seeds: Sequence[int]) -> Tensor:
+        """z (n, latent), each drawn by its own seed alone."""
+        import torch
+
+        drawn = [self.generator.latent(1, torch.Generator().manual_seed(seed)) for seed in seeds]
+        return torch.cat(drawn) if drawn else self.generator.latent(0)
+
+    def condition(
+        self, seed: int, prompt: str | None = None, label: str | None = None, wish: Mapping[str, float] | None = None
+    ) -> Tensor | None:
+        """What one picture is told, (1, k): classes as shares, attributes from 0 to 1, or the embedding of its words.
+
+        A class or attribute that is not asked for is drawn by ``seed``, as often as in the training set.
+        Raises EaselError on a label or attribute that the model does not know, and on words it lacks or cannot take.
+        """
+        import torch
+
+        self._refuse_what_it_takes_not(prompt, label)
+        if self.told == "captions":
+            return self._embedded(prompt or "")
+        if self.told == "nothing":
+            return None
+        uniform = torch.rand(len(self.names), generator=torch.Generator().manual_seed(seed ^ 0x5EED))
+        if self.told == "attributes":
+            drawn = (uniform < torch.tensor(self.shares)).float()
+            for name, value in (wish or {}).items():
+                drawn[self._place(name, "attribute")] = (1 + value) / 2
+            return drawn[None].to(self.device)
+        place = int((torch.tensor(self.shares).cumsum(0) < uniform[0]).sum()) if label is None else -1
+        place = min(place, len(self.names) - 1) if label is None else self._place(label or "", "label")
+        return torch.nn.functional.one_hot(torch.tensor([place]), len(self.names)).float().to(self.device)
+
+    def code(self, z: Tensor, condition: Tensor | None, truncation: float = 1.0) -> Tensor:
+        """What pictures are painted from, (n, size): w pulled to its mean for StyleGAN, else z times ``truncation``."""
+        import torch
+
+        if not self.is_styled:
+            return z * truncation
+        with torch.no_grad():
+            styles: Tensor = self.generator.styles(z, condition, truncation)
+        return styles[:, 0]
+
+    def paint(self, codes: Tensor, condition: Tensor | None) -> Tensor:
+        """Pictures (n, 3, side, side) in [-1, 1] of codes (n, size); differentiable."""
+        if not self.is_styled:
+            return self.generator(codes, condition)  # type: ignore[no-any-return]
+        styles = codes[:, None].expand(-1, self.generator.synthesis.layers, -1)
+        return self.generator.synthesis(styles, "fixed").clamp(-1, 1)  # type: ignore[no-any-return]
+
+    def _place(self, name: str, what: str) -> int:
+        if name not in self.names:
+            raise unknown(what, name, self.names)
+        return self.names.index(name)
+
+    def _refuse_what_it_takes_not(self, prompt: str | None, label: str | None) -> None:
+        if self.told == "captions" and not prompt:
+            raise EaselError(f"{self.name} ({self.network}) draws from words: say what the picture should show")
+        if prompt and self.told != "captions":
+            raise EaselError(f"{self.name} ({self.network}) takes no words: leave the prompt out")
+        if label is not None and self.told != "labels":
+            raise EaselError(f"{self.name} ({self.network}) knows no classes: leave --label out")
+
+    def _embedded(self, prompt: str) -> Tensor:
+        import torch
+
+        from easel import models
+
+        if self._clip is None:
+            self._clip = models.load(self.text_encoder, "clip", str(self.device))
+        row = torch.from_numpy(self._clip.texts([prompt])).to(self.device)
+        if row.shape[1] != self.config.embedding:
+            raise EaselError(
+                f"{self.name} was taught with captions as {self.config.embedding} numbers, and {self.text_encoder} now "
+                f"gives {row.shape[1]}: it is another text encoder than the one it was trained with"
+            )
+        return row
+
+
+def read_players(folder: Path, config: Any) -> dict[str, nn.Module]:
+    """The players kept in a folder, by their part, on the CPU. Raises EaselError on pickles and what does not fit."""
+    from safetensors.torch import load_file
+
+    from easel import networks
+
+    files, _ = guard.weight_files(folder)
+    tensors = load_file(files[0])
+    made = networks.players(config)
+    found = {}
+    for name in KEPT:
+        inside = {key.removeprefix(f"{name}."): one for key, one in tensors.items() if key.startswith(f"{name}.")}
+        if name not in made or (not inside and name != "generator"):
+            continue
+        try:
+            made[name].load_state_dict(inside)
+        except RuntimeError as problem:
+            raise EaselError(f"{files[0]} does not fit its config.json ({shortened(problem, 120)})") from problem
+        guard.check_finite(made[name], str(files[0]))
+        found[name] = made[name]
+    return found
+
+
+def write_players(folder: Path, players: Mapping[str, nn.Module], facts: Mapping[str, str]) -> None:
+    """Write the players that a model folder keeps, whole or not at all; ``facts`` go into the file's header."""
+    from safetensors.torch import save
+
+    from easel.files import write_atomic
+
+    tensors = {
+        f"{name}.{key}": value.detach().cpu().contiguous()
+        for name in KEPT
+        if name in players
+        for key, value in players[name].state_dict().items()
+    }
+    write_atomic(folder / WEIGHTS, save(tensors, metadata={"format": "pt", **facts}))
+
+
+def read_header(folder: Path) -> dict[str, str]:
+    """What `write_players` was told to say; nothing where there are no weights yet."""
+    from safetensors import safe_open
+
+    file = folder / WEIGHTS
+    if not file.is_file():
+        return {}
+    guard.check_file(file)
+    with safe_open(file, "pt") as opened:
+        return dict(opened.metadata() or {})
+
+
+def write_config(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write config.json: the network's settings, what it is told, and what it learned from."""
+    from easel.files import write_atomic
+
+    whole = {"model_type": shelf.KIND} | dict(facts)
+    write_atomic(folder / CONFIG, (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())

@@ -1,0 +1,641 @@
+"""Training from a folder of pictures: it learns, it survives kills, and what it made draws, walks and is steered."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import pickle
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageChops
+from safetensors.torch import load_file
+
+from easel import jobs, models, networks
+from easel.data import Packed, open_set, packed
+from easel.errors import Cancelled, EaselError
+from easel.images import open_picture, read_provenance
+from easel.jobs import train, train_chart, train_watch, walking
+from easel.models import catalog, shelf
+from easel.recipes import Generate, Train, read_yaml, recipe_from
+from easel.result import Result
+from easel.training import checkpoints, feed, phases, plans
+from easel.training.studio import Studio
+from easel.workspace import Step, Workspace
+from tests import fakes
+
+ROOT = Path(__file__).parent.parent
+FACES = ROOT / "examples" / "faces"
+NETWORKS = list(plans.PLANS)
+TINY: dict[str, Any] = {
+    "data": str(FACES), "resolution": 16, "kimg": 0.032, "batch_size": 8, "channels": 4, "widest": 8, "latent": 4,
+    "count": 4, "score_count": 12, "seed": 3,
+}  # fmt: skip
+OWN: dict[str, dict[str, Any]] = {
+    "cgan": {"classes": "colour", "critic_steps": 2},
+    "control-gan": {"attributes": ("hat", "scarf", "colour=red")},
+    "stylegan": {"channels": 64, "augment": "adaptive"},
+}
+ASKED: dict[str, dict[str, Any]] = {
+    "cgan": {"label": "red"},
+    "control-gan": {"attribute": ("hat=+1",)},
+    "text-dcgan": {"prompt": "a red hat"},
+    "stackgan": {"prompt": "a red hat"},
+}
+
+
+@pytest.fixture(autouse=True)
+def family(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> fakes.Family:
+    """Judges and text encoders with known answers; generators are the real ones. Nothing is kept outside the tests."""
+    from huggingface_hub import constants
+
+    made, real = fakes.Family(), models.load
+
+    def load(name: str, role: Any, *args: Any, **more: Any) -> Any:
+        return real(name, role, *args, **more) if role == "generator" else made.load(name, role, *args, **more)
+
+    monkeypatch.setattr("easel.models.load", load)
+    monkeypatch.setattr("easel.jobs.train_pages.curves", lambda rows, title: b"a chart")  # matplotlib is slow
+    monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path_factory.getbasetemp() / "assets"))
+    torch.set_num_threads(1)
+    return made
+
+
+def tiny(network: str, **more: Any) -> Train:
+    return Train(network=network, **(TINY | OWN.get(network, {}) | more))  # type: ignore[arg-type]
+
+
+def run(recipe: Any, out: Path, report: Any = None) -> Result:
+    return jobs.run(recipe, Workspace(out, "cpu", "float32", report))
+
+
+def drawn(model: Path, out: Path, **more: Any) -> Result:
+    return run(Generate(model=str(model), **({"seed": 5} | more)), out)
+
+
+def state(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / train.STATE)
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two runs ended with the same weights, moments, average and model."""
+    pairs = [(state(one), state(other)), (load_file(one / "model.safetensors"), load_file(other / "model.safetensors"))]
+    return all(a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a) for a, b in pairs)
+
+
+@pytest.fixture(scope="module")
+def shelfful(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Where the models that several tests draw with are kept: each is trained by the first that asks."""
+    return {"": tmp_path_factory.mktemp("trained")}
+
+
+def model_of(network: str, shelfful: dict[str, Path]) -> Path:
+    if network not in shelfful:
+        shelfful[network] = shelfful[""] / network
+        run(tiny(network), shelfful[network])
+    return shelfful[network]
+
+
+# all seven, from the first picture to the last
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_trains_is_scored_and_draws(network: str, shelfful: dict[str, Path], tmp_path: Path) -> None:
+    folder = model_of(network, shelfful)
+    result = Result.read(folder)
+    assert all(path.is_file() for path in result.paths)
+    assert {"KID", "KID untrained"} <= {score.name for score in result.scores}
+    assert all(score.judge == "features:pocket" for score in result.scores)
+    assert "hash of their content" in (folder / "README.md").read_text()
+    assert len(list((folder / "samples").glob("*.png"))) == 2
+    steps = [float(row["step"]) for row in csv.DictReader((folder / "metrics.csv").read_text().splitlines())]
+    assert steps == [0, 4]
+    made = drawn(folder, tmp_path / "made", count=3, **ASKED.get(network, {}))
+    pictures = made.pictures
+    assert [picture.size for picture in pictures] == [(16, 16)] * 3
+    assert ImageChops.difference(pictures[0], pictures[1]).getbbox() is not None
+
+
+@pytest.mark.parametrize("network", ["dcgan", "control-gan", "stylegan"])
+def test_made_again_alone_and_in_batches_there_is_no_difference(
+    network: str, shelfful: dict[str, Path], tmp_path: Path
+) -> None:
+    asked = {"attribute": ("hat=-1",)} if network == "control-gan" else {"truncation": 0.7}
+    for size in (1, 3):
+        made = drawn(model_of(network, shelfful), tmp_path / f"{size}", count=4, batch_size=size, **asked)
+        for index in (1, 3):
+            path = made.picture_paths[index]
+            recipe = recipe_from(read_provenance(path)["easel"]["recipe"])
+            assert recipe.seed == 5 + index
+            (again,) = run(recipe, tmp_path / f"again-{size}-{index}").pictures
+            assert ImageChops.difference(open_picture(path), again).getbbox() is None
+
+
+def test_every_network_goes_on_after_a_kill_with_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "SAVE_SECONDS", -1.0)
+    for network in NETWORKS:
+        recipe = tiny(network, kimg=0.024, score_every=0.016)
+        run(recipe, tmp_path / network / "whole")
+        with pytest.raises(Killed):
+            run(recipe, tmp_path / network / "cut", killing(16))
+        run(recipe, tmp_path / network / "cut")
+        assert same(tmp_path / network / "whole", tmp_path / network / "cut"), network
+
+
+# kills
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches kill -9."""
+
+
+def killing(images: int, phase: str = "training") -> Any:
+    def report(step: Step) -> None:
+        if step.phase == phase and step.done >= images:
+            raise Killed
+
+    return report
+
+
+@pytest.mark.parametrize("every", [-1.0, 1e9])
+def test_killed_several_times_it_ends_where_an_unbroken_run_ends(
+    every: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Adaptive augmentation, R1, path length and the moving average are all part of what is kept."""
+    monkeypatch.setattr(train, "SAVE_SECONDS", every)
+    recipe = tiny("stylegan", kimg=0.056, score_every=0.024, mirror=True)
+    whole = run(recipe, tmp_path / "whole")
+    for report in (killing(8), killing(24), killing(4, "judging"), killing(40), killing(48)):
+        with pytest.raises(Killed):
+            run(recipe, tmp_path / "cut", report)
+    cut = run(recipe, tmp_path / "cut")
+    assert same(tmp_path / "whole", tmp_path / "cut")
+    assert [score.value for score in whole.scores] == [score.value for score in cut.scores]
+    again = run(recipe, tmp_path / "cut")  # nothing is left to do
+    assert [score.value for score in again.scores] == [score.value for score in cut.scores]
+    assert same(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_real_kill_leaves_a_whole_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "SAVE_SECONDS", -1.0)
+    recipe = tiny("dcgan", kimg=0.048)
+    run(recipe, tmp_path / "whole")
+    for at in (16, 40):
+        child = os.fork()
+        if child == 0:  # the child never comes back from here
+
+            def report(step: Step, at: int = at) -> None:
+                if step.phase == "training" and step.done >= at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            try:
+                run(recipe, tmp_path / "cut", report)
+            finally:
+                os._exit(1)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status)
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        kept = json.loads(checkpoints.read(tmp_path / "cut" / train.STATE)[1]["state"])
+        assert kept["step"] == at // 8 - 1
+    run(recipe, tmp_path / "cut")
+    assert same(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_stopped_by_hand_it_keeps_its_place(tmp_path: Path) -> None:
+    def report(step: Step) -> None:
+        if step.phase == "training" and step.done >= 16:
+            raise Cancelled("stopped")
+
+    run(tiny("dcgan"), tmp_path / "whole")
+    with pytest.raises(Cancelled):
+        run(tiny("dcgan"), tmp_path / "cut", report)
+    assert json.loads(checkpoints.read(tmp_path / "cut" / train.STATE)[1]["state"])["step"] == 2
+    run(tiny("dcgan"), tmp_path / "cut")
+    assert same(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_more_kimg_go_on_and_other_settings_are_refused(tmp_path: Path) -> None:
+    run(tiny("dcgan"), tmp_path)
+    longer = run(tiny("dcgan", kimg=0.048), tmp_path)
+    assert json.loads(checkpoints.read(tmp_path / train.STATE)[1]["state"])["step"] == 6
+    assert longer.texts["data"].startswith("24 pictures")
+    for more, said in (
+        ({"network": "vae"}, "network was dcgan, is vae"),
+        ({"batch_size": 4}, "batch_size was 8, is 4"),
+    ):
+        with pytest.raises(EaselError, match=said):
+            run(Train(**({"network": "dcgan"} | TINY | more)), tmp_path)
+
+
+def test_other_pictures_in_the_same_folder_are_refused(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(FACES, data)
+    run(tiny("dcgan", data=str(data)), tmp_path / "out")
+    Image.new("RGB", (32, 32), "red").save(data / "images" / "000003.png")
+    with pytest.raises(EaselError, match=r"trained on other pictures \(data [0-9a-f]{12}, now [0-9a-f]{12}\)"):
+        run(tiny("dcgan", data=str(data)), tmp_path / "out")
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(tiny("dcgan"), tmp_path)
+    before = (tmp_path / train.STATE).read_bytes()
+
+    def full(tensors: Any, path: Path, metadata: Any) -> None:
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save_file", full)
+    with pytest.raises(EaselError, match=r"the disk is full.*; the one before is kept"):
+        run(tiny("dcgan", kimg=0.048), tmp_path)
+    assert (tmp_path / train.STATE).read_bytes() == before
+    assert [path.name for path in (tmp_path / "training").iterdir()] == ["checkpoint.safetensors"]
+    monkeypatch.undo()
+
+
+def test_a_damaged_checkpoint_says_so(tmp_path: Path) -> None:
+    run(tiny("dcgan"), tmp_path)
+    (tmp_path / train.STATE).write_bytes(b"not a checkpoint")
+    with pytest.raises(EaselError, match=r"is damaged .*: delete it to begin anew"):
+        run(tiny("dcgan"), tmp_path)
+
+
+# does it learn?
+
+
+def two_colours(folder: Path, count: int = 64) -> Path:
+    """Flat pictures, red or blue, with a little noise."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        colour = np.array([(220, 30, 30), (30, 30, 220)][index % 2])
+        pixels = np.clip(colour + rng.normal(0, 6, (16, 16, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index:03}.png")
+    return folder
+
+
+def test_dcgan_comes_to_draw_the_two_colours_of_its_set(tmp_path: Path) -> None:
+    """Red and blue, hardly any green: the known answer. Untrained it draws grey, 127 everywhere."""
+    data = two_colours(tmp_path / "data")
+    wide = {"batch_size": 32, "channels": 16, "widest": 32, "score_count": 64}
+    result = run(tiny("dcgan", data=str(data), kimg=8, learning_rate=2e-3, score_every=2, **wide), tmp_path / "model")
+    scores = {score.name: score.value for score in result.scores}
+    assert scores["KID"] < 0.3 * scores["KID untrained"]
+    pictures = drawn(tmp_path / "model", tmp_path / "made", count=40).pictures
+    colours = np.array([np.asarray(picture, float).mean(axis=(0, 1)) for picture in pictures])
+    assert colours[:, 1].mean() < 95
+    red = colours[:, 0] > colours[:, 2]
+    assert 4 <= red.sum() <= 36
+    assert (colours[red, 0] - colours[red, 2]).mean() > 60
+    assert (colours[~red, 2] - colours[~red, 0]).mean() > 60
+
+
+def test_a_vae_comes_to_rebuild_what_it_sees(tmp_path: Path) -> None:
+    data = two_colours(tmp_path / "data", 32)
+    run(tiny("vae", data=str(data), kimg=1.5, batch_size=16, channels=8, widest=16), tmp_path / "model")
+    model = models.load(str(tmp_path / "model"), "generator", "cpu")
+    x = feed.Feed(packed(open_set(data), 16, tmp_path / "cache"), feed.Told(), 8, 0).pixels(np.arange(8))
+    encoder: Any = model.players["encoder"]
+    with torch.no_grad():
+        back = model.generator(encoder(x)[0])
+    assert (back - x).square().mean() < 0.1 * x.square().mean()
+
+
+def test_a_loss_that_is_no_number_is_said_and_the_last_good_model_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = phases.drawn
+
+    def broken(studio: Studio, batch: feed.Batch, *more: Any) -> torch.Tensor:
+        return real(studio, batch, *more) * (float("nan") if batch.step >= 3 else 1.0)
+
+    monkeypatch.setattr(phases, "drawn", broken)
+    with pytest.raises(EaselError, match=r"loss of 'critic' is nan at step 3: the model of .* kimg \(KID .*\) is kept"):
+        run(tiny("dcgan", score_every=0.016), tmp_path)
+    monkeypatch.undo()
+    assert "stopped early" in (tmp_path / "README.md").read_text()
+    assert shelf.is_trained(tmp_path)
+    assert all(torch.isfinite(tensor).all() for tensor in load_file(tmp_path / "model.safetensors").values())
+
+
+def test_pictures_that_are_all_the_same_are_said_and_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Studio.settled
+
+    def flat(self: Studio) -> torch.nn.Module:
+        made: Any = real(self)
+        torch.nn.init.zeros_(made.body.last.weight)
+        return made  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(Studio, "settled", flat)
+    with pytest.raises(EaselError, match=r"collapsed: all pictures look the same .*is kept in"):
+        run(tiny("dcgan", kimg=0.064, score_every=0.008), tmp_path)
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()))
+    assert len(rows) == 1 + train_watch.PATIENCE
+
+
+def test_the_second_stage_learns_on_a_first_that_stays(shelfful: dict[str, Path], tmp_path: Path) -> None:
+    first = model_of("stackgan", shelfful)
+    run(tiny("stackgan", resolution=32, stage_one=str(first), latent=None, kimg=0.016), tmp_path / "two")
+    before, after = (load_file(folder / "model.safetensors") for folder in (first, tmp_path / "two"))
+    for key, tensor in before.items():
+        assert torch.equal(after[key.replace("generator.", "generator.first.")], tensor), key
+    (picture,) = drawn(tmp_path / "two", tmp_path / "made", prompt="a red hat").pictures
+    assert picture.size == (32, 32)
+
+
+# drawing with what was trained
+
+
+def test_a_walk_goes_from_picture_to_picture_and_back(shelfful: dict[str, Path], tmp_path: Path) -> None:
+    result = drawn(model_of("dcgan", shelfful), tmp_path, walk=5)
+    assert len(result.picture_paths) == 2
+    with Image.open(tmp_path / walking.ANIMATION) as moving:
+        assert moving.n_frames == 10  # type: ignore[attr-defined]
+    strip = open_picture(tmp_path / walking.STRIP)
+    tile = strip.crop((2, 2, 130, 130)).resize((16, 16), Image.Resampling.NEAREST)
+    assert ImageChops.difference(tile, result.pictures[0]).getbbox() is None
+
+
+def test_a_walk_keeps_the_length_of_its_latents() -> None:
+    class Plain:
+        is_styled = False
+
+    start, end = (walking.Stop(torch.tensor([code]), None) for code in ([3.0, 0.0], [0.0, 3.0]))
+    way = walking.between(Plain(), start, end, 4)  # type: ignore[arg-type]
+    codes = torch.cat([stop.code for stop in way])
+    assert torch.allclose(codes.norm(dim=1), torch.full((4,), 3.0))
+    half = 3 * 0.5**0.5
+    assert torch.allclose(codes[2], torch.tensor([half, half]))
+
+
+@pytest.mark.parametrize("network", ["stylegan", "dcgan"])
+def test_truncation_to_nothing_draws_one_picture(network: str, shelfful: dict[str, Path], tmp_path: Path) -> None:
+    first, second = drawn(model_of(network, shelfful), tmp_path, count=2, truncation=0).pictures
+    assert ImageChops.difference(first, second).getbbox() is None
+
+
+def test_an_attribute_is_steered_by_its_own_or_another_models_classifier(
+    shelfful: dict[str, Path], tmp_path: Path
+) -> None:
+    judge = model_of("control-gan", shelfful)
+    for network, more in (("control-gan", {}), ("stylegan", {"classifier": str(judge)})):
+        up, down = (
+            drawn(model_of(network, shelfful), tmp_path / network / sign, count=4, attribute=(f"hat={sign}",), **more)
+            for sign in ("+1", "-1")
+        )
+        with_it, without = ([score.value for score in made.scores] for made in (up, down))
+        assert all(a > b for a, b in zip(with_it, without, strict=True))
+        assert {score.judge for score in up.scores} == {"classifier:control-gan"}
+
+
+def test_what_is_not_asked_is_drawn_as_often_as_it_was_seen(shelfful: dict[str, Path]) -> None:
+    model = models.load(str(model_of("control-gan", shelfful)), "generator", "cpu")
+    rows = torch.cat([model.condition(seed) for seed in range(400)])  # type: ignore[misc]
+    assert rows.mean(dim=0).tolist() == pytest.approx(list(model.shares), abs=0.08)
+    classes = models.load(str(model_of("cgan", shelfful)), "generator", "cpu")
+    rows = torch.cat([classes.condition(seed) for seed in range(400)])  # type: ignore[misc]
+    assert rows.mean(dim=0).tolist() == pytest.approx(list(classes.shares), abs=0.06)
+
+
+def test_models_lists_what_was_trained_here(
+    shelfful: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = model_of("dcgan", shelfful)
+    monkeypatch.chdir(tmp_path)
+    assert shelf.folders() == []
+    shutil.copytree(folder, tmp_path / "models" / "mine")
+    monkeypatch.setenv("EASEL_MODELS", str(folder.parent))
+    found = {row.name: row for row in catalog.rows() if row.roles == ("generator",)}
+    assert found["models/mine"].about == "dcgan of faces, 16 px"
+    assert str(folder) in found
+
+
+@pytest.mark.parametrize(
+    ("network", "asked", "said"),
+    [
+        ("dcgan", {"prompt": "a cat"}, "takes no words"),
+        ("dcgan", {"label": "red"}, "knows no classes"),
+        ("dcgan", {"steps": 30}, "steps belongs to diffusion models"),
+        ("dcgan", {"attribute": ("hat=1",)}, "has no classifier of attributes: .*--classifier"),
+        ("cgan", {"label": "rde"}, "no label called 'rde': use one of red"),
+        ("control-gan", {"attribute": ("hatt=1",)}, "no attribute called 'hatt': use one of hat"),
+        ("text-dcgan", {}, "draws from words"),
+    ],
+)
+def test_what_a_model_does_not_know_is_refused(
+    network: str, asked: dict[str, Any], said: str, shelfful: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(EaselError, match=said):
+        drawn(model_of(network, shelfful), tmp_path, **asked)
+
+
+def test_what_only_trained_models_know_is_refused_elsewhere(tmp_path: Path) -> None:
+    with pytest.raises(EaselError, match="truncation belongs to models of `easel train`, and pocket is none"):
+        run(Generate(prompt="a cat", truncation=0.5), tmp_path)
+    with pytest.raises(EaselError, match="neither is given"):
+        run(Generate(model="sd-1.5"), tmp_path)
+    with pytest.raises(EaselError, match=r"attribute\.0.*write NAME=\+1"):
+        recipe_from({"kind": "generate", "prompt": "a", "attribute": ["hat"]})
+
+
+def test_folders_that_are_no_models_are_refused(shelfful: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(model_of("dcgan", shelfful), tmp_path / "model")
+    weights = folder / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(pickle.dumps({"generator": [1.0]}))
+    with pytest.raises(EaselError, match="is a pickle, which can run code"):
+        drawn(folder, tmp_path / "out")
+    weights.write_bytes(whole[:-100])
+    with pytest.raises(EaselError, match="is cut short"):
+        drawn(folder, tmp_path / "out")
+    weights.unlink()
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps({}))
+    with pytest.raises(EaselError, match=r"has only pytorch_model.bin, a pickle"):
+        drawn(folder, tmp_path / "out")
+    weights.write_bytes(whole)
+    facts = json.loads((folder / "config.json").read_text())
+    facts["network"]["latent"] = 5
+    (folder / "config.json").write_text(json.dumps(facts))
+    with pytest.raises(EaselError, match=r"does not fit its config\.json"):
+        drawn(folder, tmp_path / "out")
+    (folder / "config.json").write_text(json.dumps(facts | {"names": 1}))
+    with pytest.raises(EaselError, match="'names' is missing or no list"):
+        drawn(folder, tmp_path / "out")
+    with pytest.raises(EaselError, match="holds no model that `easel train` made"):
+        models.load(str(FACES), "generator")
+    with pytest.raises(EaselError, match="'pocket' has no model for generator: use a folder that `easel train` made"):
+        models.load("pocket", "generator")
+
+
+# sets that cannot be learned from
+
+
+@pytest.mark.parametrize(
+    ("network", "more", "said"),
+    [
+        ("dcgan", {"resolution": 48}, "no network draws 48 px: take a power of two"),
+        ("stylegan", {"resolution": 28}, "resolution must be a power of two"),
+        ("cgan", {"classes": "color"}, "no attribute called 'color': use one of colour"),
+        ("control-gan", {"attributes": ("hatt",)}, "no attribute called 'hatt': use one of hat"),
+        ("control-gan", {"attributes": ("colour",)}, "'colour' is no yes or no: write colour="),
+        ("control-gan", {"attributes": ("colour=mauve",)}, "no picture has colour=mauve: it is one of"),
+        ("stackgan", {"resolution": 128}, "train it at 64 px first, then name that folder with --stage-one"),
+        ("dcgan", {"data": "nowhere"}, "there is no folder nowhere"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(network: str, more: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(EaselError, match=said):
+        run(tiny(network, **more), tmp_path)
+    assert not (tmp_path / "training").exists()
+
+
+def test_pictures_without_captions_are_named(tmp_path: Path) -> None:
+    data = shutil.copytree(FACES, tmp_path / "data")
+    rows = [json.loads(line) for line in (data / "metadata.jsonl").read_text().splitlines()]
+    rows[3] = {key: value for key, value in rows[3].items() if key not in ("text", "captions")}
+    (data / "metadata.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    for network in ("text-dcgan", "stackgan"):
+        with pytest.raises(EaselError, match=r"1 of 24 pictures has no caption \(images/000003.png\)"):
+            run(tiny(network, data=str(data)), tmp_path / network)
+
+
+def test_one_picture_is_no_set(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    shutil.copy(FACES / "images" / "000000.png", tmp_path / "data")
+    with pytest.raises(EaselError, match="the set has 1 picture: at least 2 are needed"):
+        run(tiny("dcgan", data=str(tmp_path / "data")), tmp_path / "out")
+
+
+def test_broken_pictures_are_left_out_and_told(tmp_path: Path) -> None:
+    data = shutil.copytree(FACES, tmp_path / "data")
+    (data / "images" / "000007.png").write_bytes(b"no picture")
+    result = run(tiny("control-gan", data=str(data), kimg=0.008), tmp_path / "out")
+    assert any("1 of 24 pictures were left out" in note and "000007" in note for note in result.notes)
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["data"]["pictures"] == 23
+
+
+def test_settings_of_other_networks_are_refused() -> None:
+    with pytest.raises(EaselError, match="attributes: belongs to control-gan, not to dcgan"):
+        recipe_from({"kind": "train", "network": "dcgan", "data": "x", "attributes": ["hat"]})
+    with pytest.raises(EaselError, match="kimg or minutes: both are given"):
+        recipe_from({"kind": "train", "network": "dcgan", "data": "x", "kimg": 1, "minutes": 1})
+    assert isinstance(read_yaml(ROOT / "examples" / "train-vae.yaml"), Train)
+
+
+# the parts
+
+
+def test_the_curves_are_a_picture(tmp_path: Path) -> None:
+    rows = [
+        {"step": k, "kimg": k, "KID": 1 / (k + 1), "low": 0.0, "high": 1.0, "real": k, "fake": -k} for k in (0, 1, 2)
+    ]
+    (tmp_path / "chart.png").write_bytes(train_chart.curves(rows, "a title with $"))
+    chart = open_picture(tmp_path / "chart.png")
+    assert chart.width > chart.height > 300
+    assert len({chart.getpixel((x, y)) for x in range(0, chart.width, 3) for y in range(0, chart.height, 3)}) > 20
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Packed:
+    return packed(open_set(FACES), 16, tmp_path_factory.mktemp("cache"))
+
+
+@given(step=st.integers(0, 500), size=st.integers(1, 60), seed=st.integers(0, 9))
+def test_a_batch_follows_from_its_step_alone(step: int, size: int, seed: int, small: Packed) -> None:
+    fresh, used = (feed.Feed(small, feed.Told(), size, seed, mirror=True) for _ in range(2))
+    used.batch(0)
+    used.batch(step + 7)
+    assert torch.equal(fresh.batch(step).real, used.batch(step).real)
+    assert fresh.batch(step).real.shape == (size, 3, 16, 16)
+
+
+def test_an_epoch_shows_every_picture_once(small: Packed) -> None:
+    source = feed.Feed(small, feed.told_labels(small, "colour"), 5, 0)
+    seen = torch.cat([source.batch(step).condition for step in range(24)])  # type: ignore[misc]
+    for epoch in range(5):
+        counts = np.bincount(seen[epoch * 24 : (epoch + 1) * 24].numpy(), minlength=8)
+        assert (counts == np.bincount(small.attribute("colour").codes, minlength=8)).all()
+
+
+def test_captions_are_those_of_the_picture_and_wrong_ones_are_others(small: Packed) -> None:
+    told = feed.told_captions(small, lambda texts: np.arange(len(texts), dtype=np.float32)[:, None])
+    source = feed.Feed(small, told, 6, 0)
+    for step in range(8):
+        batch = source.batch(step)
+        places = source._places(step)
+        assert batch.condition is not None
+        assert batch.wrong is not None
+        for place, number in zip(places, batch.condition[:, 0].int().tolist(), strict=True):
+            assert told.texts[number] in small.captions[int(place)]
+        assert not torch.equal(batch.condition, batch.wrong)
+        assert (batch.condition != batch.wrong).all()
+
+
+def test_the_average_has_the_half_life_of_its_plan() -> None:
+    plan = plans.plan_for("dcgan", 64, {"batch_size": 100})
+    assert plans.average_decay(plan, 10**7) ** 100 == pytest.approx(0.5)  # 10 kimg later, half is left
+    assert plans.average_decay(plan, 20_000) ** 10 == pytest.approx(0.5)  # a twentieth of what has been seen
+    assert plans.average_decay(plan, 0) == pytest.approx(0)
+
+
+def test_the_average_follows_weights_and_copies_buffers(small: Packed) -> None:
+    config = networks.config({"network": "dcgan", "resolution": 16, "channels": 4, "widest": 8, "latent": 4})
+    studio = Studio(config, plans.plan_for("dcgan", 16, {"batch_size": 4}), feed.Feed(small, feed.Told(), 4, 0))
+    studio.open(torch.device("cpu"))
+    before = [parameter.clone() for parameter in studio.average.parameters()]
+    studio.step(1)
+    decay = plans.average_decay(studio.plan, 4)
+    players = studio.players["generator"]
+    for old, ours, now in zip(before, studio.average.parameters(), players.parameters(), strict=True):
+        assert torch.allclose(ours, decay * old + (1 - decay) * now, atol=1e-6)
+    for one, other in zip(studio.average.buffers(), players.buffers(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_phases_are_rows_and_come_at_their_intervals(small: Packed) -> None:
+    plan = plans.plan_for("stylegan", 16, {"batch_size": 4})
+    assert plan.r1_gamma == pytest.approx(0.0002 * 256 / 4)
+    rows = phases.phases("stylegan", plan)
+    assert [(row.name, row.interval) for row in rows] == [("critic", 1), ("R1", 16), ("generator", 1), ("path", 4)]
+    gulrajani = plans.plan_for("dcgan", 16, {"objective": "wgan-gp"})
+    assert [row.name for row in phases.phases("dcgan", gulrajani)] == ["critic", "slope", "generator"]
+    assert gulrajani.critic_steps == 5
+    config = networks.config({"network": "stylegan", "resolution": 16, "channels": 32, "latent": 4, "style": 4})
+    studio = Studio(config, plan, feed.Feed(small, feed.Told(), 4, 0))
+    studio.open(torch.device("cpu"))
+    said = [set(studio.step(step)) for step in (0, 1, 4)]
+    assert "R1" in said[0]
+    assert said[1] == {"critic", "real", "fake", "generator"}
+    assert "path" in said[2]
+    assert studio.extras["path"] > 0
+    rate = studio.optimisers["critic"].param_groups[0]["lr"]
+    assert rate == pytest.approx(plan.learning_rate * 16 / 17)
+
+
+@pytest.mark.parametrize("objective", ["wgan-gp", "least-squares", "hinge"])
+def test_other_objectives_train(objective: str, tmp_path: Path) -> None:
+    result = run(tiny("dcgan", objective=objective, kimg=0.016, augment="differentiable"), tmp_path)
+    assert "KID" in {score.name for score in result.scores}
+    critics = [key for key in state(tmp_path) if key.startswith("player/critic") and "running_mean" in key]
+    assert (critics == []) == (objective == "wgan-gp")
+
+
+def test_minutes_end_it_and_count_over_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10_000, 10))
+    monkeypatch.setattr("easel.jobs.train.time.monotonic", lambda: float(next(clock)))
+    recipe = Train(network="dcgan", **{key: value for key, value in TINY.items() if key != "kimg"}, minutes=2.0)
+    run(recipe, tmp_path)
+    first = json.loads(checkpoints.read(tmp_path / train.STATE)[1]["state"])
+    assert first["seconds"] >= 120
+    run(recipe, tmp_path)
+    assert json.loads(checkpoints.read(tmp_path / train.STATE)[1]["state"])["step"] == first["step"]
