@@ -21,7 +21,7 @@ from easel.training.pocket.export import POCKET
 from easel.world.scene import Scene
 from easel.world.words import STYLE_QUESTIONS
 
-KIND_BAR = 0.5
+KIND_BAR = 0.3
 PARTS = ("diffusion", "caption", "ask", "clip", "subject", "perceptual")
 
 

@@ -17,24 +17,26 @@ class Part(NamedTuple):
     """How it learned: loss, steps, batch."""
 
 
+BLIP = "The shipped ones had 7,700 steps with AdamW first, and the last 2,300 of the plan's with Muon"
 PARTS = {
     "diffusion": Part(
         "Pocket: text to image and image to image at 256 px",
         "diffusers StableDiffusionPipeline (UNet2DConditionModel, CLIPTextModel, PixelAutoencoder)",
         f"autoencoder: {vae.PLAN.steps} steps of {vae.BATCH} crops of {vae.CROP} px, L1 + gradients + a slight KL; "
         f"UNet and text encoder: {unet.COARSE.steps} steps of {unet.BATCHES[128]} at 128 px, then {unet.FINE.steps} "
-        f"steps of {unet.BATCHES[256]} at 256 px, v-prediction with zero terminal SNR, Muon. It began from "
-        "a version that had seen 150,000 pictures with AdamW",
+        f"steps of {unet.BATCHES[256]} at 256 px, v-prediction with zero terminal SNR, Muon. The shipped ones "
+        "began from a version that had seen 150,000 pictures with AdamW, as did the first 1,350 of these steps",
     ),
     "caption": Part(
         "Pocket: captions",
         "transformers BlipForConditionalGeneration",
-        f"{blip.PLAN.steps} steps of {blip.BATCH} pictures, together with the answerer on one picture encoder",
+        f"{blip.PLAN.steps} steps of {blip.BATCH} pictures, together with the answerer on one picture encoder. {BLIP}",
     ),
     "ask": Part(
         "Pocket: answers to questions about a picture",
         "transformers BlipForQuestionAnswering",
-        f"{blip.PLAN.steps} steps of {blip.BATCH} pictures, {blip.ASKED} questions each, together with the captioner",
+        f"{blip.PLAN.steps} steps of {blip.BATCH} pictures, {blip.ASKED} questions each, together with the captioner. "
+        f"{BLIP}",
     ),
     "clip": Part(
         "Pocket: pictures and words in one space",
