@@ -87,8 +87,10 @@ def main() -> None:
     ]
     title = f"style success (recognised, less false yes): {asked.count} pictures, judged by vqa:pocket"
     (asked.docs / "images" / f"study-{asked.count}.png").write_bytes(rate_chart(styles, series, title))
-    (asked.docs / f"study-{asked.count}.md").write_text(table(results, styles))
-    print(table(results, styles))
+    head = f"# Style success on {asked.count} pictures\n\n![{title}](images/study-{asked.count}.png)\n\n"
+    page = head + table(results, styles)
+    (asked.docs / f"study-{asked.count}.md").write_text(page)
+    print(page)
 
 
 if __name__ == "__main__":

@@ -202,6 +202,7 @@ def test_muon_takes_matrices_and_convolutions_and_leaves_the_rest_to_adam() -> N
     names = [name for name, p in net.named_parameters() if muon.is_matrix(name, p)]
     assert names == ["0.weight", "3.weight"]
     assert not muon.is_matrix("text.token_embedding.weight", nn.Parameter(torch.zeros(20, 16)))
+    torch.manual_seed(0)
     conv = nn.Conv2d(16, 32, 3)
     optimiser = muon.Muon(conv.named_parameters(), lr=0.1)
     assert conv.bias is not None
@@ -211,7 +212,7 @@ def test_muon_takes_matrices_and_convolutions_and_leaves_the_rest_to_adam() -> N
     # Adam's first step is the rate itself, against the sign of the gradient
     assert torch.allclose(conv.bias - start, torch.full((32,), 0.1), atol=1e-6)
     change = (conv.weight - before).flatten(1) / 0.1
-    assert change.square().mean().sqrt().item() == pytest.approx(0.2, rel=0.15)
+    assert change.square().mean().sqrt().item() == pytest.approx(0.2, rel=0.3)  # singular values of 0.7 to 1.2
     assert set(optimiser.state[conv.weight]) == {"exp_avg", "step"}
 
 
