@@ -47,7 +47,7 @@ SHAPES = {
     "Mixed_7c.branch_pool.conv": (192, 2048, 1, 1),
     "fc": (1008, 2048),
 }
-"""Some of the names and shapes of the published weights, taken from torchvision's and pytorch-fid's own definitions."""
+"""Some of the names and shapes of the published weights, as the reference defines them."""
 
 
 @pytest.fixture(scope="module")

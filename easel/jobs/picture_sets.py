@@ -20,8 +20,7 @@ from PIL import Image
 
 from easel.errors import EaselError
 from easel.files import write_atomic
-from easel.images import open_picture
-from easel.jobs.photos import batches, gather, told
+from easel.jobs.photos import batches, gather, opened, told
 from easel.models.places import own_cache
 from easel.result import NOT_PICTURES
 from easel.workspace import Workspace
@@ -109,15 +108,10 @@ def _seen(folder: str, paths: dict[str, Path], judge: Rows, workspace: Workspace
     facts: dict[str, tuple[str, tuple[int, int]]] = {}
     parts, done = [], 0
     for names in batches(paths, TOGETHER):
-        pictures: dict[str, Image.Image] = {}
-        for name in names:
-            try:
-                pictures[name] = open_picture(paths[name])
-            except EaselError as problem:
-                broken[name] = str(problem)
-                continue
+        pictures = opened(names, paths, broken)
+        for name, picture in pictures.items():
             with Image.open(paths[name]) as header:
-                facts[name] = (header.format or "?", pictures[name].size)
+                facts[name] = (header.format or "?", picture.size)
         if pictures:
             parts.append(judge.rows(list(pictures.values())))
         done += len(names)

@@ -18,6 +18,7 @@ from easel.training.loop import Plan, home, mixed, train
 from easel.training.pocket.export import shrink
 from easel.training.pocket.packing import drawn_style, pack, row_of
 from easel.training.pocket.pictures import Pixels, Store
+from easel.training.pocket.samples import view
 from easel.training.pocket.vae import to_tensor
 from easel.world import words
 from easel.world.scene import Scene
@@ -98,11 +99,7 @@ def pack_judged(folder: Path, count: int = COUNT) -> None:
 
 def roughened(picture: Pixels, rng: np.random.Generator) -> Pixels:
     """A cut of the picture at SIDE px, mirrored or not, now and then blurred or noisy."""
-    size = int(picture.shape[0] * (1 - 0.1 * rng.random()))
-    y, x = rng.integers(0, picture.shape[0] - size + 1, 2)
-    cut = picture[y : y + size, x : x + size]
-    cut = np.ascontiguousarray(cut[:, ::-1]) if rng.random() < 0.5 else cut
-    seen: NDArray[Any] = cv2.resize(cut, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    seen: NDArray[Any] = view(picture, SIDE, rng, jitter=0.1)
     if rng.random() < 0.4:
         seen = cv2.GaussianBlur(seen, (0, 0), float(rng.uniform(0.4, 1.6)))
     if rng.random() < 0.3:

@@ -62,12 +62,17 @@ def views(pictures: list[Pixels], side: int, rng: np.random.Generator, jitter: f
     """
     out = np.empty((len(pictures), side, side, 3), np.uint8)
     for i, picture in enumerate(pictures):
-        size = int(picture.shape[0] * (1 - jitter * rng.random()))
-        y, x = rng.integers(0, picture.shape[0] - size + 1, 2)
-        cut = picture[y : y + size, x : x + size]
-        cut = cut[:, ::-1] if rng.random() < 0.5 else cut
-        out[i] = cv2.resize(np.ascontiguousarray(cut), (side, side), interpolation=cv2.INTER_AREA)
+        out[i] = view(picture, side, rng, jitter)
     return to_tensor(out)
+
+
+def view(picture: Pixels, side: int, rng: np.random.Generator, jitter: float) -> Pixels:
+    """One cut of a square picture, mirrored or not, (side, side, 3)."""
+    size = int(picture.shape[0] * (1 - jitter * rng.random()))
+    y, x = rng.integers(0, picture.shape[0] - size + 1, 2)
+    cut = picture[y : y + size, x : x + size]
+    cut = cut[:, ::-1] if rng.random() < 0.5 else cut
+    return np.asarray(cv2.resize(np.ascontiguousarray(cut), (side, side), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def caption(known: Row, rng: np.random.Generator, canonical: bool = False) -> str:
