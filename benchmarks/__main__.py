@@ -1,6 +1,7 @@
-"""All benchmarks, or those that are named: `python -m benchmarks [start stylize generate gpu sets]`.
+"""All benchmarks, or those that are named: `python -m benchmarks [start stylize generate gpu sets stylegan transfer]`.
 
-Each runs in a process of its own, so that none warms up another.
+Each runs in a process of its own, so that none warms up another. Flags go to those that are named. What takes hours,
+`domains`, runs only when it is named.
 """
 
 from __future__ import annotations
@@ -8,17 +9,20 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("start", "stylize", "generate", "gpu", "sets")
+NAMES = ("start", "stylize", "generate", "gpu", "sets", "stylegan", "transfer")
+LONG = ("domains",)
 
 
 def main(words: list[str]) -> int:
     """Run them in order; the exit status of the first that fails, else 0."""
-    wrong = [word for word in words if word not in NAMES]
+    end = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
+    named, flags = words[:end], words[end:]
+    wrong = [word for word in named if word not in (*NAMES, *LONG)]
     if wrong:
-        print(f"no benchmark called '{wrong[0]}': use {', '.join(NAMES)}", file=sys.stderr)
+        print(f"no benchmark called '{wrong[0]}': use {', '.join((*NAMES, *LONG))}", file=sys.stderr)
         return 2
-    for name in words or NAMES:
-        status = subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode
+    for name in named or NAMES:
+        status = subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *flags], check=False).returncode
         if status:
             return status
     return 0

@@ -56,8 +56,9 @@ def stylize(photo: Place, **settings: Any) -> Result:
     return _made("stylize", settings | {"photo": photo})
 
 
-def score(what: str, folder: Place, **settings: Any) -> Result:
-    """Measure over a folder: what is "styles", "prompt", or "sets", which needs `made`, the folder of made pictures.
+def score(what: str, folder: Place | None = None, **settings: Any) -> Result:
+    """Measure over a folder: what is "styles", "prompt", or "sets", which needs `made`, the folder of made pictures;
+    or "ppl", which needs no folder but `model`, the folder of a trained model.
 
     `settings`: the fields of the Score recipe, and `run`'s.
     """

@@ -111,11 +111,14 @@ class Clip:
 
 
 class Perceptual:
-    """0 for equal colours, else 0.5; sizes must agree."""
+    """0 for equal colours, else 0.5; sizes must agree. Of numbers it gives the mean squared difference."""
 
     def distance(self, a: Sequence[Image.Image], b: Sequence[Image.Image]) -> list[float]:
         assert all(one.size == other.size for one, other in zip(a, b, strict=True))
         return [0.0 if centre(one) == centre(other) else 0.5 for one, other in zip(a, b, strict=True)]
+
+    def between(self, a: Any, b: Any) -> Any:
+        return (a - b).double().square().mean(dim=(1, 2, 3)).numpy()
 
 
 class Rows:

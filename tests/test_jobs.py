@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from easel import jobs
+from easel import jobs, models
 from easel.errors import Cancelled, EaselError
 from easel.images import open_picture, read_provenance
 from easel.jobs import journal, styles, tags
@@ -38,8 +38,13 @@ EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.yaml") if "\nkind
 
 @pytest.fixture
 def family(monkeypatch: pytest.MonkeyPatch) -> fakes.Family:
-    made = fakes.Family()
-    monkeypatch.setattr("easel.models.load", made.load)
+    made, real = fakes.Family(), models.load
+
+    def load(name: str, role: Any, *args: Any, **more: Any) -> Any:
+        kept = role in {"generator", "style"}
+        return real(name, role, *args, **more) if kept else made.load(name, role, *args, **more)
+
+    monkeypatch.setattr("easel.models.load", load)
     monkeypatch.setattr("easel.runners.machine.resolve", lambda device, dtype: ("cpu", "float32"))
     return made
 
@@ -630,7 +635,7 @@ def test_a_broken_judge_is_told(
 
 
 def test_made_belongs_to_sets_alone() -> None:
-    with pytest.raises(ValueError, match="made: must be given for sets"):
+    with pytest.raises(ValueError, match="made is missing: it must be given for sets"):
         Score(what="sets", folder="a")
     with pytest.raises(ValueError, match="made: belongs to what: sets"):
         Score(what="prompt", folder="a", made="b")

@@ -559,6 +559,15 @@ def test_a_pickle_is_refused_by_its_content(tmp_path: Path, kind: str) -> None:
         diffusion(file)
 
 
+@pytest.mark.parametrize("length", [384, 640, 0x010280])
+def test_a_header_whose_length_looks_like_a_pickle_is_none(tmp_path: Path, length: int) -> None:
+    header = json.dumps({"x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode().ljust(length)
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(struct.pack("<Q", length) + header + bytes(4))
+    assert file.read_bytes()[:1] == b"\x80"
+    assert list(guard.check_file(file)) == ["x"]
+
+
 def test_damaged_files_are_named(shelf: Path, tmp_path: Path) -> None:
     whole = (shelf / "sd" / "vae" / "diffusion_pytorch_model.safetensors").read_bytes()
     length = struct.unpack("<Q", whole[:8])[0]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import errno
 import json
 import os
 import pickle
 import shutil
 import signal
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +23,19 @@ from PIL import Image, ImageChops
 from safetensors.torch import load_file
 
 from easel import jobs, models, networks
+from easel.cli import status
 from easel.data import Packed, open_set, packed
 from easel.errors import Cancelled, EaselError
 from easel.images import open_picture, read_provenance
-from easel.jobs import train, train_chart, train_watch, walking
+from easel.jobs import train, train_board, train_chart, train_watch, walking
+from easel.metrics import path_length
 from easel.models import catalog, shelf
-from easel.recipes import Generate, Train, read_yaml, recipe_from
+from easel.recipes import Generate, Score, Train, read_yaml, recipe_from
 from easel.result import Result
+from easel.runners import here
 from easel.training import checkpoints, feed, phases, plans
 from easel.training.studio import Studio
+from easel.training.team import Team, joined
 from easel.workspace import Step, Workspace
 from tests import fakes
 
@@ -639,3 +645,331 @@ def test_minutes_end_it_and_count_over_kills(tmp_path: Path, monkeypatch: pytest
     assert first["seconds"] >= 120
     run(recipe, tmp_path)
     assert json.loads(checkpoints.read(tmp_path / train.STATE)[1]["state"])["step"] == first["step"]
+
+
+# --- benchmarks.domains -----------------------------------------------------------------------------------------------
+
+
+def test_a_judge_of_its_own_learns_two_colours_and_says_how_often_it_is_right() -> None:
+    from benchmarks.domain_classifier import Lesson, accuracy, taught
+
+    rng = np.random.default_rng(0)
+    answers = rng.integers(0, 2, 160)
+    pixels = rng.integers(0, 60, (160, 8, 8, 3), dtype=np.uint8)
+    pixels[np.arange(160), :, :, 2 * answers] += 150
+    lesson = Lesson(pixels, {"colour": answers})
+    judge = taught(lesson.part(range(128)), {"colour": 2}, 18)
+    found = accuracy(judge, lesson.part(range(128, 160)))["colour"]
+    assert (found.value, found.n) == (1.0, 32)
+    wrong = Lesson(pixels, {"colour": 1 - answers})
+    assert accuracy(judge, wrong)["colour"].value == 0.0
+
+
+def test_what_changed_and_what_kept_is_counted_where_it_was_asked() -> None:
+    from benchmarks.domain_faces import compared
+
+    plain = {name: np.array(row) for name, row in
+             {"hat": [0, 0, 1], "scarf": [0, 1, 1], "kind": [0, 1, 0], "colour": [3, 4, 5]}.items()}  # fmt: skip
+    after = plain | {"hat": np.array([1, 0, 1]), "scarf": np.array([0, 0, 0]), "colour": np.array([3, 9, 9])}
+    found = compared(plain, after, "hat", 1, ("hat", "scarf"))
+    assert [list(map(bool, marks)) for marks in found.values()] == [
+        [True, False], [True, False], [True, True], [True, False],
+    ]  # fmt: skip
+
+
+def test_slopes_times_and_differences_by_hand() -> None:
+    from benchmarks.domain_rows import above_nothing, difference, edge_energy, row, times_less
+    from easel.metrics.intervals import Estimate
+
+    stripes = np.zeros((1, 4, 4, 3), np.uint8)
+    stripes[:, :, ::2] = 255
+    assert edge_energy(stripes) == pytest.approx([1.0])
+    assert edge_energy(np.full((1, 4, 4, 3), 9, np.uint8)) == pytest.approx([0.0])
+    assert times_less(6.0, Estimate(0.5, 0.4, 0.6, 9)) == pytest.approx((12.0, 10.0, 15.0, 9))
+    assert times_less(6.0, Estimate(0.1, -0.1, 0.3, 9)).high is None
+    margin = difference(Estimate(5.0, 2.0, 8.0, 9), Estimate(3.0, -1.0, 7.0, 7))
+    assert margin == pytest.approx((2.0, -3.0, 7.0, 7))
+    assert above_nothing("run", "what", margin, "judge").is_met
+    assert row("run", "what", margin, "judge", 3).is_met is False
+    assert row("run", "what", margin, "judge").is_met is None
+
+
+def test_the_command_of_a_run_is_what_easel_train_takes() -> None:
+    from benchmarks.domain_runs import RUNS
+
+    for name, one in RUNS.items():
+        assert one.data in one.command(name, 2)
+        assert (one.after or name) in RUNS
+        values = {"kind": "train", "network": one.network, "data": one.data, "minutes": one.minutes}
+        recipe = recipe_from(values | dict(one.settings))
+        assert isinstance(recipe, Train)
+        assert recipe.minutes == one.minutes
+
+
+# perceptual path length
+
+
+def paths(model: Path | str, out: Path, report: Any = None, **more: Any) -> Result:
+    given: dict[str, Any] = {"what": "ppl", "model": str(model), "samples": 6, "seed": 1}
+    return run(Score(**(given | more)), out, report)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_has_a_path_length_in_z(network: str, shelfful: dict[str, Path], tmp_path: Path) -> None:
+    words = {"prompt": "a red hat"} if network in ("text-dcgan", "stackgan") else {}
+    result = paths(model_of(network, shelfful), tmp_path / "out", samples=20, sampling="full", **words)
+    (score,) = result.scores
+    assert (score.name, score.judge, score.of, score.n) == ("PPL", "perceptual:pocket", f"{network}: z, full", 20)
+    assert score.low is not None
+    assert score.high is not None
+    assert 0 < score.low < score.value < score.high
+    assert result.texts["paths"].startswith("20 in z, sampled full, epsilon 0.0001")
+    assert all(path.is_file() for path in result.paths)
+    rows = list(csv.DictReader((tmp_path / "out" / "table.csv").read_text().splitlines()))
+    assert [int(row["seed"]) for row in rows] == list(range(1, 41, 2))
+
+
+@pytest.mark.parametrize(("space", "sampling"), [("z", "end"), ("z", "full"), ("w", "end"), ("w", "full")])
+def test_path_lengths_are_those_of_the_metric(
+    space: Any, sampling: Any, shelfful: dict[str, Path], tmp_path: Path
+) -> None:
+    """More samples leave the first as they are, and the metric finds the same from the same latents."""
+    folder = model_of("stylegan", shelfful)
+    for samples in (20, 6):
+        paths(folder, tmp_path / f"{samples}", space=space, sampling=sampling, samples=samples)
+    found = [
+        [float(row["length"]) for row in csv.DictReader((tmp_path / name / "table.csv").read_text().splitlines())]
+        for name in ("6", "20")
+    ]
+    assert found[0] == pytest.approx(found[1][:6], rel=0.03)  # other batches round otherwise
+    model = models.load(str(folder), "generator", "cpu")
+    ends = [model.latents(range(start, 41, 2)) for start in (1, 2)]
+    ends = ends if space == "z" else [model.code(z, None) for z in ends]
+
+    def generate(rows: Any) -> torch.Tensor:
+        codes = torch.from_numpy(rows).float()
+        return model.paint(model.code(codes, None) if space == "z" else codes, None)
+
+    first, last = (rows.double().numpy() for rows in ends)
+    walk = path_length.Walk(space, sampling)
+    expected = path_length.path_lengths(first, last, generate, fakes.Perceptual().between, walk, 1)
+    assert found[1] == pytest.approx(expected.tolist(), rel=1e-3)
+
+
+def test_what_has_no_path_length_is_refused(shelfful: dict[str, Path], tmp_path: Path) -> None:
+    for model, more, said in (
+        (model_of("dcgan", shelfful), {"space": "w"}, "dcgan has no w, only stylegan maps z to one: use --space z"),
+        (model_of("dcgan", shelfful), {"prompt": "a hat"}, r"dcgan \(dcgan\) takes no words"),
+        (model_of("text-dcgan", shelfful), {}, "draws from words: say what the picture should show"),
+        ("pocket", {}, "'pocket' has no model for generator: use a folder that `easel train` made"),
+    ):
+        with pytest.raises(EaselError, match=said):
+            paths(model, tmp_path / said[:9].strip("'"), **more)
+    for recipe, said in (
+        ({"what": "ppl", "model": "m", "folder": "d"}, "folder: belongs to what: styles and prompt and sets"),
+        ({"what": "prompt", "folder": "d", "space": "w"}, "space: belongs to what: ppl"),
+        ({"what": "prompt", "folder": "d", "samples": 7}, "samples: belongs to what: ppl"),
+        ({"what": "sets", "made": "d"}, "folder is missing: it must be given for"),
+    ):
+        with pytest.raises(EaselError, match=said):
+            recipe_from({"kind": "score", **recipe})
+
+
+def test_a_path_length_can_be_stopped_and_told_on_the_command_line(
+    shelfful: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, seen = model_of("stylegan", shelfful), []
+
+    def report(step: Step) -> None:
+        seen.append((step.phase, step.done, step.total))
+        if step.phase == "measuring" and step.done >= 16:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        paths(folder, tmp_path / "cut", report, samples=40)
+    assert seen[-2:] == [("measuring", 0, 40), ("measuring", 16, 40)]
+    assert not (tmp_path / "cut" / "result.json").exists()
+    words = ["score", "ppl", "--model", folder, "--space", "w", "--samples", "4", "--out", tmp_path / "out", "--json"]
+    assert status([str(word) for word in [*words, "--device", "cpu", "--quiet"]]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["scores"][0]["name"] == "PPL"
+    assert told["scores"][0]["of"] == "stylegan: w, end"
+
+
+def test_a_model_that_draws_no_numbers_is_said(
+    shelfful: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fakes.Perceptual, "between", lambda self, a, b: np.full(len(a), np.nan))
+    with pytest.raises(EaselError, match=r"dcgan or pocket is broken: the distance gave .* not finite"):
+        paths(model_of("dcgan", shelfful), tmp_path)
+
+
+# several processes
+
+
+def in_two(tmp_path: Path, do: Any) -> list[Any]:
+    """What ``do`` gives in each of two processes that were started as a launcher would; an EaselError as itself."""
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
+    port = store.port
+    del store
+    children = []
+    for rank in range(2):
+        child = os.fork()
+        if child == 0:  # the child never comes back from here
+            signal.alarm(120)
+            told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            os.environ.update({key: str(value) for key, value in told.items()})
+            try:
+                try:
+                    made = do(rank)
+                except EaselError as problem:
+                    made = problem
+                (tmp_path / f"{rank}.pickle").write_bytes(pickle.dumps(made))
+                os._exit(0)
+            finally:
+                os._exit(1)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+    return [pickle.loads((tmp_path / f"{rank}.pickle").read_bytes()) for rank in range(2)]
+
+
+def few_steps(network: str, small: Packed) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Three steps of a share, without minibatch deviation and style mixing: the first state, and the last."""
+    sizes = {"resolution": 16, "channels": 4, "widest": 8, "latent": 4}
+    told = feed.Told()
+    if network == "control-gan":
+        told = feed.told_attributes(small, ("hat", "scarf"))
+        sizes["attributes"] = 2
+    if network == "stylegan":
+        sizes |= {"channels": 64, "style": 4, "mapping": 2, "group": 1}
+    plan = dataclasses.replace(plans.plan_for(network, 16, {"batch_size": 8}), mixing=0.0, path_weight=0.0)
+    source = feed.Feed(small, told, 8, 0, mirror=True)
+    source.team = Team.here()
+    studio = Studio(networks.config({"network": network, **sizes}), plan, source)
+    studio.open(torch.device("cpu"))
+    before = {key: tensor.clone() for key, tensor in studio.state().items()}
+    for step in range(3):
+        studio.step(step)
+    return before, studio.state()
+
+
+@pytest.mark.parametrize("network", ["dcgan", "control-gan", "vae", "stylegan"])
+def test_two_processes_with_half_the_batch_each_take_the_steps_of_one(
+    network: str, small: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Critic, R1, generator, classifier, encoder: weights, moments, average and the mean w. Without what looks at
+    several pictures at once (batch norm, minibatch deviation) or is drawn for each process anew (style mixing, noise).
+    """
+    held = torch.nn.Module.train
+    monkeypatch.setattr(torch.nn.BatchNorm2d, "train", lambda self, mode=True: held(self, mode=False))
+    monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
+
+    def do(rank: int) -> dict[str, torch.Tensor]:
+        with joined() as team:
+            assert (team.rank, team.size) == (rank, 2)
+            return few_steps(network, small)[1]
+
+    first, second = in_two(tmp_path, do)
+    before, alone = few_steps(network, small)
+    for key, tensor in alone.items():
+        assert torch.equal(first[key], second[key]), key
+        assert torch.allclose(first[key], tensor, rtol=1e-3, atol=2e-5), key
+    moved = [key for key in before if key.startswith("player/") and not torch.equal(before[key], alone[key])]
+    assert len(moved) > 10
+
+
+def test_a_team_trains_writes_once_goes_on_and_stops_together(tmp_path: Path) -> None:
+    out, wrote = tmp_path / "out", tmp_path / "wrote"
+    wrote.mkdir()
+
+    def do(rank: int, recipe: Train, report: Any = None) -> Any:
+        real = Workspace.save_bytes
+        log = wrote / f"{rank}"
+
+        def save(self: Workspace, name: str, content: bytes) -> Path:
+            log.write_text(log.read_text() + name + "\n" if log.exists() else name + "\n")
+            return real(self, name, content)
+
+        Workspace.save_bytes = save  # type: ignore[method-assign]
+        return here.run(recipe, out, "cpu", "float32", report)
+
+    def stopping(step: Step) -> None:
+        if step.phase == "training" and step.done >= 16:
+            raise Cancelled("stopped by hand")
+
+    made = in_two(tmp_path, lambda rank: do(rank, tiny("dcgan"), None if rank else stopping))
+    assert [str(one) for one in made] == ["stopped by hand"] * 2
+    assert json.loads(checkpoints.read(out / train.STATE)[1]["state"])["step"] == 2
+    first, second = in_two(tmp_path, lambda rank: do(rank, tiny("dcgan")))
+    assert first.scores == second.scores
+    assert {path.name for path in wrote.iterdir()} == {"0"}
+    assert json.loads(checkpoints.read(out / train.STATE)[1]["state"])["step"] == 4
+    assert Result.read(out).scores == first.scores
+    made = in_two(tmp_path, lambda rank: do(rank, tiny("dcgan", batch_size=5, kimg=0.01)))
+    assert all("batch_size was 8, is 5" in str(one) for one in made)
+    out = tmp_path / "odd"
+    made = in_two(tmp_path, lambda rank: do(rank, tiny("dcgan", batch_size=5)))
+    assert all("batch_size 5 cannot be shared among 2 processes: take a multiple of 2" in str(one) for one in made)
+
+
+def test_of_a_team_a_broken_loss_of_one_ends_it_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = phases.drawn
+
+    def broken(studio: Studio, batch: feed.Batch, *more: Any) -> torch.Tensor:
+        bad = batch.step >= 3 and studio.team.rank == 1
+        return real(studio, batch, *more) * (float("nan") if bad else 1.0)
+
+    monkeypatch.setattr(phases, "drawn", broken)
+    made = in_two(tmp_path, lambda rank: here.run(tiny("dcgan", score_every=0.016), tmp_path / "out", "cpu", "float32"))
+    assert all("the loss of 'critic' is nan at step 3: the model of" in str(one) for one in made)
+
+
+# TensorBoard
+
+
+def test_checksums_are_those_of_the_standard() -> None:
+    """CRC-32C of RFC 3720, appendix B.4, as TFRecord masks it."""
+    for content, value in ((bytes(32), 0x8A9136AA), (b"\xff" * 32, 0x62A8AB43), (b"123456789", 0xE3069283)):
+        assert (train_board.checksum(content) - 0xA282EAD8) % 2**32 == (value >> 15 | value << 17) % 2**32
+    assert train_board.varint(300) == b"\xac\x02"
+
+
+def messages(content: bytes) -> list[bytes]:
+    """The records of an event file, each checksum seen to."""
+    found = []
+    while content:
+        (size,) = struct.unpack("<Q", content[:8])
+        message = content[12 : 12 + size]
+        sums = struct.unpack("<I", content[8:12]) + struct.unpack("<I", content[12 + size : 16 + size])
+        assert sums == (train_board.checksum(content[:8]), train_board.checksum(message))
+        found.append(message)
+        content = content[16 + size :]
+    return found
+
+
+def test_tensorboards_file_holds_curves_and_grids(tmp_path: Path) -> None:
+    run(tiny("dcgan"), tmp_path)
+    (file,) = (tmp_path / train_board.FOLDER).iterdir()
+    found = messages(file.read_bytes())
+    assert found[0].endswith(train_board.field(3, train_board.BYTES, b"brain.Event:2"))
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()))
+    for row in rows:
+        told = [message for message in found if train_board.scalar("KID", float(row["KID"])) in message]
+        step = train_board.field(2, train_board.VARINT, train_board.varint(round(1000 * float(row["kimg"]))))
+        assert len(told) == 1
+        assert told[0][9 : 9 + len(step)] == step
+    grids = [path.read_bytes() for path in sorted((tmp_path / "samples").iterdir())]
+    assert sum(any(grid in message for message in found) for grid in grids) == 2
+    run(tiny("dcgan", kimg=0.04), tmp_path)
+    assert len(list((tmp_path / train_board.FOLDER).iterdir())) == 2
+
+
+def test_tensorboard_reads_it(tmp_path: Path) -> None:
+    reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator", reason="not installed")
+    run(tiny("dcgan"), tmp_path)
+    board = reading.EventAccumulator(str(tmp_path / train_board.FOLDER)).Reload()
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()))
+    seen = [(event.step, event.value) for event in board.Scalars("KID")]
+    assert seen == [(round(1000 * float(row["kimg"])), pytest.approx(float(row["KID"]))) for row in rows]
+    grids = [path.read_bytes() for path in sorted((tmp_path / "samples").iterdir())]
+    assert [event.encoded_image_string for event in board.Images("samples")] == grids

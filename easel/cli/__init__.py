@@ -26,10 +26,11 @@ COMMANDS = (
 )
 GROUPS: dict[str, tuple[str, *tuple[tuple[str, str, str], ...]]] = {
     "score": (
-        "Measure over a folder of photos.",
+        "Measure over a folder of photos, or over a trained model.",
         ("styles", "easel.cli.commands:score_styles", "How often each style succeeds, less the plain photos' rate."),
         ("prompt", "easel.cli.commands:score_prompt", "How well pictures fit their captions (CLIP-T)."),
         ("sets", "easel.cli.commands:score_sets", "How near a made set is to a real one: FID, KID, precision, recall."),
+        ("ppl", "easel.cli.commands:score_ppl", "How evenly a trained model's pictures change (path length)."),
     ),
     "data": (
         "Sets of pictures: look at one, or draw one.",
@@ -96,6 +97,9 @@ def status(words: list[str]) -> int:
 
 
 def _say(line: str, code: int) -> int:
-    """One line on stderr, and the exit status."""
-    print(f"error: {line}", file=sys.stderr)
+    """One line on stderr, said once where several processes were started together, and the exit status."""
+    from easel.runners import machine
+
+    if machine.is_first():
+        print(f"error: {line}", file=sys.stderr)
     return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,10 +13,13 @@ from easel.cli import flags, progress, show
 from easel.errors import EaselError
 from easel.recipes import KINDS, Ask, Caption, Data, Generate, Recipe, Score, Stylize, Train, read_yaml
 from easel.recipes.knobs import Sampled
+from easel.recipes.neural import Neural
 from easel.recipes.reading import validated
 
-DRAWING = ("captioner", "method", "strength", "styles", "styles_file", *Sampled.model_fields)
+DRAWING = ("captioner", "method", "strength", "styles", "styles_file", *Sampled.model_fields, *Neural.model_fields)
 """Settings of a score that have a meaning only where it draws."""
+PATHS = ("space", "sampling", "samples", "prompt")
+"""Settings of a score that have a meaning only where a model's latents are walked through."""
 
 
 def make(kind: str, given: dict[str, Any], common: dict[str, Any]) -> None:
@@ -26,9 +30,15 @@ def make(kind: str, given: dict[str, Any], common: dict[str, Any]) -> None:
 
 
 def run_and_show(recipe: Recipe, common: dict[str, Any]) -> None:
-    """Run a recipe here, with progress on stderr and the result on stdout."""
-    from easel.runners import here
+    """Run a recipe here, with progress on stderr and the result on stdout; of several processes the first alone says
+    anything.
+    """
+    from easel.runners import here, machine
 
+    if not machine.is_first():
+        with progress.watching(quiet=True) as report, contextlib.suppress(EaselError):
+            here.run(recipe, common["out"], common["device"], common["dtype"], report)
+        return
     with progress.watching(quiet=common["quiet"]) as report:
         result = here.run(recipe, common["out"], common["device"], common["dtype"], report)
     show.result(result, as_json=common["json"], quiet=common["quiet"])
@@ -42,19 +52,28 @@ train = flags.command(lambda given, common: make("train", given, common), Train,
 
 
 score_styles = flags.command(
-    lambda given, common: make("score", given | {"what": "styles"}, common), Score, ("folder",), fixed=("what", "made")
+    lambda given, common: make("score", given | {"what": "styles"}, common),
+    Score,
+    ("folder",),
+    fixed=("what", "made", *PATHS),
 )
 score_prompt = flags.command(
     lambda given, common: make("score", given | {"what": "prompt"}, common),
     Score,
     ("folder",),
-    fixed=("what", "made", *DRAWING),
+    fixed=("what", "made", *PATHS, *DRAWING),
 )
 score_sets = flags.command(
     lambda given, common: make("score", given | {"what": "sets"}, common),
     Score,
     ("folder", "made"),
-    fixed=("what", "model", "count", *DRAWING),
+    fixed=("what", "model", "count", *PATHS, *DRAWING),
+)
+score_ppl = flags.command(
+    lambda given, common: make("score", given | {"what": "ppl"}, common),
+    Score,
+    (),
+    fixed=("what", "folder", "made", "count", *DRAWING),
 )
 
 

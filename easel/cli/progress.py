@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from easel.errors import Cancelled
+from easel.runners.machine import is_first
 
 if TYPE_CHECKING:
     from easel.workspace import Report, Step
@@ -48,7 +49,7 @@ def _stopping() -> Iterator[threading.Event]:
         if stopped.is_set():
             raise KeyboardInterrupt
         stopped.set()
-        if number == signal.SIGINT:
+        if number == signal.SIGINT and is_first():
             print("\nstopping after this step; Ctrl-C again to stop at once", file=sys.stderr)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}

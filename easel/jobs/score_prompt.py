@@ -34,8 +34,8 @@ def run(recipe: Score, workspace: Workspace) -> Result:
 
     Raises EaselError on a folder without metadata.jsonl or without pictures, and Cancelled.
     """
-    texts = read_metadata(Path(recipe.folder))
-    paths = {name: Path(recipe.folder) / name for name in texts}
+    texts = read_metadata(Path(recipe.folder or ""))
+    paths = {name: Path(recipe.folder or "") / name for name in texts}
     clip = load_clip(recipe.judge, workspace)
     broken: dict[str, str] = {}
     fits: dict[str, tuple[float, float]] = {}

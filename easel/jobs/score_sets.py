@@ -50,7 +50,7 @@ def run(recipe: Score, workspace: Workspace) -> Result:
     workspace.step("loading judge", 0, 1)
     judge = models.load(recipe.judge, "features", workspace.device)
     workspace.step("loading judge", 1, 1)
-    real = looked_at(recipe.folder, judge, workspace, "looking at real pictures")
+    real = looked_at(recipe.folder or "", judge, workspace, "looking at real pictures")
     made = looked_at(recipe.made, judge, workspace, "looking at made pictures")
     estimates = measured(judge, real, made, recipe.seed, workspace)
     near, far = nearest(made.rows, real.rows)
@@ -132,7 +132,7 @@ def pairs(recipe: Score, real: Looks, made: Looks, near: NDArray[np.intp], far: 
     for index in np.linspace(0, len(made.names) - 1, count).round().astype(int):
         ours, theirs = made.names[index], real.names[near[index]]
         cells.append(Cell(_small(str(recipe.made), ours), ours, ("made",)))
-        cells.append(Cell(_small(recipe.folder, theirs), theirs, (f"nearest real, {far[index]:.2f} away",)))
+        cells.append(Cell(_small(recipe.folder or "", theirs), theirs, (f"nearest real, {far[index]:.2f} away",)))
     return cells
 
 

@@ -34,8 +34,9 @@ from easel.jobs.judging import (
 from easel.jobs.naming import called
 from easel.jobs.photos import batches, gather, opened, thumbnail, told
 from easel.jobs.rates import RATE, RATE_BEFORE, Pair, rates, success_scores
-from easel.jobs.styles import Style, chosen
-from easel.jobs.stylize import TOGETHER, planned
+from easel.jobs.styles import Style, alone
+from easel.jobs.stylize import TOGETHER, furnished, painter, planned
+from easel.jobs.stylize_neural import NeuralEasel, manners
 from easel.metrics.intervals import mean_interval
 from easel.recipes import Score, Stylize
 from easel.result import Result
@@ -58,8 +59,8 @@ Row = dict[str, Any]
 
 def run(recipe: Score, workspace: Workspace) -> Result:
     """Measure the styles over a folder, going on where an earlier run stopped. Raises EaselError and Cancelled."""
-    styles = chosen(recipe.styles, recipe.styles_file)
-    photos = gather((recipe.folder,), workspace.folder)
+    styles = alone(recipe)
+    photos = gather((recipe.folder or "",), workspace.folder)
     done = journal.Journal(workspace.path(journal.NAME))
     wanted = [key_of(name, style) for name in photos for style in styles]
     broken: dict[str, str] = {}
@@ -73,7 +74,7 @@ def run(recipe: Score, workspace: Workspace) -> Result:
             if picture is not None:
                 done.append(studio.rows(index, places[name], name, picture, left))
             studio.tell(index, studio.each)
-        notes = studio.easel.model.notes
+        notes = [*studio.easel.model.notes]
     rows = [done.rows[key] for key in wanted if key in done.rows]
     return finished(recipe, workspace, styles, photos, rows, [*told(broken, len(photos)), *notes])
 
@@ -101,21 +102,27 @@ class Studio:
     workspace: Workspace
     judges: Judges
     captioner: Captioner
-    easel: Easel
+    easel: Easel | NeuralEasel
     photos: dict[str, Path]
 
     @classmethod
     def furnished(cls, recipe: Score, styles: list[Style], workspace: Workspace, photos: dict[str, Path]) -> Studio:
-        """Load the models. Raises EaselError."""
+        """Load the models. Raises EaselError, on a style without a picture before anything is loaded."""
+        neural = NeuralEasel(recipe, manners(recipe, styles), workspace) if recipe.method == "neural" else None
         judges = load_judges(recipe.judge, workspace)
         captioner = models.load(recipe.captioner, "caption", workspace.device)
-        easel = Easel(recipe, recipe.model, workspace, recipe.strength, redraw=recipe.method == "redraw")
+        easel = neural or furnished(recipe, workspace)
         return cls(recipe, styles, workspace, judges, captioner, easel, photos)
+
+    @property
+    def steps(self) -> int:
+        """Steps that a picture takes."""
+        return self.easel.steps if isinstance(self.easel, NeuralEasel) else self.recipe.steps
 
     @property
     def each(self) -> int:
         """Picture-steps that a photo takes."""
-        return len(self.styles) * self.recipe.count * self.recipe.steps
+        return len(self.styles) * self.recipe.count * self.steps
 
     def tell(self, index: int, done: int) -> None:
         """Report `done` picture-steps of photo `index`."""
@@ -134,7 +141,7 @@ class Studio:
         everything = batches(planned(alone, self.styles, caption, first, f"pictures/{name}/"), self.recipe.count)
         by_style = dict(zip((style.name for style in self.styles), everything, strict=True))
         orders = [order for style in left for order in by_style[style.name]]
-        skipped = self.each - len(orders) * self.recipe.steps
+        skipped = self.each - len(orders) * self.steps
         pictures = self.easel.draw(orders, photo, TOGETHER, lambda done, _: self.tell(index, skipped + done))
         questions = [style.question for style in left for _ in range(self.recipe.count)]
         found = batches(
@@ -219,7 +226,7 @@ def chart(recipe: Score, styles: list[Style], by_style: dict[str, list[Row]]) ->
         Bars(RATE_BEFORE, [estimate for _, estimate, _ in found]),
     ]
     count = max(len(mine) for mine in by_style.values())
-    title = f"{called(recipe.model)} ({recipe.method}): {count} photos, judged by {judge_name(recipe.judge, STYLE)}"
+    title = f"{painter(recipe)}: {count} photos, judged by {judge_name(recipe.judge, STYLE)}"
     return rate_chart([style.label for style in styles], series, title)
 
 
@@ -241,5 +248,5 @@ def overview(
             if row["files"][0] in seen:
                 lines = Verdict.of(row["verdicts"][0]).lines
                 cells.append(Cell(thumbnail(seen[row["files"][0]]), labels[row["style"]], lines))
-    heading = f"{len(names)} photos by {called(recipe.model)} ({recipe.method}), judged by {called(recipe.judge)}"
+    heading = f"{len(names)} photos by {painter(recipe)}, judged by {called(recipe.judge)}"
     return sheet(cells, columns if columns <= MOST_COLUMNS else None, heading)

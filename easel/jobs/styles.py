@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from pydantic import field_validator
 
 from easel.errors import EaselError, unknown
 from easel.jobs.tables import Row, read_rows
+from easel.recipes.neural import weighted
+from easel.recipes.stylize import Styled
 
 BUILT_IN = Path(__file__).with_name("styles.yaml")
 
@@ -24,6 +27,8 @@ class Style(Row):
     """What to steer away from."""
     question: str
     """Answered by the judge with yes or no, about the result and about the plain photo."""
+    image: str = ""
+    """For the method neural: a picture in this style; a path from the table's folder."""
 
     @field_validator("name")
     @classmethod
@@ -61,10 +66,38 @@ def table(styles_file: str | None = None) -> dict[str, Style]:
 
     Raises EaselError naming key and line.
     """
-    known = {style.name: style for style in read_rows(BUILT_IN, Style)}
+    known = {style.name: _placed(style, BUILT_IN) for style in read_rows(BUILT_IN, Style)}
     if styles_file is not None:
-        known |= {style.name: style for style in read_rows(styles_file, Style, known)}
+        known |= {style.name: _placed(style, Path(styles_file)) for style in read_rows(styles_file, Style, known)}
     return known
+
+
+def _placed(style: Style, file: Path) -> Style:
+    """The style with its picture's path from where we stand. One taken over from another table is whole already."""
+    return style.model_copy(update={"image": str(file.parent / style.image)}) if style.image else style
+
+
+def alone(recipe: Styled) -> list[Style]:
+    """The styles that a recipe asks for: those it names, or the one that its `style_image` is.
+
+    The words of the latter, for the judges, are those of the style it names, if that is known; else it is called by the
+    one name given, or after the files. Raises EaselError.
+    """
+    known = table(recipe.styles_file)
+    if not recipe.style_image or (len(recipe.styles) == 1 and recipe.styles[0] in known):
+        return chosen(recipe.styles, recipe.styles_file)
+    files = [Path(weighted(text)[0]).stem for text in recipe.style_image]
+    title = recipe.styles[0] if len(recipe.styles) == 1 else " and ".join(files)
+    name = "-".join(re.findall(r"[^\W_]+", title.casefold()))[:60].strip("-") or "picture"
+    words = name.replace("-", " ")
+    return [
+        Style(
+            name=name,
+            title=words,
+            prompt=f"{{caption}} in the style of {words}",
+            question=f"is this in the style of {words}?",
+        )
+    ]
 
 
 def chosen(names: Sequence[str], styles_file: str | None = None) -> list[Style]:

@@ -13,8 +13,10 @@ from easel.jobs.judging import STYLE, Judges, Verdict, column, load_judges, pict
 from easel.jobs.naming import called, file_name, joined
 from easel.jobs.photos import batches
 from easel.jobs.rates import success_scores
-from easel.jobs.styles import Style, chosen
+from easel.jobs.styles import Style, alone
+from easel.jobs.stylize_neural import NeuralEasel, manners
 from easel.metrics.intervals import mean_interval
+from easel.recipes import Score as Scored
 from easel.recipes import Stylize
 from easel.result import Result, Score
 from easel.sheet import Cell, sheet
@@ -30,14 +32,16 @@ ALL = "all pictures"
 
 def run(recipe: Stylize, workspace: Workspace) -> Result:
     """Draw and judge the pictures of a Stylize recipe. Raises EaselError and Cancelled."""
-    styles = chosen(recipe.styles, recipe.styles_file)
+    styles = alone(recipe)
     original = open_picture(recipe.photo)
+    neural = NeuralEasel(recipe, manners(recipe, styles), workspace) if recipe.method == "neural" else None
     judges = load_judges(recipe.judge, workspace)
     caption = recipe.caption or said_of(original, recipe.captioner, workspace)
-    easel = Easel(recipe, recipe.model, workspace, recipe.strength, redraw=recipe.method == "redraw")
+    easel = neural or furnished(recipe, workspace)
     photo = easel.fitted(original)
     orders = planned(recipe, styles, caption)
-    pictures = easel.draw(orders, photo, TOGETHER, lambda done, of: workspace.step("drawing", done, of))
+    tell = neural.tell if neural else lambda done, of: workspace.step("drawing", done, of)
+    pictures = easel.draw(orders, photo, TOGETHER, tell)
     workspace.step("judging", 0, len(pictures))
     each = [style for style in styles for _ in range(recipe.count)]
     found = verdicts(judges, photo, pictures, [order.prompt for order in orders], [style.question for style in each])
@@ -58,6 +62,11 @@ def run(recipe: Stylize, workspace: Workspace) -> Result:
         scores=tuple(scores_of(judges, styles, orders, found, recipe.count)),
         notes=tuple(note for note in [original.info.get("note"), *easel.model.notes] if note),
     )
+
+
+def furnished(recipe: Stylize | Scored, workspace: Workspace) -> Easel:
+    """The diffusion model that draws by the recipe's method, loaded."""
+    return Easel(recipe, recipe.model, workspace, recipe.strength, redraw=recipe.method == "redraw")
 
 
 def said_of(photo: Image.Image, captioner: str, workspace: Workspace) -> str:
@@ -112,7 +121,12 @@ def means(judges: Judges, found: list[Verdict], of: str) -> list[Score]:
 
 def heading_of(recipe: Stylize) -> str:
     """What the sheet is about, and who judged."""
-    return f"{Path(recipe.photo).name} by {called(recipe.model)} ({recipe.method}), judged by {called(recipe.judge)}"
+    return f"{Path(recipe.photo).name} by {painter(recipe)}, judged by {called(recipe.judge)}"
+
+
+def painter(recipe: Stylize | Scored) -> str:
+    """What draws, and how: 'pocket (redraw)'."""
+    return f"{called(recipe.features if recipe.method == 'neural' else recipe.model)} ({recipe.method})"
 
 
 def laid_out(cells: list[Cell], count: int, columns: int | None) -> list[Cell]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from easel.errors import EaselError
+from easel.jobs.train_board import FOLDER, Board
 from easel.jobs.train_grid import mosaic, pictures_of
 from easel.metrics.kernel import kernel_distance
 from easel.metrics.manifold import NEIGHBOURS, precision_recall
@@ -53,7 +52,7 @@ class Watch:
         self.preview: Image.Image | None = None
         self._sums: dict[str, list[Tensor]] = {}
         self._real = self._of_the_set()
-        self._board: Any = None
+        self._board = Board(workspace.path(FOLDER))
 
     @property
     def looked(self) -> set[int]:
@@ -115,11 +114,8 @@ class Watch:
             self.rows.append({"step": float(step), "kimg": kimg, **numbers})
         if self.studio.adaptive:
             self.rows[-1]["p"] = self.studio.extras["p"]
-        if self._board is None:
-            self._board = board(self.workspace)
-        for name, value in numbers.items():
-            if self._board:
-                self._board.add_scalar(name, value, round(kimg * 1000))
+        if numbers:
+            self._board.write(round(kimg * 1000), numbers)
 
     def _means(self) -> dict[str, float]:
         found = {name: float(torch.stack(values).float().mean()) for name, values in self._sums.items()}
@@ -173,7 +169,8 @@ class Watch:
         made = self.drawn(generator, self.recipe.count)
         self.preview = mosaic(made)
         kimg = step * self.studio.plan.batch_size / 1000
-        self.workspace.save_picture(f"samples/{kimg:09.3f}-kimg.png", self.preview)
+        file = self.workspace.save_picture(f"samples/{kimg:09.3f}-kimg.png", self.preview)
+        self._board.write(round(kimg * 1000), {}, {"samples": file.read_bytes()})
 
     def _keep(self, generator: nn.Module, row: dict[str, float]) -> None:
         """This model is the best there has been: write it, and remember its numbers."""
@@ -193,15 +190,3 @@ class Watch:
         if len(seen) >= PATIENCE and max(seen[-2:]) < FLAT:
             share = f"{seen[-1]:.1%} of the set's variance"
             raise Collapsed(f"collapsed: all pictures look the same ({share} at {self.rows[-1]['kimg']:.4g} kimg)")
-
-
-def board(workspace: Workspace) -> Any:
-    """TensorBoard's writer where it is installed, else False."""
-    if importlib.util.find_spec("tensorboard") is None:
-        return False
-    try:
-        from torch.utils.tensorboard.writer import SummaryWriter
-
-        return SummaryWriter(str(workspace.path("tensorboard")))
-    except (ImportError, OSError) as problem:
-        raise EaselError(f"TensorBoard is installed but does not work: {problem}") from problem

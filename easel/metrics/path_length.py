@@ -45,13 +45,18 @@ class Walk:
 def perceptual_path_length(
     starts: ArrayLike, ends: ArrayLike, generate: Generate, distance: Distance, walk: Walk = Walk(), seed: int = 0
 ) -> Estimate:
-    """Mean of `path_lengths` without the share at either end of their order, with its bootstrap interval and n kept."""
-    lengths = np.sort(path_lengths(starts, ends, generate, distance, walk, seed))
+    """`kept_mean` of `path_lengths`."""
+    return kept_mean(path_lengths(starts, ends, generate, distance, walk, seed), walk, seed)
+
+
+def kept_mean(lengths: ArrayLike, walk: Walk = Walk(), seed: int = 0) -> Estimate:
+    """Mean of lengths (n,) without the share at either end of their order, with its bootstrap interval and n kept."""
+    ordered = np.sort(np.asarray(lengths, np.float64))
     low, high = (
-        np.quantile(lengths, walk.discarded, method="lower"),
-        np.quantile(lengths, 1 - walk.discarded, method="higher"),
+        np.quantile(ordered, walk.discarded, method="lower"),
+        np.quantile(ordered, 1 - walk.discarded, method="higher"),
     )
-    return mean_interval(lengths[(lengths >= low) & (lengths <= high)], seed)
+    return mean_interval(ordered[(ordered >= low) & (ordered <= high)], seed)
 
 
 def path_lengths(
@@ -70,19 +75,31 @@ def path_lengths(
     first, last = pair_of_rows(starts, ends, 1)
     if len(first) != len(last):
         raise ValueError(f"pairs are wanted, got {len(first)} starts and {len(last)} ends")
-    generator = np.random.default_rng(seed)
-    places = generator.random(len(first)) if walk.sampling == "full" else np.zeros(len(first))
+    places = places_on(walk, len(first), seed)
+    parts = [slice(start, start + walk.together) for start in range(0, len(first), walk.together)]
+    return np.concatenate(
+        [lengths_at(first[part], last[part], places[part], generate, distance, walk) for part in parts]
+    )
+
+
+def places_on(walk: Walk, count: int, seed: int = 0) -> Floats:
+    """Where on each of ``count`` ways the step is taken, 0..1: (count,). More ways leave the first ones as they are."""
+    return np.random.default_rng(seed).random(count) if walk.sampling == "full" else np.zeros(count)
+
+
+def lengths_at(
+    starts: Floats, ends: Floats, places: Floats, generate: Generate, distance: Distance, walk: Walk = Walk()
+) -> Floats:
+    """`path_lengths` of pairs (n, d) that are drawn at once, at `places` (n,). `generate` is called twice.
+
+    Raises ValueError on distances that are not n finite numbers.
+    """
     between = along_sphere if walk.space == "z" else along_line
-    found = []
-    for start in range(0, len(first), walk.together):
-        part = slice(start, start + walk.together)
-        here = generate(between(first[part], last[part], places[part]))
-        there = generate(between(first[part], last[part], places[part] + walk.epsilon))
-        seen = np.asarray(distance(here, there), np.float64)
-        if seen.shape != (len(first[part]),) or not np.isfinite(seen).all():
-            raise ValueError(f"the distance gave shape {seen.shape} or values not finite: wanted one number a pair")
-        found.append(seen / walk.epsilon**2)
-    return np.concatenate(found)
+    here, there = (generate(between(starts, ends, places + step)) for step in (0.0, walk.epsilon))
+    seen = np.asarray(distance(here, there), np.float64)
+    if seen.shape != (len(starts),) or not np.isfinite(seen).all():
+        raise ValueError(f"the distance gave shape {seen.shape} or values not finite: wanted one number a pair")
+    return seen / walk.epsilon**2
 
 
 def along_line(starts: Floats, ends: Floats, places: Floats) -> Floats:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from easel.models.diffusion import Diffusion
     from easel.models.features import Clip, Perceptual, Subject
     from easel.models.rows import Rows
+    from easel.models.seeing import Seeing
     from easel.models.trained import Trained
 
 
@@ -42,6 +43,8 @@ def load(name: str, role: Literal["perceptual"], device: str = ..., dtype: str =
 @overload
 def load(name: str, role: Literal["features"], device: str = ..., dtype: str = ...) -> Rows: ...
 @overload
+def load(name: str, role: Literal["style"], device: str = ..., dtype: str = ...) -> Seeing: ...
+@overload
 def load(name: str, role: Literal["generator"], device: str = ..., dtype: str = ...) -> Trained: ...
 def load(
     name: str,
@@ -57,7 +60,8 @@ def load(
     Args:
         name: catalogue word, hub id, folder or .safetensors file.
         role: text-to-image and image-to-image (the same object does both), caption, ask, clip, subject, perceptual,
-            features (what set metrics are made of), or generator (what `easel train` made).
+            features (what set metrics are made of), style (what style transfer looks through), or generator (what
+            `easel train` made).
         device, dtype: 'auto' picks; pictures in bfloat16 where the machine has it, everything that measures in float32.
         config: for a single file, a diffusers folder with its configurations and tokenizer.
         loras: adapters, `FILE[:unet[:text]]` each.
@@ -75,7 +79,7 @@ def load(
         from easel.models import diffusion
 
         return diffusion.load(place, device, dtype, config=config, loras=loras)
-    from easel.models import captioners, features, rows, trained
+    from easel.models import captioners, features, rows, seeing, trained
 
     table: dict[str, Any] = {
         "caption": captioners.Captioner,
@@ -84,6 +88,7 @@ def load(
         "subject": features.Subject,
         "perceptual": features.Perceptual,
         "features": rows.load,
+        "style": seeing.load,
         "generator": trained.Trained,
     }
     return table[role](place, device, dtype)

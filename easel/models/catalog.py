@@ -15,7 +15,18 @@ from typing import Any
 
 from easel.errors import EaselError, unknown
 
-ROLES = ("text-to-image", "image-to-image", "caption", "ask", "clip", "subject", "perceptual", "features", "generator")
+ROLES = (
+    "text-to-image",
+    "image-to-image",
+    "caption",
+    "ask",
+    "clip",
+    "subject",
+    "perceptual",
+    "features",
+    "style",
+    "generator",
+)
 """What a model can be asked for. A generator is what `easel train` made; the catalogue has none."""
 SUBFOLDERS = {
     "text-to-image": "diffusion",
@@ -26,6 +37,7 @@ SUBFOLDERS = {
     "subject": "subject",
     "perceptual": "perceptual",
     "features": "clip",
+    "style": "perceptual",
 }
 """Role -> the subfolder of a folder that holds a whole family of models, as pocket's does."""
 PACKAGE = Path(__file__).parent
@@ -123,6 +135,13 @@ SOURCES: dict[str, Source] = {
         Source("facebook/dinov2-small", "ed25f3a31f01632728cabb09d1542f84ab7b0056", "Apache-2.0", 90),
         Source("microsoft/resnet-18", "f45a6faa12e0381f5620c5c8d7e916bca90f2c44", "Apache-2.0", 50),
         Source(
+            "timm/vgg19.tv_in1k",
+            "main",
+            "BSD-3-Clause",
+            575,
+            note="not pinned: its commit was not at hand; torchvision's weights",
+        ),
+        Source(
             "mseitzer/pytorch-fid",
             "fid_weights",
             "Apache-2.0",
@@ -181,7 +200,12 @@ ROWS: dict[str, Row] = {
             "is it the same subject",
             {"subject": "facebook/dinov2-small", "features": "facebook/dinov2-small"},
         ),
-        Row("resnet-18", "features for a perceptual distance", {"perceptual": "microsoft/resnet-18"}),
+        Row(
+            "resnet-18",
+            "features for a perceptual distance, or for neural style transfer",
+            {"perceptual": "microsoft/resnet-18", "style": "microsoft/resnet-18"},
+        ),
+        Row("vgg19", "features for neural style transfer (Gatys's network)", {"style": "timm/vgg19.tv_in1k"}),
         Row("fid-inception", "features for FID, KID and the Inception Score", {"features": "mseitzer/pytorch-fid"}),
         Row(
             "base",

@@ -38,11 +38,17 @@ WEIGHTS = ("model.safetensors", "diffusion_pytorch_model.safetensors")
 
 
 def is_pickle(path: Path) -> bool:
-    """True if the content is a pickle: torch's zip, a raw pickle of any protocol, or an old torch tar."""
+    """True if the content is a pickle: torch's zip, a raw pickle of any protocol, or an old torch tar.
+
+    A safetensors file begins with the length of its header, whose first two bytes may be those of a pickle: it is told
+    by the header's first sign and the zeros before it.
+    """
     with path.open("rb") as file:
         head = file.read(512)
         file.seek(max(0, path.stat().st_size - 1))
         last = file.read(1)
+    if head[4:9] == b"\0\0\0\0{":
+        return False
     if head[:4] == b"PK\x03\x04" or (head[:1] == b"\x80" and head[1:2] in b"\x01\x02\x03\x04\x05"):
         return True
     if head[257:262] == b"ustar":

@@ -1,38 +1,63 @@
-"""Recipe: measure over a folder of photos, or over two."""
+"""Recipe: measure over a folder of photos, over two, or over a model."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import Count, FileName, Sampled
+from easel.recipes.knobs import Count, FileName, Prompt, Sampled
 from easel.recipes.stylize import Styled
 
-ONLY_FOR: dict[str, tuple[str, ...]] = {"made": ("sets",)}
+NEEDED: dict[str, tuple[str, ...]] = {"folder": ("styles", "prompt", "sets"), "made": ("sets",)}
 """Settings that some measures need and the others have no use for."""
+ONLY_FOR: dict[str, tuple[str, ...]] = {
+    "space": ("ppl",),
+    "sampling": ("ppl",),
+    "samples": ("ppl",),
+    "prompt": ("ppl",),
+}
+"""Settings that the others have no use for, and that need not be given."""
 
 
 class Score(Sampled, Styled, Recipe):
-    """Measure over a folder: how often styles succeed, how well pictures fit their captions, how near two sets are."""
+    """Measure: how often styles succeed, how well captions fit, how near two sets are, how evenly a model changes."""
 
     kind: Literal["score"] = "score"
     """The kind of job."""
-    what: Literal["styles", "prompt", "sets"]
-    """styles: restyle photos and ask the judge; prompt: pictures against metadata.jsonl; sets: made against real."""
-    folder: FileName
+    what: Literal["styles", "prompt", "sets", "ppl"]
+    """styles: restyle photos and ask the judge; prompt: pictures against metadata.jsonl; sets: made against real; ppl:
+    the perceptual path length of a trained model.
+    """
+    folder: FileName | None = None
     """The folder of pictures; for sets, of the real ones."""
     made: FileName | None = None
     """For sets: the folder of made pictures."""
+    space: Literal["z", "w"] = "z"
+    """For ppl: where the path lies; z is the latent of any network, w what StyleGAN's mapping makes of it."""
+    sampling: Literal["full", "end"] = "end"
+    """For ppl: where on the path a step is taken; full is anywhere, end is where it begins."""
+    samples: Annotated[int, Field(ge=2, le=1_000_000)] = 1000
+    """For ppl: paths; papers take 50000."""
+    prompt: Prompt | None = None
+    """For ppl of a model that draws from words: what its pictures show."""
     count: Count = 1
     """Pictures for each photo and style."""
 
     @model_validator(mode="after")
     def _what_it_needs(self) -> Score:
-        for name, measures in ONLY_FOR.items():
+        for name, measures in NEEDED.items():
             given = getattr(self, name) is not None
-            if given != (self.what in measures):
-                only = " and ".join(measures)
-                raise ValueError(f"{name}: belongs to what: {only}" if given else f"{name}: must be given for {only}")
+            if self.what in measures and not given:
+                raise ValueError(f"{name} is missing: it must be given for {_listed(measures)}")
+            if given and self.what not in measures:
+                raise ValueError(f"{name}: belongs to what: {_listed(measures)}")
+        for name, measures in ONLY_FOR.items():
+            if self.what not in measures and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name}: belongs to what: {_listed(measures)}")
         return self
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return " and ".join(words)

@@ -4,31 +4,49 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from easel.recipes.base import Recipe
 from easel.recipes.knobs import Count, Drawn, FileName, ModelName, Name, Prompt, Strength
+from easel.recipes.neural import Neural
 
 DEFAULT_STYLES = ("van-gogh", "malevich", "delaunay", "banksy")
 
 
-class Styled(BaseModel):
-    """Which styles, by which way, judged by whom; shared by stylize and score."""
+class Named(BaseModel):
+    """Which styles, by which way, judged by whom."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     styles: Annotated[tuple[Name, ...], Field(min_length=1)] = DEFAULT_STYLES
     """Names of styles: the four artists, monet, hokusai, kandinsky, pencil, ..., or of your own file."""
     styles_file: FileName | None = None
-    """A YAML file of your own styles (name, prompt, negative_prompt, question), added to the known ones."""
-    method: Literal["redraw", "describe"] = "redraw"
-    """redraw starts from the photo and keeps its shapes; describe starts from its caption alone."""
+    """A YAML file of your own styles (name, prompt, negative_prompt, question, image), added to the known ones."""
+    method: Literal["redraw", "describe", "neural"] = "redraw"
+    """redraw starts from the photo and keeps its shapes; describe starts from its caption alone; neural takes the style
+    from a picture.
+    """
     strength: Strength | None = None
     """How far redraw may leave the photo, from just over 0 to 1; the model's own when not given."""
     judge: ModelName = "pocket"
     """The family of models that scores the pictures."""
     captioner: ModelName = "pocket"
     """The model that captions the photo."""
+
+
+class Styled(Neural, Named):
+    """All that decides how a photo is restyled and judged; shared by stylize and score."""
+
+    @model_validator(mode="after")
+    def _neural_has_its_own(self) -> Styled:
+        if self.method != "neural" and (self.style_image or self.keep_colours):
+            name = "style_image" if self.style_image else "keep_colours"
+            raise ValueError(f"{name}: belongs to method: neural")
+        if self.style_image and len(self.styles) > 1 and self.styles != DEFAULT_STYLES:
+            raise ValueError("styles: with a style_image all would be painted alike: give one name, or none")
+        if self.method == "neural" and self.start == "photo" and getattr(self, "count", 1) > 1:
+            raise ValueError("count: from the photo every picture comes out the same: use start: noise, or count: 1")
+        return self
 
 
 class Stylize(Drawn, Styled, Recipe):

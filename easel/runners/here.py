@@ -24,10 +24,15 @@ def run(
     anything expensive when the device is not there or the folder cannot be written, and Cancelled when `report` does.
     """
     with machine.collecting_rarely():
-        return _run(recipe, out, device, dtype, report)
+        if machine.processes() > 1:
+            from easel.runners import together
+
+            return together.run(recipe, out, device, dtype, report)
+        return run_alone(recipe, out, device, dtype, report)
 
 
-def _run(recipe: Recipe, out: str | Path | None, device: str, dtype: str, report: Report | None) -> Result:
+def run_alone(recipe: Recipe, out: str | Path | None, device: str, dtype: str, report: Report | None) -> Result:
+    """`run` in one process, whatever was started beside it."""
     from easel import jobs
 
     device, computed_in = machine.resolve(device, dtype)

@@ -36,6 +36,16 @@ def collecting_rarely() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
+def processes() -> int:
+    """How many processes `accelerate launch` or `torchrun` started this one with, itself counted."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_first() -> bool:
+    """Whether this process is the one of them that speaks."""
+    return processes() == 1 or os.environ.get("RANK", "0") == "0"
+
+
 def device_name(device: str) -> str:
     """What a device calls itself."""
     import torch

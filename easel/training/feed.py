@@ -10,6 +10,7 @@ from torch import Tensor
 
 from easel.data import Column, Facts, Packed
 from easel.errors import EaselError
+from easel.training.team import Team
 
 ORDER, PLACE, WORDS = 1, 2, 3
 """What a draw is for, so that no two are the same."""
@@ -119,21 +120,35 @@ class Batch:
 
 
 class Feed:
-    """Batches of a packed set, each picture once in an epoch, in an order drawn for it."""
+    """Batches of a packed set, each picture once in an epoch, in an order drawn for it.
+
+    Where a ``team`` trains together, `batch` gives this process its share: all shares are what one alone would see.
+    """
 
     def __init__(self, pictures: Packed, told: Told, batch_size: int, seed: int, mirror: bool = False) -> None:
         self.pictures, self.told, self.batch_size = pictures, told, batch_size
         self.seed, self.mirror = seed, mirror
         self.device: torch.device | str = "cpu"
+        self.team = Team()
         self._epoch, self._order = -1, np.zeros(0, np.int64)
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step, whatever was drawn before."""
+        """This process's share of the batch of a step, whatever was drawn before."""
+        return self._cut(step, self.team.share(self.batch_size))
+
+    def whole(self, step: int) -> Batch:
+        """The batch of a step, everybody's shares."""
+        return self._cut(step, slice(0, self.batch_size))
+
+    def _cut(self, step: int, own: slice) -> Batch:
+        """Part of a batch; what is drawn is drawn for the whole."""
         places = self._places(step)
         rng = np.random.default_rng((self.seed, WORDS, step))
         rows = self.told.rows(places, rng)
         wrong = self._others(rows, rng) if self.told.kind == "captions" else None
-        return Batch(step, self.pixels(places, rng), self._put(rows), None if wrong is None else self._put(wrong))
+        turned = rng.random(len(places)) < 0.5 if self.mirror else np.zeros(len(places), np.bool_)
+        pixels = self.pixels(places[own], turned[own])
+        return Batch(step, pixels, self._put(rows[own]), None if wrong is None else self._put(wrong[own]))
 
     def conditions(self, count: int) -> tuple[Tensor | None, NDArray[np.int64]]:
         """What pictures from all over the set are told, always the same; and their rows in ``told``."""
@@ -141,11 +156,10 @@ class Feed:
         rows = self.told.rows(places, np.random.default_rng((self.seed, WORDS)))
         return self._put(rows), rows
 
-    def pixels(self, places: NDArray[np.int64], rng: np.random.Generator | None = None) -> Tensor:
-        """Pictures (n, 3, side, side) float32 in [-1, 1], channels last; half of them mirrored where that is asked."""
+    def pixels(self, places: NDArray[np.int64], turned: NDArray[np.bool_] | None = None) -> Tensor:
+        """Pictures (n, 3, side, side) float32 in [-1, 1], channels last; those that are ``turned`` in a mirror."""
         pixels = np.asarray(self.pictures.pixels[places])
-        if self.mirror and rng is not None:
-            turned = rng.random(len(places)) < 0.5
+        if turned is not None and turned.any():
             pixels[turned] = pixels[turned][:, :, ::-1]
         there = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)
         return there.float().div_(127.5).sub_(1)

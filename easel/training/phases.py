@@ -110,7 +110,7 @@ def asked(studio: "Studio", made: Tensor, condition: Tensor) -> Tensor:
     with objectives.still(judge):
         found = objectives.attribute_error(judge(made), condition)
     studio.extras["balance"] = objectives.balanced(
-        studio.extras["balance"], float(found.detach()), studio.extras["classified"]
+        studio.extras["balance"], studio.team.mean(float(found.detach())), studio.extras["classified"]
     )
     return found
 
@@ -120,7 +120,7 @@ def classifier(studio: "Studio", batch: Batch, chance: torch.Generator) -> tuple
     del chance
     assert batch.condition is not None
     loss = objectives.attribute_error(studio.players["classifier"].train()(batch.real), batch.condition)
-    studio.extras["classified"] = float(loss.detach())
+    studio.extras["classified"] = studio.team.mean(float(loss.detach()))
     return loss, {"classifier": loss}
 
 
@@ -131,7 +131,7 @@ def path(studio: "Studio", batch: Batch, chance: torch.Generator) -> tuple[Tenso
     pictures = player.synthesis(styles, "random")  # type: ignore[operator]
     lengths = objectives.path_lengths(pictures, styles, chance)
     penalty, target = objectives.path_penalty(lengths, lengths.new_tensor(studio.extras["path"]))
-    studio.extras["path"] = float(target)
+    studio.extras["path"] = studio.team.mean(float(target))
     weight = studio.plan.path_weight * studio.plan.path_interval
     return weight * penalty, {"path": penalty}
 

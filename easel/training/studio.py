@@ -5,6 +5,7 @@ another. Everything that decides the next step is in `state`, so that what is ki
 import copy
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,18 @@ from easel.training import augment, checkpoints, objectives
 from easel.training.feed import Feed
 from easel.training.phases import Phase, phases
 from easel.training.plans import Plan, average_decay
+from easel.training.team import Team
 
 SMOOTH = 0.75
 """Of the measure of overfitting that adaptive augmentation follows: about the mean of its last four batches."""
 SETTLING = 16
 """Batches from which the statistics of batch norm are taken anew for the averaged weights (Brock 2018, section 4.1)."""
+MOVING = ("average", "running_mean", "running_var")
+"""Buffers that follow what a network sees: of StyleGAN's mapping, and of batch norm."""
 
 
 class Studio:
-    """One training. ``extras`` are numbers that phases keep from step to step."""
+    """One training, alone or in a team. ``extras`` are numbers that phases keep from step to step."""
 
     def __init__(self, config: Any, plan: Plan, feed: Feed, adaptive: bool = False, always: bool = False) -> None:
         torch.manual_seed(feed.seed)
@@ -36,6 +40,12 @@ class Studio:
         self.objective = objectives.OBJECTIVES.get(plan.objective, objectives.OBJECTIVES["non-saturating"])
         self.phases = phases(self.network, plan)
         self.precision: torch.dtype | None = None
+        self._shared = torch.Generator()
+
+    @property
+    def team(self) -> Team:
+        """Who trains along."""
+        return self.feed.team
 
     def open(self, device: torch.device, precision: torch.dtype | None = None) -> None:
         """Bring everything to a device, make the optimisers, begin the average. ``precision`` is autocast's."""
@@ -56,16 +66,20 @@ class Studio:
         return torch.optim.Adam(moving, lr=lr, betas=betas, eps=1e-8, fused=True)
 
     def latents(self, n: int, chance: torch.Generator) -> Tensor:
-        """z for n pictures, drawn on the CPU, put where the players are."""
+        """z for n pictures, drawn on the CPU, put where the players are. A team shares what one alone would draw."""
+        if self.team.size > 1:
+            whole = n * self.team.size
+            return self.players["generator"].latent(whole, self._shared)[self.team.share(whole)]  # type: ignore[operator, no-any-return]
         z: Tensor = self.players["generator"].latent(n, chance)  # type: ignore[operator]
         return z
 
     def note_overfitting(self, real: Tensor) -> None:
         """Let adaptive augmentation follow how sure the critic is of real pictures."""
         if self.adaptive:
-            seen = SMOOTH * self.extras["overfitting"] + (1 - SMOOTH) * augment.overfitting(real)
+            now = self.team.mean(augment.overfitting(real))
+            seen = SMOOTH * self.extras["overfitting"] + (1 - SMOOTH) * now
             self.extras["overfitting"] = seen
-            self.extras["p"] = augment.adapted(self.extras["p"], seen, len(real))
+            self.extras["p"] = augment.adapted(self.extras["p"], seen, len(real) * self.team.size)
 
     def step(self, step: int) -> dict[str, Tensor]:
         """One step: every phase whose turn it is. Numbers for the curves come back.
@@ -77,11 +91,14 @@ class Studio:
         for index, phase in enumerate(self.phases):
             if step % phase.interval == 0:
                 seed = chance_of(self.feed.seed, step, index)
+                self._shared.manual_seed(seed)
+                if self.team.rank:
+                    seed = chance_of(seed, self.team.rank, index)
                 torch.manual_seed(seed)  # StyleGAN's noise
                 with self._format(phase):
                     loss, said = phase.loss(self, batch, torch.Generator().manual_seed(seed))
-                self._move(phase, loss, step)
-                numbers |= {name: value.detach() for name, value in said.items()}
+                numbers |= self._move(phase, loss, said, step)
+        self.team.average(self._moving())
         self._follow(average_decay(self.plan, step * self.plan.batch_size))
         return numbers
 
@@ -90,15 +107,26 @@ class Studio:
         used = self.precision is not None and not phase.precise
         return torch.autocast(kind, self.precision or torch.bfloat16, enabled=used)
 
-    def _move(self, phase: Phase, loss: Tensor, step: int) -> None:
-        if not bool(torch.isfinite(loss)):
-            raise FloatingPointError(f"the loss of '{phase.name}' is {float(loss.detach())} at step {step}")
+    def _move(self, phase: Phase, loss: Tensor, said: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+        """One step of the phase's players along everybody's gradient; everybody's numbers come back."""
         moving = [self.optimisers[name] for name in phase.players]
         for optimiser in moving:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        weights = [weight for optimiser in moving for group in optimiser.param_groups for weight in group["params"]]
+        slopes = [weight.grad for weight in weights if weight.grad is not None]
+        numbers = self.team.average(slopes, said | {"": loss})
+        found = float(numbers.pop(""))
+        if not math.isfinite(found):
+            raise FloatingPointError(f"the loss of '{phase.name}' is {found} at step {step}")
         for optimiser in moving:
             optimiser.step()
+        return numbers
+
+    def _moving(self) -> list[Tensor]:
+        """Buffers that follow what this process has seen."""
+        named = (pair for player in self.players.values() for pair in player.named_buffers())
+        return [buffer for name, buffer in named if name.rpartition(".")[2] in MOVING]
 
     @torch.no_grad()
     def _follow(self, decay: float) -> None:
@@ -119,7 +147,7 @@ class Studio:
                 norm.momentum = None  # the plain mean over the batches
             for index in range(SETTLING):
                 chance = torch.Generator().manual_seed(chance_of(self.feed.seed, index, -1))
-                batch = self.feed.batch(index)
+                batch = self.feed.whole(index)
                 made(made.latent(len(batch.real), chance), batch.condition)  # type: ignore[operator]
         else:
             made.load_state_dict(self.average.state_dict())

@@ -1,0 +1,112 @@
+"""Style transfer: steps a second against a plain Gatys loop, and how long a picture of 512 px takes.
+
+Both go through the same network with the same layers, photo, painting and optimiser (Adam), and keep the targets. The
+plain loop knows one size, lets autograd go through everything at once, and sets no box around the pixels; easel's steps
+are those of a whole painting, from coarse to fine, with its checks and reports. So there are two ratios: of steps at
+the full size, which shows what the machinery costs, and of whole paintings with equally many steps, which shows what
+the coarse sizes save. They take turns in one process.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.timing import interleaved, ratio, threads
+
+ROOT = Path(__file__).parent.parent
+PHOTO, PAINTING = ROOT / "examples" / "photo.jpg", ROOT / "examples" / "paintings" / "munch_scream.jpg"
+
+
+def plain_step(network: Any, wish: Any, photo: Tensor, style: Tensor) -> Any:
+    """One step of Gatys et al. 2015 at one size: content (equation 1) and Gram matrices (equations 3 to 5)."""
+    with torch.no_grad():
+        content = network(photo, wish.content_layers)
+        targets = {name: products(maps) for name, maps in network(style, wish.style_layers).items()}
+    x = photo.clone().requires_grad_()
+    walk = torch.optim.Adam([x], lr=0.03)
+
+    def step() -> None:
+        walk.zero_grad()
+        maps = network(x, {*wish.content_layers, *wish.style_layers})
+        kept = sum(
+            weight * (maps[name] - content[name]).square().mean() for name, weight in wish.content_layers.items()
+        )
+        style_terms = [
+            weight * (products(maps[name]) - targets[name]).square().sum() / targets[name].square().sum()
+            for name, weight in wish.style_layers.items()
+        ]
+        (wish.content_weight * kept + sum(style_terms)).backward()
+        walk.step()
+
+    return step
+
+
+def products(maps: Tensor) -> Tensor:
+    """The Gram matrix, by the number of places."""
+    rows = maps[0].flatten(1)
+    return rows @ rows.T / rows.shape[1]
+
+
+def main(words: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks transfer")
+    parser.add_argument("--side", type=int, default=512, help="longer side of the photo")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=8, help="at the full size")
+    flags = parser.parse_args(words)
+
+    from easel import models
+    from easel.images import open_picture
+    from easel.jobs.stylize_neural import settings_of, to_tensor
+    from easel.models import transfer
+    from easel.recipes import Stylize
+
+    recipe = Stylize(photo=str(PHOTO), method="neural", style_image=(str(PAINTING),), side=flags.side)
+    network = models.load(recipe.features, "style", "cpu")
+    wish = settings_of(recipe, network)
+    opened = open_picture(PHOTO)
+    scale = flags.side / max(opened.size)
+    photo = to_tensor(opened.resize((round(opened.width * scale), round(opened.height * scale))))
+    painting = to_tensor(open_picture(PAINTING))
+    full = transfer.like(painting, photo)
+    sizes = transfer.schedule(flags.side, flags.steps)
+    every = sum(steps for _, steps in sizes)
+    goal = transfer.aims(photo, [(full, 1.0)], network, wish)
+
+    def theirs(count: int) -> None:
+        step = plain_step(network, wish, photo, full)
+        for _ in range(count):
+            step()
+
+    def whole(_: int) -> Tensor:
+        return transfer.transfer(photo, [(painting, 1.0)], network, replace(wish, iterations=flags.steps), 0)
+
+    ways = {
+        "plain steps": lambda _: theirs(flags.steps),
+        "steps": lambda _: transfer.optimised(photo, goal, flags.steps, "adam"),
+        "plain painting": lambda _: theirs(every),
+        "painting": whole,
+    }
+    timed = interleaved(ways, flags.rounds)
+    print(f"style transfer, {photo.shape[3]} x {photo.shape[2]} px, {network.name}, {threads()}")
+    for name, count in (("plain steps", flags.steps), ("steps", flags.steps)):
+        rates = sorted(count / seconds for seconds in timed[name].seconds)
+        print(
+            f"    {name:<42} {rates[len(rates) // 2]:6.2f} a second  [{rates[0]:.2f}, {rates[-1]:.2f}]  n={len(rates)}"
+        )
+    print(f"    {'steps at the full size':<42} {ratio(timed['plain steps'].seconds, timed['steps'].seconds)}")
+    words_for = f"a painting of {every} steps, coarse to fine"
+    print(f"    {words_for:<42} {ratio(timed['plain painting'].seconds, timed['painting'].seconds)}")
+    middle = sorted(timed["painting"].seconds)[flags.rounds // 2]
+    print(
+        f"    at the default {recipe.iterations} steps that is about {middle * recipe.iterations / flags.steps:.0f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()
