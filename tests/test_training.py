@@ -17,7 +17,19 @@ from easel import networks
 from easel.errors import EaselError
 from easel.training import augment, checkpoints, muon, objectives, steer
 from easel.training.loop import Plan, rate, train
-from easel.training.pocket import export, facts, judge, pages, perceptual, pictures, samples, subject, text, vae
+from easel.training.pocket import (
+    export,
+    facts,
+    judge,
+    pages,
+    perceptual,
+    pictures,
+    samples,
+    spotter,
+    subject,
+    text,
+    vae,
+)
 from easel.training.pocket.pictures import Store
 from easel.world.language import moment
 from easel.world.scene import Scene
@@ -229,7 +241,7 @@ def test_muon_finds_a_known_matrix_and_resumes_to_the_same_weights(tmp_path: Pat
 
         return model, loss
 
-    plan = Plan(steps=300, lr=0.05, warmup=10, weight_decay=0, average_decay=0.9, save_seconds=0, muon=True)
+    plan = Plan(steps=300, lr=0.1, warmup=10, weight_decay=0, average_decay=0.9, save_seconds=0, muon=True)
     model, loss = begin()
     train(model, loss, plan, tmp_path / "whole", QUIET)
     assert (model.weight - target).abs().max() < 0.05
@@ -245,6 +257,74 @@ def test_muon_finds_a_known_matrix_and_resumes_to_the_same_weights(tmp_path: Pat
     cut, loss_again = begin()
     train(cut, loss_again, plan, tmp_path / "cut", QUIET)
     assert torch.equal(cut.weight, model.weight)
+    kept = checkpoints.read(tmp_path / "whole")[0]
+    assert {"exp_avg/weight", "exp_avg_sq/bias"} < set(kept)
+    assert "exp_avg_sq/weight" not in kept  # AdamW, which would find the matrix too, keeps the squares
+
+
+def test_the_spotter_tells_latents_apart_where_it_looks() -> None:
+    torch.manual_seed(0)
+    eyes = spotter.Spotter()
+    latents, others = torch.randn(2, 8, 16, 16), torch.randn(2, 8, 16, 16)
+    assert eyes.distance(latents, latents).abs().max() < 1e-5
+    guess = others.clone().requires_grad_(True)
+    apart = eyes.distance(guess, latents)
+    assert apart.shape == (2,)
+    assert apart.min() > 0.1
+    (slope,) = torch.autograd.grad(apart.sum(), guess)
+    nearer = guess.detach() - 0.5 * slope / slope.norm()
+    assert eyes.distance(nearer, latents).sum() < apart.sum()
+
+
+def test_patches_that_tell_the_features_at_their_places_miss_nothing() -> None:
+    from transformers import BertTokenizer
+
+    from easel.training.pocket import blip
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[DEC]", "bird"]
+    tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate(words)}, bos_token="[DEC]")
+    pair = blip.begin(tokenizer)
+    grid = blip.SIDE // blip.PATCH
+    found = [torch.randn(2, width, grid, grid) for width in spotter.WIDTHS[1:3]]
+    told = torch.randn(2, 1 + grid * grid, blip.WIDTH)
+    tell: Any
+    for tell, stage in zip(pair.places, found, strict=True):
+        tell.weight.data = torch.eye(stage.shape[1], blip.WIDTH)
+        nn.init.zeros_(tell.bias)
+    told[:, 1:, : spotter.WIDTHS[2]] = found[1].flatten(2).mT
+    with torch.no_grad():
+        right = pair.places_missed(told, [found[1][:, : spotter.WIDTHS[1]], found[1]])
+        wrong = pair.places_missed(-told, [found[1][:, : spotter.WIDTHS[1]], found[1]])
+    assert right.item() == pytest.approx(0, abs=1e-5)
+    assert wrong.item() == pytest.approx(4, abs=1e-4)
+
+
+def test_the_sharpened_decoder_fights_its_critic() -> None:
+    real, made = torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32, requires_grad=True)
+    torch.manual_seed(0)
+    sharpener: Any = vae.Sharpener(nn.Identity())
+    sharpener.duel(real, made, 1.0).backward()
+    assert made.grad is not None
+    first = sharpener.critic[0].parametrizations.weight.original.grad
+    assert first.abs().max() > 0
+    sharpener.eval()  # a spectral norm moves on with every call in training
+    with torch.no_grad():
+        before = sharpener.duel(real, made, 1.0)
+        # the critic goes down this loss, the decoder up
+        assert sharpener.duel(real, made - 0.5 * made.grad / made.grad.norm(), 1.0) > before
+
+
+def test_sharpening_leaves_the_encoder_and_resumes(tmp_path: Path) -> None:
+    from easel.networks.autoencoder import PixelAutoencoder
+
+    pictures_there = store(tmp_path)
+    torch.manual_seed(0)
+    model: Any = PixelAutoencoder(8, (3, 12, 16, 16), (1, 1), (1, 1))
+    encoder = {name: tensor.clone() for name, tensor in model.encoder.state_dict().items()}
+    decoder = {name: tensor.clone() for name, tensor in model.decoder.state_dict().items()}
+    vae.sharpen(model, perceptual.network(), [pictures_there], tmp_path, plan=Plan(steps=2, warmup=1, muon=True))
+    assert all(torch.equal(tensor, encoder[name]) for name, tensor in model.encoder.state_dict().items())
+    assert any(not torch.equal(tensor, decoder[name]) for name, tensor in model.decoder.state_dict().items())
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -59,7 +59,7 @@ class PixelAutoencoder(ModelMixin, ConfigMixin):
         latent_channels: int = 8,
         block_out_channels: tuple[int, ...] = (3, 12, 128, 192),
         encoder_blocks: tuple[int, int] = (1, 2),
-        decoder_blocks: tuple[int, int] = (3, 3),
+        decoder_blocks: tuple[int, int] = (3, 2),
         scaling_factor: float = 1.0,  # noqa: ARG002 - kept in the config, where pipelines read it
         force_upcast: bool = False,  # noqa: ARG002 - likewise
     ) -> None:

@@ -61,9 +61,7 @@ def train(model: nn.Module, loss: Loss, plan: Plan, checkpoint: Path, log: Calla
     """
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     average = {name: p.detach().clone().float() for name, p in trained.items()}
-    optimiser = torch.optim.AdamW(
-        trained.values(), lr=plan.lr, betas=(0.9, 0.99), weight_decay=plan.weight_decay, fused=True
-    )
+    optimiser = optimiser_for(trained, plan)
     start = checkpoints.restore(checkpoint, model, average, optimiser)
     saved = begun = time.monotonic()
     model.train()

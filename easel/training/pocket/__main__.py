@@ -1,13 +1,13 @@
 """Train pocket: ``python -m easel.training.pocket TARGET...`` (make pocket). Any target can be stopped and goes on
 later.
 
-Targets: data, vae, blip, clip, subject, perceptual, unet, judge, score, or all. State lives below --work; weights go
-to the package.
+Targets: data, vae, blip, clip, subject, perceptual, sharpen, unet, judge, score, or all. State lives below --work;
+weights go to the package.
 """
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -24,15 +24,17 @@ from easel.training.pocket import (
     perceptual,
     pictures,
     reader,
-    samples,
     score,
     shipped,
+    spotter,
     subject,
     text,
     unet,
     vae,
 )
 from easel.training.pocket.pictures import Store
+from easel.training.pocket.spotter import Spotter
+from easel.training.pocket.unet import Latents
 
 PACKERS: dict[str, Callable[[Path], None]] = {
     "plain": packing.pack_plain,
@@ -42,7 +44,9 @@ PACKERS: dict[str, Callable[[Path], None]] = {
 }
 
 
-TARGETS = ("data", "vae", "blip", "clip", "subject", "perceptual", "unet", "judge", "score", "all")
+READ = (0.3, 0.3, 0.15, 0.25)
+"""How often what reads pictures sees each of the painter's stores."""
+TARGETS = ("data", "vae", "blip", "clip", "subject", "perceptual", "sharpen", "unet", "judge", "score", "all")
 
 
 class Bench:
@@ -69,22 +73,29 @@ class Bench:
         """One store."""
         return Store(self.cache, name)
 
-    def mix(self) -> samples.Mix:
-        """What readers of pictures learn from: mostly the world, one time in four real photos."""
-        names = ("plain", "scenes", "subjects", "styled")
-        return samples.Mix([self.store(name) for name in names], [0.3, 0.3, 0.15, 0.25])
+    def seen(self, shares: Sequence[float] = READ, side: int = 256) -> Latents:
+        """Pictures with their words and latents; what readers learn from is mostly the world, one time in four real."""
+        stores = {name: self.store(name) for name in unet.STORES}
+        return Latents(self.vae().to(self.device), stores, list(shares), side, self.cache)
+
+    def spotter(self) -> Spotter:
+        """The network that tells painter and readers what matters; trained once."""
+        return spotter.run(self.seen(), self.state, device=self.device)
 
     def tokenizers(self) -> tuple[CLIPTokenizer, BertTokenizer]:
         """CLIP's and BERT's."""
         known = (self.state / "tokenizer-bert").exists()
         return text.tokenizers([] if known else [self.store(name) for name in ("scenes", "styled")], self.state)
 
+    def real_and_drawn(self) -> list[Store]:
+        """What the autoencoder learns from."""
+        return [self.store(name) for name in ("photos", "scenes", "styled")]
+
     def vae(self) -> PixelAutoencoder:
         """Train the autoencoder; from then on it is read from its folder."""
         folder = self.work / "vae"
         if not folder.exists():
-            stores = [self.store(name) for name in ("photos", "scenes", "styled")]
-            vae.run(stores, self.state, self.device).save_pretrained(folder)
+            vae.run(self.real_and_drawn(), self.state, self.device).save_pretrained(folder)
         model: PixelAutoencoder = PixelAutoencoder.from_pretrained(folder)
         model.eval()
         return model
@@ -95,7 +106,7 @@ class Bench:
         pair = blip.begin(tokenizer)
         if self.from_shipped:
             shipped.into_pair(pair)
-        blip.run(pair.to(self.device), self.mix(), tokenizer, self.state)
+        blip.run(pair.to(self.device), self.seen(), self.spotter(), tokenizer, self.state)
         return pair
 
     def blip(self) -> None:
@@ -107,7 +118,7 @@ class Bench:
     def clip(self) -> None:
         """Train and write CLIP."""
         tokenizer, vision = self.tokenizers()[0], self.eyes_and_words().captioner.vision_model
-        model = clip.run(self.mix(), tokenizer, vision, self.state, self.device)
+        model = clip.run(self.seen().mix, tokenizer, vision, self.state, self.device)
         export.write_transformers("clip", model, [tokenizer, clip.image_processor()])
 
     def subject(self) -> None:
@@ -121,6 +132,12 @@ class Bench:
         model = perceptual.run(self.store("styled"), self.state, self.device)
         export.write_transformers("perceptual", model, [perceptual.image_processor()])
 
+    def sharpen(self) -> None:
+        """Train the autoencoder's decoder on, with the perceptual net; the latents stay what they are."""
+        model, eyes = self.vae(), perceptual.run(self.store("styled"), self.state, self.device)
+        vae.sharpen(model, eyes, self.real_and_drawn(), self.state, self.device)
+        model.to("cpu").save_pretrained(self.work / "vae")
+
     def unet(self) -> None:
         """Train UNet and text encoder, 128 px then 256 px, and write the diffusion folder."""
         tokenizer = self.tokenizers()[0]
@@ -129,11 +146,12 @@ class Bench:
         if self.from_shipped:
             shipped.into_painter(painter)
         else:
-            reader.run(painter.text_encoder, self.mix(), tokenizer, self.state)
-        stores = {name: self.store(name) for name in unet.STORES}
+            reader.run(painter.text_encoder, self.seen().mix, tokenizer, self.state)
         for side, plan in unet.STAGES.items():
-            latents = unet.Latents(self.vae().to(self.device), stores, unet.SHARES[side], side, self.cache)
-            unet.run(painter, latents, tokenizer, plan, self.state / f"unet-{side}.safetensors")
+            latents, state = self.seen(unet.SHARES[side], side), self.state / f"unet-{side}.safetensors"
+            painter.text_encoder.requires_grad_(side == 128)
+            apart = self.spotter().distance if side == 256 else None
+            unet.run(painter, latents, tokenizer, plan, state, apart)
         export.write_diffusion(painter, self.vae(), tokenizer)
 
     def judge(self) -> None:
@@ -151,7 +169,8 @@ class Bench:
 
     def all(self) -> None:
         """Every part, in the order in which they need each other."""
-        for step in (self.data, self.vae, self.blip, self.clip, self.subject, self.perceptual, self.unet, self.score):
+        made = (self.data, self.vae, self.blip, self.clip, self.subject, self.perceptual, self.sharpen, self.unet)
+        for step in (*made, self.score):
             step()
 
 

@@ -1,12 +1,15 @@
 """Pocket's captioner and its answerer: two BLIP models (Li et al. 2022) taught together on one picture encoder.
 
-The encoder also names the facts of the picture (kind, colour, place ...) through linear heads that are thrown away
-afterwards: they are what makes a small vision transformer learn in minutes instead of hours.
+The encoder also names the facts of the picture (kind, colour, place ...) through linear heads, and tells the features
+that a convolutional network finds at each place; these heads are thrown away afterwards. They are what makes a small
+vision transformer learn in minutes instead of hours.
 """
 
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import (
@@ -18,17 +21,16 @@ from transformers import (
 )
 
 from easel.training.loop import Plan, home, mixed, train
-from easel.training.pocket import samples
+from easel.training.pocket import samples, spotter
+from easel.training.pocket.heads import EXTRAS, FACTS, name_facts
+from easel.training.pocket.pictures import Pixels
 from easel.training.pocket.text import ids
-from easel.world import words
-from easel.world.scene import CHOICES
+from easel.training.pocket.unet import Latents
+from easel.training.pocket.vae import to_tensor
 
-SIDE, PATCH, WIDTH = 160, 16, 160
+SIDE, PATCH, WIDTH = 224, 16, 160
 BATCH, ASKED = 32, 3
 PLAN = Plan(steps=5000, lr=2e-3, warmup=200, weight_decay=0.02, average_decay=0.998, muon=True)
-FACTS = {**CHOICES, "mask": ("False", "True"), "castle": ("False", "True")}
-"""What the heads name, and the words for it."""
-EXTRAS = words.ACCESSORIES
 
 
 def config(tokenizer: Any, text_layers: int) -> BlipConfig:
@@ -57,30 +59,20 @@ class Pair(nn.Module):
         self.answerer.vision_model = self.captioner.vision_model
         self.heads = nn.ModuleDict({name: nn.Linear(WIDTH, len(values)) for name, values in FACTS.items()})
         self.extras = nn.Linear(WIDTH, len(EXTRAS))
+        self.places = nn.ModuleList(nn.Linear(WIDTH, width) for width in spotter.WIDTHS[1:3])
+
+    def places_missed(self, seen: Tensor, found: list[Tensor]) -> Tensor:
+        """How far the patches are from telling the spotter's features at their places: 0 all right, 2 nothing."""
+        grid, total = SIDE // PATCH, seen.new_zeros(())
+        for tell, stage in zip(self.places, found, strict=True):
+            goal = nn.functional.interpolate(stage, (grid, grid), mode="bilinear").flatten(2).mT
+            total = total + 2 - 2 * nn.functional.cosine_similarity(tell(seen[:, 1:]), goal, dim=2).mean()
+        return total / len(found)
 
     def see(self, pixels: Tensor) -> Tensor:
         """(n, 3, SIDE, SIDE) -> (n, tokens, WIDTH)."""
         seen: Tensor = self.captioner.vision_model(pixel_values=pixels).last_hidden_state
         return seen
-
-
-def name_facts(named: Any, seen: Tensor, rows: list[samples.Row]) -> Tensor:
-    """Cross-entropy of each fact, by the ``heads`` and ``extras`` of ``named`` on the mean of (n, tokens, width).
-
-    Facts that a row does not know are left out.
-    """
-    pooled, total = seen.mean(dim=1), seen.new_zeros(())
-    for name, values in FACTS.items():
-        known = [values.index(str(row["facts"][name])) if name in row["facts"] else -100 for row in rows]
-        if max(known) >= 0:
-            total = total + nn.functional.cross_entropy(
-                named.heads[name](pooled), torch.tensor(known, device=seen.device)
-            )
-    told = [i for i, row in enumerate(rows) if "accessories" in row["facts"]]
-    if told:
-        truth = torch.tensor([[float(x in rows[i]["facts"]["accessories"]) for x in EXTRAS] for i in told]).to(pooled)
-        total = total + nn.functional.binary_cross_entropy_with_logits(named.extras(pooled[told]), truth)
-    return total
 
 
 def decode_loss(decoder: nn.Module, tokenizer: Any, texts: list[str], states: Tensor, mask: Tensor | None) -> Tensor:
@@ -119,26 +111,36 @@ def begin(tokenizer: Any) -> Pair:
     return Pair(tokenizer)
 
 
-def run(pair: Pair, mix: samples.Mix, tokenizer: Any, work: Path, plan: Plan = PLAN) -> None:
-    """Train both in place (or go on)."""
-    device = home(pair)
+def run(pair: Pair, data: Latents, guide: spotter.Spotter, tokenizer: Any, work: Path, plan: Plan = PLAN) -> None:
+    """Train both in place (or go on); ``guide`` sees the latents of the same pictures."""
+    device, guide = home(pair), guide.to(home(pair))
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        pictures, rows, rng = mix.batch(21, step, BATCH)
+        rng = np.random.default_rng((21, step))
+        picked = [data.mix.pick(rng) for _ in range(BATCH)]
+        rows = [samples.row(data.mix.stores[s], k) for s, k in picked]
+        pictures = [small(data.mix.stores[s].pixels[k]) for s, k in picked]
+        latents = torch.from_numpy(np.stack([data.arrays[s][k] for s, k in picked])).float()
         with mixed(pair):
-            seen = pair.see(samples.views(pictures, SIDE, rng).to(device))
+            seen = pair.see(to_tensor(np.stack(pictures)).to(device))
             texts = [samples.caption(row, rng, canonical=bool(rng.random() < 0.7)) for row in rows]
             told = decode_loss(pair.captioner.text_decoder, tokenizer, texts, seen, None)
             asked = [ask for row in rows for ask in samples.questions(row, rng, ASKED)]
             answered = answer_loss(pair, tokenizer, seen, asked)
+            with torch.no_grad():
+                found = guide(latents.to(device, memory_format=torch.channels_last))[1:3]
+            missed = pair.places_missed(seen, found)
         facts = name_facts(pair, seen.float(), rows)
-        return told + answered + 0.5 * facts, {
-            "caption": told.item(),
-            "answer": answered.item(),
-            "facts": facts.item(),
-        }
+        numbers = {"caption": told, "answer": answered, "facts": facts, "places": missed}
+        total = told + answered + 0.5 * facts + missed
+        return total, {name: value.item() for name, value in numbers.items()}
 
     train(pair, loss, plan, work / "blip.safetensors")
+
+
+def small(picture: Pixels) -> Pixels:
+    """The picture at SIDE px."""
+    return np.asarray(cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def image_processor() -> BlipImageProcessorPil:

@@ -17,25 +17,31 @@ class Part(NamedTuple):
     """How it learned: loss, steps, batch."""
 
 
-BLIP = "The shipped ones had 7,700 steps with AdamW first, and the last 2,300 of the plan's with Muon"
+BLIP = (
+    "at 224 px, guided at each patch by a network that names facts from latents, Muon. The shipped ones had 12,700 "
+    "steps with AdamW at 160 px and without the guide first, then 1,600 of these"
+)
 PARTS = {
     "diffusion": Part(
         "Pocket: text to image and image to image at 256 px",
         "diffusers StableDiffusionPipeline (UNet2DConditionModel, CLIPTextModel, PixelAutoencoder)",
-        f"autoencoder: {vae.PLAN.steps} steps of {vae.BATCH} crops of {vae.CROP} px, L1 + gradients + a slight KL; "
-        f"UNet and text encoder: {unet.COARSE.steps} steps of {unet.BATCHES[128]} at 128 px, then {unet.FINE.steps} "
-        f"steps of {unet.BATCHES[256]} at 256 px, v-prediction with zero terminal SNR, Muon. The shipped ones "
-        "began from a version that had seen 150,000 pictures with AdamW, as did the first 1,350 of these steps",
+        f"autoencoder: {vae.PLAN.steps} steps of {vae.BATCH} crops of {vae.CROP} px, L1 + gradients + a slight KL, "
+        f"then {vae.SHARPEN.steps} of its decoder alone with a perceptual and a patch-adversarial term, Muon (the "
+        "shipped one: 1,700, after one of three coarse blocks was taken out); "
+        f"UNet and text encoder: {unet.COARSE.steps} steps of {unet.BATCHES[128]} at 128 px, then the UNet "
+        f"{unet.FINE.steps} steps of {unet.BATCHES[256]} at 256 px with a latent perceptual loss, v-prediction with "
+        "zero terminal SNR, Muon. The shipped ones had 150,000 pictures, 208,000 at 128 px and 46,000 at 256 px with "
+        "AdamW and without that loss first, then 58,000 at 256 px as said here",
     ),
     "caption": Part(
         "Pocket: captions",
         "transformers BlipForConditionalGeneration",
-        f"{blip.PLAN.steps} steps of {blip.BATCH} pictures, together with the answerer on one picture encoder. {BLIP}",
+        f"{blip.PLAN.steps} steps of {blip.BATCH} pictures, together with the answerer on one picture encoder, {BLIP}",
     ),
     "ask": Part(
         "Pocket: answers to questions about a picture",
         "transformers BlipForQuestionAnswering",
-        f"{blip.PLAN.steps} steps of {blip.BATCH} pictures, {blip.ASKED} questions each, together with the captioner. "
+        f"{blip.PLAN.steps} steps of {blip.BATCH} pictures, {blip.ASKED} questions each, together with the captioner, "
         f"{BLIP}",
     ),
     "clip": Part(
@@ -55,7 +61,7 @@ PARTS = {
     ),
 }
 HARDWARE = (
-    "Two CPU cores, bfloat16, mostly one thread a part and two parts at a time; about five hours for all of pocket."
+    "Two CPU cores, bfloat16, mostly one thread a part and two parts at a time; about seven hours for all of pocket."
 )
 DATA = """- scenes of easel's own world, drawn by code (MIT), plain and under its style and light filters
 - 27 public-domain, CC0 and US Government photos; 450 photos of clothes (clothing-dataset-small, CC0); 535 portraits of

@@ -12,7 +12,7 @@ from transformers import CLIPTextModel
 
 from easel.training.loop import Plan, home, train
 from easel.training.pocket import samples
-from easel.training.pocket.blip import EXTRAS, FACTS, name_facts
+from easel.training.pocket.heads import EXTRAS, FACTS, name_facts
 from easel.training.pocket.text import WINDOW, ids
 
 BATCH = 64

@@ -5,6 +5,7 @@ diffusion noise schedules ... are flawed"), so that night can be dark. Weights m
 2023, section 3.4.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,25 @@ from easel.training.pocket.vae import to_tensor
 
 CONTEXT, DROPPED = 192, 0.1
 COARSE = Plan(steps=6500, lr=1e-3, warmup=100, weight_decay=0.01, average_decay=0.997, muon=True)
-FINE = Plan(steps=2900, lr=6e-4, warmup=50, weight_decay=0.01, average_decay=0.998, muon=True)
+FINE = Plan(steps=3000, lr=6e-4, warmup=50, weight_decay=0.01, average_decay=0.998, muon=True)
 STAGES = {128: COARSE, 256: FINE}
 """Side of the pictures -> plan, in their order."""
-BATCHES = {128: 32, 256: 16}
+BATCHES = {128: 32, 256: 32}
 STORES = ("plain", "scenes", "subjects", "styled")
-SHARES = {128: [0.45, 0.25, 0.1, 0.2], 256: [0.3, 0.25, 0.1, 0.35]}
+SHARES = {128: [0.45, 0.25, 0.1, 0.2], 256: [0.4, 0.2, 0.08, 0.32]}
 """Side -> how often each of STORES is drawn: what there is first, how it is painted later."""
 LEAN = 0.7
 """Below 1, more of the steps are noisy ones, where what the picture is of is decided."""
 PHOTO_NOISE = 0.8
 """Real photos are only ever redrawn, so they are taught up to this share of the schedule; beyond it is the world's."""
+
+APART_WEIGHT = 2.0
+Apart = Callable[[Tensor, Tensor], Tensor]
+
+
+def spread(values: Tensor) -> Tensor:
+    """(n,) -> (n, 1, 1, 1), to be multiplied with latents."""
+    return values[:, None, None, None]
 
 
 def text_encoder(tokenizer: Any) -> CLIPTextModel:
@@ -146,8 +155,14 @@ class Latents:
         return stacked, prompts, torch.tensor(reach)
 
 
-def run(painter: Painter, data: Latents, tokenizer: Any, plan: Plan, checkpoint: Path) -> None:
-    """Train the painter in place (or go on) on one size of latents."""
+def run(
+    painter: Painter, data: Latents, tokenizer: Any, plan: Plan, checkpoint: Path, apart: Apart | None = None
+) -> None:
+    """Train the painter in place (or go on) on one size of latents.
+
+    ``apart`` says how differently two batches of latents look, (n,): beside the squared error it then counts
+    APART_WEIGHT times the share of signal in the noisy latent.
+    """
     noise_schedule = scheduler()
     device, size = home(painter), BATCHES[data.side]
     alphas = noise_schedule.alphas_cumprod.to(device)
@@ -171,6 +186,13 @@ def run(painter: Painter, data: Latents, tokenizer: Any, plan: Plan, checkpoint:
         # left to do
         weight = (5.0 * (1 - alphas[times])).clamp(max=1.0)
         errors = (made.float() - target).square().mean(dim=(1, 2, 3))
-        return (errors * weight).mean(), {"mse": errors.mean().item()}
+        total, numbers = (errors * weight).mean(), {"mse": errors.mean().item()}
+        if apart is not None:
+            signal = alphas[times]
+            guessed = spread(signal.sqrt()) * noisy - spread((1 - signal).sqrt()) * made.float()
+            with mixed(painter):
+                looks = (signal.sqrt() * apart(guessed, latents)).mean()
+            total, numbers = total + APART_WEIGHT * looks, numbers | {"apart": looks.item()}
+        return total, numbers
 
     train(painter, loss, plan, checkpoint)

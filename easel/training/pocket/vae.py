@@ -1,8 +1,10 @@
 """Pocket's autoencoder: L1 and gradients on 128 px crops of photos and scenes, a slight pull of the latent to N(0,
-1).
+1). Then its decoder alone goes on, with a perceptual and a patch-adversarial term (Esser et al. 2021, "Taming
+Transformers", section 3.1), so that no cached latent is lost.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +18,10 @@ from easel.training.pocket.pictures import Pixels, Store
 CROP, BATCH = 128, 16
 PLAN = Plan(steps=4000, lr=8e-4, warmup=150, average_decay=0.998, weight_decay=0.0)
 KL_WEIGHT = 2e-4
+SHARPEN = Plan(steps=2400, lr=4e-4, warmup=50, average_decay=0.998, weight_decay=0.0, muon=True)
+PERCEPTUAL_WEIGHT, ADVERSARIAL_WEIGHT = 0.5, 0.05
+FIRST_STAGES = 3
+"""Stages of the perceptual net that are compared; the last one is about what is shown, not about edges."""
 
 
 def crops(stores: list[Store], step: int, batch: int = BATCH) -> Tensor:
@@ -66,6 +72,83 @@ def run(stores: list[Store], work: Path, device: str = "cpu", plan: Plan = PLAN)
     train(model, loss, plan, work / "vae.safetensors")
     model.register_to_config(scaling_factor=round(1 / spread(model, stores), 5))
     return model
+
+
+class Reversed(torch.autograd.Function):
+    """Passes on as it is, and sends the gradient back with its sign turned and scaled (Ganin 2015, section 3).
+
+    Decoder and critic then learn from one loss, in one loop, out of one checkpoint.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: float) -> Tensor:
+        """x as it is."""
+        ctx.weight = weight
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """The gradient, turned round."""
+        return -ctx.weight * gradients[0], None
+
+
+class Sharpener(nn.Module):
+    """The decoder and its critic: a patch critic of 22 x 22 pixels (Isola 2017), spectrally normalised."""
+
+    def __init__(self, decoder: nn.Module) -> None:
+        super().__init__()
+        self.decoder = decoder
+        normal = torch.nn.utils.parametrizations.spectral_norm
+        self.critic = nn.Sequential(
+            normal(nn.Conv2d(3, 48, 4, 2, 1)),
+            nn.LeakyReLU(0.2),
+            normal(nn.Conv2d(48, 96, 4, 2, 1)),
+            nn.LeakyReLU(0.2),
+            normal(nn.Conv2d(96, 1, 3, 1, 1)),
+        )
+
+    def duel(self, real: Tensor, made: Tensor, weight: float) -> Tensor:
+        """The critic's relativistic loss (Jolicoeur-Martineau 2018), which the decoder works against."""
+        turned: Tensor = Reversed.apply(made, weight)
+        scores = self.critic(torch.cat([real, turned]))
+        return nn.functional.softplus(scores[len(real) :] - scores[: len(real)]).mean()
+
+
+def apart(ours: list[Tensor], theirs: list[Tensor]) -> Tensor:
+    """Squared differences of unit-length features, added up over the stages, as in LPIPS (Zhang 2018, equation 1)."""
+    return torch.stack([(a - b).square().sum(1).mean() for a, b in zip(ours, theirs, strict=True)]).sum()
+
+
+def sharpen(
+    model: PixelAutoencoder, eyes: nn.Module, stores: list[Store], work: Path, device: str = "cpu", plan: Plan = SHARPEN
+) -> None:
+    """Train the decoder on, in place, against the frozen encoder; ``eyes`` is the perceptual net."""
+    torch.manual_seed(1)
+    sharpener = Sharpener(model.decoder)
+    sharpener.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.encoder.to(device)
+    eyes.to(device).requires_grad_(False)
+
+    def stages(pictures: Tensor) -> list[Tensor]:
+        seen = eyes(pictures, output_hidden_states=True).hidden_states[1 : 1 + FIRST_STAGES]
+        return [nn.functional.normalize(stage.float(), dim=1) for stage in seen]
+
+    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
+        real = crops(stores, 10**7 + step).to(device)
+        with mixed(model):
+            with torch.no_grad():
+                latent = model.encoder(real).chunk(2, dim=1)[0]
+                theirs = stages(real)
+            made = sharpener.decoder(latent).float()
+            ours = stages(made)
+            duel = sharpener.duel(real, made, ADVERSARIAL_WEIGHT)
+        pixel, seen = l1_loss(made, real), apart(ours, theirs)
+        psnr = 10 * torch.log10(4 / nn.functional.mse_loss(made.detach().clamp(-1, 1), real))
+        numbers = {"l1": pixel, "seen": seen, "duel": duel, "psnr": psnr}
+        total = pixel + gradient_loss(made, real) + PERCEPTUAL_WEIGHT * seen + duel
+        return total, {name: value.item() for name, value in numbers.items()}
+
+    train(sharpener, loss, plan, work / "decoder.safetensors")
 
 
 @torch.no_grad()

@@ -1,0 +1,33 @@
+"""Naming the facts of a picture: what several small networks learn beside their own task."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from easel.training.pocket.samples import Row
+from easel.world import words
+from easel.world.scene import CHOICES
+
+FACTS = {**CHOICES, "mask": ("False", "True"), "castle": ("False", "True")}
+"""What the heads name, and the words for it."""
+EXTRAS = words.ACCESSORIES
+
+
+def name_facts(named: Any, seen: Tensor, rows: list[Row]) -> Tensor:
+    """Cross-entropy of each fact, by the ``heads`` and ``extras`` of ``named`` on the mean of (n, tokens, width).
+
+    Facts that a row does not know are left out.
+    """
+    pooled, total = seen.mean(dim=1), seen.new_zeros(())
+    for name, values in FACTS.items():
+        known = [values.index(str(row["facts"][name])) if name in row["facts"] else -100 for row in rows]
+        if max(known) >= 0:
+            total = total + nn.functional.cross_entropy(
+                named.heads[name](pooled), torch.tensor(known, device=seen.device)
+            )
+    told = [i for i, row in enumerate(rows) if "accessories" in row["facts"]]
+    if told:
+        truth = torch.tensor([[float(x in rows[i]["facts"]["accessories"]) for x in EXTRAS] for i in told]).to(pooled)
+        total = total + nn.functional.binary_cross_entropy_with_logits(named.extras(pooled[told]), truth)
+    return total

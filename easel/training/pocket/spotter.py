@@ -1,0 +1,77 @@
+"""A small network that names the facts of a picture from its latent; its features tell the painter what matters.
+
+The squared error of a latent is mostly about large areas: whether a cat's ears are there costs next to nothing. The
+distance between this network's features of the predicted and of the true latent is mostly about such things. It plays
+the part that the decoder's features play in the latent perceptual loss (Berrada et al. 2024, arXiv 2411.04873), at a
+tenth of their cost. It is no part of pocket, and not the judge of the scores, which sees pictures and learned from
+others.
+"""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from easel.training.loop import Plan, home, mixed, train
+from easel.training.pocket import samples
+from easel.training.pocket.heads import EXTRAS, FACTS, name_facts
+from easel.training.pocket.judge import Block
+from easel.training.pocket.unet import Latents
+
+WIDTHS, BATCH = (48, 96, 160, 160), 64
+PLAN = Plan(steps=1300, lr=2e-3, warmup=100, weight_decay=0.02, average_decay=0.99, muon=True)
+ROUGHNESS = 0.6
+"""Largest deviation of the noise that is added to latents (their own is 1): what is to be judged is never perfect."""
+
+
+class Spotter(nn.Module):
+    """Latents (n, 8, h, w) -> the features of four stages; heads name the facts from the last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(8, WIDTHS[0], 3, 1, 1), nn.SiLU())
+        self.blocks = nn.ModuleList(Block(a, b) for a, b in pairwise(WIDTHS))
+        self.heads = nn.ModuleDict({name: nn.Linear(WIDTHS[-1], len(values)) for name, values in FACTS.items()})
+        self.extras = nn.Linear(WIDTHS[-1], len(EXTRAS))
+
+    def forward(self, latents: Tensor) -> list[Tensor]:
+        """Features at h, h/2, h/4 and h/8."""
+        seen = [self.stem(latents)]
+        for block in self.blocks:
+            seen.append(block(seen[-1]))
+        return seen
+
+    def distance(self, made: Tensor, true: Tensor) -> Tensor:
+        """How differently two latents look, (n,): squared differences of unit-length features, as in LPIPS."""
+        with torch.no_grad():
+            wanted = [nn.functional.normalize(stage.float(), dim=1) for stage in self(true)]
+        apart = [
+            (nn.functional.normalize(stage.float(), dim=1) - goal).square().sum(1).mean(dim=(1, 2))
+            for stage, goal in zip(self(made), wanted, strict=True)
+        ]
+        return torch.stack(apart).mean(dim=0)
+
+
+def run(data: Latents, work: Path, plan: Plan = PLAN, device: str = "cpu") -> Spotter:
+    """Train it (or go on)."""
+    torch.manual_seed(8)
+    spotter = Spotter()
+    spotter.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
+        rng = np.random.default_rng((81, step))
+        picked = [data.mix.pick(rng) for _ in range(BATCH)]
+        rows = [samples.row(data.mix.stores[s], k) for s, k in picked]
+        latents = np.stack([data.arrays[s][k] for s, k in picked]).astype(np.float32)
+        rough = ROUGHNESS * rng.random((BATCH, 1, 1, 1)) * rng.standard_normal(latents.shape)
+        given = torch.from_numpy((latents + rough).astype(np.float32)).contiguous(memory_format=torch.channels_last)
+        with mixed(spotter):
+            last = spotter(given.to(home(spotter)))[-1]
+        named = name_facts(spotter, last.float().flatten(2).mT, rows)
+        return named, {"facts": named.item()}
+
+    train(spotter, loss, plan, work / f"spotter-{data.side}.safetensors")
+    spotter.requires_grad_(False)
+    return spotter
