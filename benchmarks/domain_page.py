@@ -18,6 +18,7 @@ from benchmarks.domain_sets import Places, pictures_in
 from benchmarks.domain_words import asked_scenes
 from easel.files import write_atomic
 from easel.images import open_picture
+from easel.jobs.chart import png
 from easel.jobs.train_grid import mosaic
 from easel.metrics.intervals import Estimate
 from easel.sheet import Cell, sheet
@@ -191,9 +192,7 @@ def curves(results: Mapping[str, Any]) -> bytes:
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(fontsize=7, frameon=False)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
+    return png(figure)
 
 
 def line(axes: Any, rows: Sequence[Mapping[str, float]], name: str, colour: str) -> None:

@@ -285,16 +285,15 @@ def test_patches_that_tell_the_features_at_their_places_miss_nothing() -> None:
     tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate(words)}, bos_token="[DEC]")
     pair = blip.begin(tokenizer)
     grid = blip.SIDE // blip.PATCH
-    found = [torch.randn(2, width, grid, grid) for width in spotter.WIDTHS[1:3]]
     told = torch.randn(2, 1 + grid * grid, blip.WIDTH)
     tell: Any
-    for tell, stage in zip(pair.places, found, strict=True):
-        tell.weight.data = torch.eye(stage.shape[1], blip.WIDTH)
+    for tell in pair.places:  # each tells the first of a patch's numbers as they are
+        nn.init.eye_(tell.weight)
         nn.init.zeros_(tell.bias)
-    told[:, 1:, : spotter.WIDTHS[2]] = found[1].flatten(2).mT
+    maps = told[:, 1:].mT.unflatten(2, (grid, grid))
+    found = [maps[:, :width] for width in spotter.WIDTHS[1:3]]
     with torch.no_grad():
-        right = pair.places_missed(told, [found[1][:, : spotter.WIDTHS[1]], found[1]])
-        wrong = pair.places_missed(-told, [found[1][:, : spotter.WIDTHS[1]], found[1]])
+        right, wrong = pair.places_missed(told, found), pair.places_missed(-told, found)
     assert right.item() == pytest.approx(0, abs=1e-5)
     assert wrong.item() == pytest.approx(4, abs=1e-4)
 
@@ -322,9 +321,25 @@ def test_sharpening_leaves_the_encoder_and_resumes(tmp_path: Path) -> None:
     model: Any = PixelAutoencoder(8, (3, 12, 16, 16), (1, 1), (1, 1))
     encoder = {name: tensor.clone() for name, tensor in model.encoder.state_dict().items()}
     decoder = {name: tensor.clone() for name, tensor in model.decoder.state_dict().items()}
-    vae.sharpen(model, perceptual.network(), [pictures_there], tmp_path, plan=Plan(steps=2, warmup=1, muon=True))
+    eyes, plan = perceptual.network(), Plan(steps=2, warmup=1, muon=True)
+    vae.sharpen(model, eyes, [pictures_there], tmp_path, plan=plan)
     assert all(torch.equal(tensor, encoder[name]) for name, tensor in model.encoder.state_dict().items())
     assert any(not torch.equal(tensor, decoder[name]) for name, tensor in model.decoder.state_dict().items())
+    again: Any = PixelAutoencoder(8, (3, 12, 16, 16), (1, 1), (1, 1))
+    vae.sharpen(
+        again, eyes, [pictures_there], tmp_path, plan=plan
+    )  # the checkpoint is at the end: nothing is left to do
+    assert all(torch.equal(a, b) for a, b in zip(again.decoder.parameters(), model.decoder.parameters(), strict=True))
+
+
+def test_the_velocity_of_a_noisy_latent_and_its_velocity_is_the_latent() -> None:
+    """What the painter's guess of the latent rests on."""
+    from easel.training.pocket import unet
+
+    schedule, times = unet.scheduler(), torch.tensor([10, 500, 990])
+    latents, noise = torch.randn(2, 3, 8, 4, 4).unbind()
+    noisy, velocity = schedule.add_noise(latents, noise, times), schedule.get_velocity(latents, noise, times)
+    assert torch.allclose(schedule.get_velocity(velocity, noisy, times), latents, atol=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -5,8 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from easel.metrics.intervals import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLOURS = ("#c4472d", "#b9b4a8")
 
@@ -52,9 +56,13 @@ def rate_chart(labels: Sequence[str], series: Sequence[Bars], title: str) -> byt
     axes.set_title(title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=len(series))
+    return png(figure)
+
+
+def png(figure: Figure, **more: Any) -> bytes:
+    """A figure as a PNG with no date or program in it: the same numbers give the same file."""
     stream = io.BytesIO()
-    # No date or program in it: the same numbers give the same file.
-    figure.savefig(stream, format="png", metadata={"Software": None})
+    figure.savefig(stream, format="png", metadata={"Software": None}, **more)
     return stream.getvalue()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from easel.jobs.chart import png
 from easel.sheet import PAPER
 
 if TYPE_CHECKING:
@@ -67,9 +67,7 @@ def chart(summary: Summary) -> bytes:
         "" if len(summary.cells) == len(summary.looks.rows) else " (a part)"
     )
     axes.set_title(f"{words}, by {summary.judge}", fontsize=11, color=INK, loc="left", pad=6)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", facecolor=paper, metadata={"Software": None})
-    return stream.getvalue()
+    return png(figure, facecolor=paper)
 
 
 def _lines(summary: Summary) -> list[list[str]]:

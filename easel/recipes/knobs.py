@@ -89,7 +89,8 @@ def _lora(text: str) -> str:
     return text
 
 
-def _finite(value: float) -> float:
+def finite(value: float) -> float:
+    """The value; ValueError where it is infinite or no number."""
     if not math.isfinite(value):
         raise ValueError("is not a finite number")
     return value
@@ -104,9 +105,9 @@ FileName = Annotated[str, AfterValidator(_named)]
 Prompt = Annotated[str, AfterValidator(_said)]
 NegativePrompt = Annotated[str, AfterValidator(_short)]
 Steps = Annotated[int, Field(ge=1, le=1000)]
-GuidanceScale = Annotated[float, Field(ge=0, le=50), AfterValidator(_finite)]
+GuidanceScale = Annotated[float, Field(ge=0, le=50), AfterValidator(finite)]
 GuidanceEvery = Annotated[int, Field(ge=1, le=10)]
-Strength = Annotated[float, Field(gt=0, le=1), AfterValidator(_finite)]
+Strength = Annotated[float, Field(gt=0, le=1), AfterValidator(finite)]
 Width = Annotated[int, Field(ge=64, le=2048), AfterValidator(_whole_eights)]
 Height = Annotated[int, Field(ge=64, le=2048), AfterValidator(_whole_eights)]
 Lora = Annotated[str, AfterValidator(_lora)]

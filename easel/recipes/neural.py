@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from easel.recipes.knobs import ModelName
+from easel.recipes.knobs import ModelName, finite
 
 MOST_WEIGHT = 1e6
 
@@ -38,15 +38,9 @@ def _weighted(text: str) -> str:
     return text
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError("is not a finite number")
-    return value
-
-
 Weighted = Annotated[str, AfterValidator(_weighted)]
 """NAME[:weight]."""
-Weight = Annotated[float, Field(ge=0, le=MOST_WEIGHT), AfterValidator(_finite)]
+Weight = Annotated[float, Field(ge=0, le=MOST_WEIGHT), AfterValidator(finite)]
 Side = Annotated[int, Field(ge=32, le=16384)]
 Iterations = Annotated[int, Field(ge=1, le=10_000)]
 Tile = Annotated[int, Field(ge=512, le=16384)]

@@ -24,6 +24,7 @@ from easel.training.pocket import (
     perceptual,
     pictures,
     reader,
+    samples,
     score,
     shipped,
     spotter,
@@ -73,8 +74,12 @@ class Bench:
         """One store."""
         return Store(self.cache, name)
 
+    def mix(self) -> samples.Mix:
+        """What readers of pictures learn from: mostly the world, one time in four real photos."""
+        return samples.Mix([self.store(name) for name in unet.STORES], list(READ))
+
     def seen(self, shares: Sequence[float] = READ, side: int = 256) -> Latents:
-        """Pictures with their words and latents; what readers learn from is mostly the world, one time in four real."""
+        """The same, or other shares of the same stores, with their latents."""
         stores = {name: self.store(name) for name in unet.STORES}
         return Latents(self.vae().to(self.device), stores, list(shares), side, self.cache)
 
@@ -118,7 +123,7 @@ class Bench:
     def clip(self) -> None:
         """Train and write CLIP."""
         tokenizer, vision = self.tokenizers()[0], self.eyes_and_words().captioner.vision_model
-        model = clip.run(self.seen().mix, tokenizer, vision, self.state, self.device)
+        model = clip.run(self.mix(), tokenizer, vision, self.state, self.device)
         export.write_transformers("clip", model, [tokenizer, clip.image_processor()])
 
     def subject(self) -> None:
@@ -146,7 +151,7 @@ class Bench:
         if self.from_shipped:
             shipped.into_painter(painter)
         else:
-            reader.run(painter.text_encoder, self.seen().mix, tokenizer, self.state)
+            reader.run(painter.text_encoder, self.mix(), tokenizer, self.state)
         for side, plan in unet.STAGES.items():
             latents, state = self.seen(unet.SHARES[side], side), self.state / f"unet-{side}.safetensors"
             painter.text_encoder.requires_grad_(side == 128)

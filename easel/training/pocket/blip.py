@@ -117,18 +117,15 @@ def run(pair: Pair, data: Latents, guide: spotter.Spotter, tokenizer: Any, work:
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         rng = np.random.default_rng((21, step))
-        picked = [data.mix.pick(rng) for _ in range(BATCH)]
-        rows = [samples.row(data.mix.stores[s], k) for s, k in picked]
-        pictures = [small(data.mix.stores[s].pixels[k]) for s, k in picked]
-        latents = torch.from_numpy(np.stack([data.arrays[s][k] for s, k in picked])).float()
+        rows, latents, pictures = data.told(rng, BATCH)
         with mixed(pair):
-            seen = pair.see(to_tensor(np.stack(pictures)).to(device))
+            seen = pair.see(to_tensor(np.stack([small(picture) for picture in pictures])).to(device))
             texts = [samples.caption(row, rng, canonical=bool(rng.random() < 0.7)) for row in rows]
             told = decode_loss(pair.captioner.text_decoder, tokenizer, texts, seen, None)
             asked = [ask for row in rows for ask in samples.questions(row, rng, ASKED)]
             answered = answer_loss(pair, tokenizer, seen, asked)
             with torch.no_grad():
-                found = guide(latents.to(device, memory_format=torch.channels_last))[1:3]
+                found = guide(torch.from_numpy(latents).to(device, memory_format=torch.channels_last))[1:3]
             missed = pair.places_missed(seen, found)
         facts = name_facts(pair, seen.float(), rows)
         numbers = {"caption": told, "answer": answered, "facts": facts, "places": missed}

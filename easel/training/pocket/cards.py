@@ -60,9 +60,7 @@ PARTS = {
         f"{perceptual.PLAN.steps} steps of {perceptual.BATCH} pairs (photo, the same photo filtered) by contrast",
     ),
 }
-HARDWARE = (
-    "Two CPU cores, bfloat16, mostly one thread a part and two parts at a time; about seven hours for all of pocket."
-)
+HARDWARE = "Two CPU cores, bfloat16, mostly one thread a part and two parts at a time; docs/pocket.md has the hours."
 DATA = """- scenes of easel's own world, drawn by code (MIT), plain and under its style and light filters
 - 27 public-domain, CC0 and US Government photos; 450 photos of clothes (clothing-dataset-small, CC0); 535 portraits of
   public officials without names (US Government works from MIT repositories); 158 photos of DreamBooth's subjects

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from easel.training.loop import Plan, home, mixed, train
-from easel.training.pocket import samples
 from easel.training.pocket.heads import EXTRAS, FACTS, name_facts
 from easel.training.pocket.judge import Block
 from easel.training.pocket.unet import Latents
+from easel.training.pocket.vae import apart
 
 WIDTHS, BATCH = (48, 96, 160, 160), 64
 PLAN = Plan(steps=1300, lr=2e-3, warmup=100, weight_decay=0.02, average_decay=0.99, muon=True)
@@ -44,14 +44,10 @@ class Spotter(nn.Module):
         return seen
 
     def distance(self, made: Tensor, true: Tensor) -> Tensor:
-        """How differently two latents look, (n,): squared differences of unit-length features, as in LPIPS."""
+        """How differently two batches of latents look, (n,)."""
         with torch.no_grad():
-            wanted = [nn.functional.normalize(stage.float(), dim=1) for stage in self(true)]
-        apart = [
-            (nn.functional.normalize(stage.float(), dim=1) - goal).square().sum(1).mean(dim=(1, 2))
-            for stage, goal in zip(self(made), wanted, strict=True)
-        ]
-        return torch.stack(apart).mean(dim=0)
+            wanted = self(true)
+        return apart(self(made), wanted)
 
 
 def run(data: Latents, work: Path, plan: Plan = PLAN, device: str = "cpu") -> Spotter:
@@ -62,9 +58,7 @@ def run(data: Latents, work: Path, plan: Plan = PLAN, device: str = "cpu") -> Sp
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         rng = np.random.default_rng((81, step))
-        picked = [data.mix.pick(rng) for _ in range(BATCH)]
-        rows = [samples.row(data.mix.stores[s], k) for s, k in picked]
-        latents = np.stack([data.arrays[s][k] for s, k in picked]).astype(np.float32)
+        rows, latents, _ = data.told(rng, BATCH)
         rough = ROUGHNESS * rng.random((BATCH, 1, 1, 1)) * rng.standard_normal(latents.shape)
         given = torch.from_numpy((latents + rough).astype(np.float32)).contiguous(memory_format=torch.channels_last)
         with mixed(spotter):

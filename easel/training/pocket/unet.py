@@ -20,7 +20,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from easel.networks.autoencoder import PixelAutoencoder
 from easel.training.loop import Plan, home, mixed, train
 from easel.training.pocket import samples
-from easel.training.pocket.pictures import Store
+from easel.training.pocket.pictures import Pixels, Store
 from easel.training.pocket.text import WINDOW, ids
 from easel.training.pocket.vae import to_tensor
 
@@ -37,14 +37,10 @@ LEAN = 0.7
 """Below 1, more of the steps are noisy ones, where what the picture is of is decided."""
 PHOTO_NOISE = 0.8
 """Real photos are only ever redrawn, so they are taught up to this share of the schedule; beyond it is the world's."""
-
 APART_WEIGHT = 2.0
+"""Of how differently two latents look, beside the squared error of the velocity."""
 Apart = Callable[[Tensor, Tensor], Tensor]
-
-
-def spread(values: Tensor) -> Tensor:
-    """(n,) -> (n, 1, 1, 1), to be multiplied with latents."""
-    return values[:, None, None, None]
+"""Two batches of latents -> how differently each pair looks, (n,)."""
 
 
 def text_encoder(tokenizer: Any) -> CLIPTextModel:
@@ -139,6 +135,13 @@ class Latents:
         self.arrays = [cache(vae, store, work / f"latents-{name}-{side}.npy", side) for name, store in stores.items()]
         self.mix = samples.Mix(list(stores.values()), weights)
 
+    def told(self, rng: np.random.Generator, size: int) -> tuple[list[samples.Row], NDArray[np.float32], list[Pixels]]:
+        """``size`` rows, their latents (size, 8, h, w), and their pictures at full size."""
+        picked = [self.mix.pick(rng) for _ in range(size)]
+        rows = [samples.row(self.mix.stores[s], k) for s, k in picked]
+        latents = np.stack([self.arrays[s][k] for s, k in picked]).astype(np.float32)
+        return rows, latents, [self.mix.stores[s].pixels[k] for s, k in picked]
+
     def batch(self, step: int, size: int) -> tuple[Tensor, list[str], Tensor]:
         """``size`` latents (size, 8, h, w), their prompts, some empty, and how far into the schedule (size,)."""
         rng = np.random.default_rng((61, self.side, step))
@@ -160,8 +163,8 @@ def run(
 ) -> None:
     """Train the painter in place (or go on) on one size of latents.
 
-    ``apart`` says how differently two batches of latents look, (n,): beside the squared error it then counts
-    APART_WEIGHT times the share of signal in the noisy latent.
+    With ``apart`` it also counts how differently the latent that the painter guesses looks from the true one, in
+    proportion to the amplitude of the signal that was left in the noise.
     """
     noise_schedule = scheduler()
     device, size = home(painter), BATCHES[data.side]
@@ -188,10 +191,10 @@ def run(
         errors = (made.float() - target).square().mean(dim=(1, 2, 3))
         total, numbers = (errors * weight).mean(), {"mse": errors.mean().item()}
         if apart is not None:
-            signal = alphas[times]
-            guessed = spread(signal.sqrt()) * noisy - spread((1 - signal).sqrt()) * made.float()
+            # the velocity of the noisy latent and the velocity is the latent: the formula undoes itself
+            guessed = noise_schedule.get_velocity(made.float(), noisy, times)
             with mixed(painter):
-                looks = (signal.sqrt() * apart(guessed, latents)).mean()
+                looks = (alphas[times].sqrt() * apart(guessed, latents)).mean()
             total, numbers = total + APART_WEIGHT * looks, numbers | {"apart": looks.item()}
         return total, numbers
 

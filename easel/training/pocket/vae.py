@@ -19,7 +19,7 @@ CROP, BATCH = 128, 16
 PLAN = Plan(steps=4000, lr=8e-4, warmup=150, average_decay=0.998, weight_decay=0.0)
 KL_WEIGHT = 2e-4
 SHARPEN = Plan(steps=2400, lr=4e-4, warmup=50, average_decay=0.998, weight_decay=0.0, muon=True)
-PERCEPTUAL_WEIGHT, ADVERSARIAL_WEIGHT = 0.5, 0.05
+PERCEPTUAL_WEIGHT, ADVERSARIAL_WEIGHT = 1.5, 0.05
 FIRST_STAGES = 3
 """Stages of the perceptual net that are compared; the last one is about what is shown, not about edges."""
 
@@ -115,8 +115,11 @@ class Sharpener(nn.Module):
 
 
 def apart(ours: list[Tensor], theirs: list[Tensor]) -> Tensor:
-    """Squared differences of unit-length features, added up over the stages, as in LPIPS (Zhang 2018, equation 1)."""
-    return torch.stack([(a - b).square().sum(1).mean() for a, b in zip(ours, theirs, strict=True)]).sum()
+    """Squared differences of unit-length features, (n,), as in LPIPS (Zhang 2018, equation 1): each stage's mean over
+    its places, and their mean.
+    """
+    pairs = [[nn.functional.normalize(x.float(), dim=1) for x in pair] for pair in zip(ours, theirs, strict=True)]
+    return torch.stack([(a - b).square().sum(1).mean(dim=(1, 2)) for a, b in pairs]).mean(dim=0)
 
 
 def sharpen(
@@ -130,8 +133,7 @@ def sharpen(
     eyes.to(device).requires_grad_(False)
 
     def stages(pictures: Tensor) -> list[Tensor]:
-        seen = eyes(pictures, output_hidden_states=True).hidden_states[1 : 1 + FIRST_STAGES]
-        return [nn.functional.normalize(stage.float(), dim=1) for stage in seen]
+        return list(eyes(pictures, output_hidden_states=True).hidden_states[1 : 1 + FIRST_STAGES])
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         real = crops(stores, 10**7 + step).to(device)
@@ -142,7 +144,7 @@ def sharpen(
             made = sharpener.decoder(latent).float()
             ours = stages(made)
             duel = sharpener.duel(real, made, ADVERSARIAL_WEIGHT)
-        pixel, seen = l1_loss(made, real), apart(ours, theirs)
+        pixel, seen = l1_loss(made, real), apart(ours, theirs).mean()
         psnr = 10 * torch.log10(4 / nn.functional.mse_loss(made.detach().clamp(-1, 1), real))
         numbers = {"l1": pixel, "seen": seen, "duel": duel, "psnr": psnr}
         total = pixel + gradient_loss(made, real) + PERCEPTUAL_WEIGHT * seen + duel
