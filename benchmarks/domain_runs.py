@@ -8,7 +8,7 @@ from typing import Any
 
 CPU = {"channels": 32, "widest": 256, "batch_size": 32}
 """DCGAN's stacks at a width that two cores can teach."""
-STACK = {"channels": 16, "widest": 256, "batch_size": 32}
+STACK = {"channels": 24, "widest": 256, "batch_size": 32}
 STYLE = {"latent": 128, "channels": 1024, "widest": 128, "batch_size": 16, "r1_gamma": 1.0}
 
 
@@ -79,7 +79,7 @@ RUNS = {
         "control-gan", "faces", 12, "faces", CPU | {"attributes": ("hat", "sunglasses", "scarf", "happy")}
     ),
     "text-dcgan-birds": Run("text-dcgan", "birds", 12, "words", CPU),
-    "stackgan-birds-1": Run("stackgan", "birds", 6, "words", STACK),
+    "stackgan-birds-1": Run("stackgan", "birds", 12, "words", STACK),
     "stackgan-birds-2": Run("stackgan", "birds-128", 12, "sharper", STACK | {"resolution": 128}, "stackgan-birds-1"),
     "stylegan-portraits": Run("stylegan", "portraits", 12, "portraits", STYLE | {"mirror": True}),
     "stylegan-portraits-augmented": Run(

@@ -12,6 +12,7 @@ import shutil
 import signal
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 from safetensors.torch import load_file
+from torch import nn
 
 from easel import jobs, models, networks
 from easel.cli import status
@@ -626,6 +628,34 @@ def test_phases_are_rows_and_come_at_their_intervals(small: Packed) -> None:
     assert studio.extras["path"] > 0
     rate = studio.optimisers["critic"].param_groups[0]["lr"]
     assert rate == pytest.approx(plan.learning_rate * 16 / 17)
+
+
+def test_stackgans_words_are_not_put_out() -> None:
+    """The KL of its clouds of words weighs as a mean over their numbers: as a sum it made all captions one."""
+
+    class Cloud(nn.Module):
+        def moments(self, condition: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return torch.ones(len(condition), 8), torch.zeros(len(condition), 8)  # half a nat a number
+
+        def forward(self, z: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+            return torch.zeros(len(z), 3, 4, 4)
+
+    class Judge(nn.Module):
+        def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+            return x.mean(dim=(1, 2, 3))
+
+    studio: Any = SimpleNamespace(
+        network="stackgan",
+        players={"generator": Cloud(), "critic": Judge()},
+        objective=SimpleNamespace(generator=lambda scores: 3 + 0 * scores.mean()),
+        plan=SimpleNamespace(mixing=0.0),
+        extras={"p": 0.0},
+        latents=lambda n, chance: torch.zeros(n, 5),
+    )
+    batch = feed.Batch(0, torch.zeros(2, 3, 4, 4), torch.zeros(2, 6))
+    loss, numbers = phases.generator(studio, batch, torch.Generator())
+    assert numbers["KL"] == pytest.approx(4.0)
+    assert loss == pytest.approx(3 + plans.CLOUD * 0.5)
 
 
 @pytest.mark.parametrize("objective", ["wgan-gp", "least-squares", "hinge"])

@@ -277,13 +277,9 @@ def test_the_spotter_tells_latents_apart_where_it_looks() -> None:
 
 
 def test_patches_that_tell_the_features_at_their_places_miss_nothing() -> None:
-    from transformers import BertTokenizer
-
     from easel.training.pocket import blip
 
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[DEC]", "bird"]
-    tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate(words)}, bos_token="[DEC]")
-    pair = blip.begin(tokenizer)
+    pair = blip.begin(few_words())
     grid = blip.SIDE // blip.PATCH
     told = torch.randn(2, 1 + grid * grid, blip.WIDTH)
     tell: Any
@@ -296,6 +292,50 @@ def test_patches_that_tell_the_features_at_their_places_miss_nothing() -> None:
         right, wrong = pair.places_missed(told, found), pair.places_missed(-told, found)
     assert right.item() == pytest.approx(0, abs=1e-5)
     assert wrong.item() == pytest.approx(4, abs=1e-4)
+
+
+def few_words() -> Any:
+    """A tokenizer of BLIP's kind that knows three words."""
+    from transformers import BertTokenizer
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[DEC]", "bird", "yes", "no"]
+    return BertTokenizer(vocab={word: i for i, word in enumerate(words)}, bos_token="[DEC]")
+
+
+def test_blips_eyes_learn_first_and_then_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from easel.training.pocket import blip
+
+    class Seen:
+        def told(self, rng: np.random.Generator, size: int) -> Any:
+            rows = [samples.row(shelf, 0)] * size
+            return rows, np.zeros((size, 8, 32, 32), np.float32), [shelf.pixels[0]] * size
+
+    shelf, pair = store(tmp_path), blip.begin(few_words())
+    monkeypatch.setattr(blip, "BATCH", 2)
+    words = {name: p.clone() for name, p in pair.captioner.text_decoder.named_parameters()}
+    data: Any = Seen()
+    blip.run(pair, data, spotter.Spotter(), few_words(), tmp_path / "first", Plan(steps=1, average_decay=0))
+    assert "caption" not in capsys.readouterr().out
+    assert all(torch.equal(p, words[name]) for name, p in pair.captioner.text_decoder.named_parameters())
+    monkeypatch.setattr(blip, "LOOKING", 0.0)
+    blip.run(pair, data, spotter.Spotter(), few_words(), tmp_path / "then", Plan(steps=1, average_decay=0))
+    assert "caption" in capsys.readouterr().out
+    assert any(not torch.equal(p, words[name]) for name, p in pair.captioner.text_decoder.named_parameters())
+
+
+def test_what_is_worn_is_named_by_the_token_that_is_surest() -> None:
+    from easel.training.pocket.heads import EXTRAS, name_facts
+
+    class Named:
+        extras = nn.Identity()
+
+    rows: Any = [{"facts": {"accessories": [EXTRAS[1]]}}]
+    seen = torch.full((1, 9, len(EXTRAS)), -9.0)
+    missed = name_facts(Named(), seen, rows)
+    seen[0, 4, 1] = 9.0
+    assert name_facts(Named(), seen, rows) < 0.01 < missed
 
 
 def test_the_sharpened_decoder_fights_its_critic() -> None:
@@ -340,6 +380,38 @@ def test_the_velocity_of_a_noisy_latent_and_its_velocity_is_the_latent() -> None
     latents, noise = torch.randn(2, 3, 8, 4, 4).unbind()
     noisy, velocity = schedule.add_noise(latents, noise, times), schedule.get_velocity(latents, noise, times)
     assert torch.allclose(schedule.get_velocity(velocity, noisy, times), latents, atol=1e-5)
+    alphas = schedule.alphas_cumprod[times][:, None, None, None]
+    assert torch.allclose(unet.velocity(alphas, noisy, latents), velocity, atol=1e-4)
+
+
+def test_what_is_left_of_a_photo_is_what_the_sampler_leaves() -> None:
+    """DDIM from a noisy photo, with guesses that are always the filtered one: at each step the rest is as reckoned."""
+    from easel.training.pocket import unet
+
+    schedule = unet.scheduler()
+    schedule.set_timesteps(20)
+    photo, filtered, noise = torch.randn(3, 1, 8, 4, 4).unbind()
+    alphas, begun = schedule.alphas_cumprod, 599
+    held = schedule.add_noise(photo, noise, torch.tensor([begun]))
+    for t in schedule.timesteps[schedule.timesteps <= begun]:
+        if t < begun:
+            share = torch.tensor([(begun - t) / (1000 * unet.PHOTO_NOISE - t)])
+            rest = unet.left(alphas, t[None], share)
+            assert 0 < rest < 1
+            true = schedule.add_noise(torch.lerp(filtered, photo, rest), noise, t[None])
+            assert torch.allclose(held, true, atol=2e-2)
+        held = schedule.step(unet.velocity(alphas[t], held, filtered), int(t), held).prev_sample
+    assert torch.allclose(held, filtered, atol=1e-4)
+    assert unet.left(alphas, torch.tensor([999, 300]), torch.zeros(2)).tolist() == pytest.approx([1, 1])
+
+
+def test_only_a_filtered_photo_is_drawn_over_another_picture() -> None:
+    from easel.training.pocket import unet
+
+    photo = {"path": "a.jpg", "facts": {"style": "plain"}}
+    assert unet.photo_of(photo, 6) == 6
+    assert unet.photo_of(photo | {"facts": {"style": "banksy"}}, 7) == 6
+    assert unet.photo_of({"facts": {"style": "banksy"}}, 7) == 7
 
 
 @pytest.mark.parametrize("seed", range(40))

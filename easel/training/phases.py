@@ -15,7 +15,7 @@ from easel.networks.stylegan import mixed
 from easel.networks.text_dcgan import blended
 from easel.training import augment, objectives
 from easel.training.feed import Batch
-from easel.training.plans import PENALTY, Plan
+from easel.training.plans import CLOUD, PENALTY, Plan
 
 if TYPE_CHECKING:
     from easel.training.studio import Studio
@@ -96,8 +96,9 @@ def generator(studio: "Studio", batch: Batch, chance: torch.Generator) -> tuple[
         loss = studio.objective.generator(judge(changed(studio, made, chance), condition))
     numbers = {"generator": loss}
     if studio.network == "stackgan":
-        numbers["KL"] = objectives.kl(*player.moments(condition))  # type: ignore[operator]
-        loss = loss + numbers["KL"]
+        mean, log_variance = player.moments(condition)  # type: ignore[operator]
+        numbers["KL"] = objectives.kl(mean, log_variance)
+        loss = loss + CLOUD * numbers["KL"] / mean.shape[1]
     if condition is not None and "classifier" in studio.players:
         numbers["asked"] = asked(studio, made, condition)
         loss = loss + studio.extras["balance"] * numbers["asked"]

@@ -47,6 +47,10 @@ PLANS = {
 """Network -> plan. Lee, Seok 2017 and Kingma, Welling 2013 trained with what nobody uses now: there, Adam's own."""
 PENALTY = 10.0
 """Weight of WGAN-GP's penalty (Gulrajani 2017, algorithm 1)."""
+CLOUD = 2.0
+"""Weight of the KL of StackGAN's conditioning augmentation, a mean over its numbers as in the authors' program. Their
+sum, which equation 2 of Zhang 2017 can be read as, puts the words out within minutes: every caption the same cloud.
+"""
 RAMP = 0.05
 """Share of the pictures seen that the average may reach back over at first (Karras 2020, ADA's program)."""
 

@@ -2,7 +2,8 @@
 
 The encoder also names the facts of the picture (kind, colour, place ...) through linear heads, and tells the features
 that a convolutional network finds at each place; these heads are thrown away afterwards. They are what makes a small
-vision transformer learn in minutes instead of hours.
+vision transformer learn in minutes instead of hours. First it learns from them alone, in half the time a step, since it
+is the eyes and not the words that take long.
 """
 
 from pathlib import Path
@@ -31,6 +32,8 @@ from easel.training.pocket.vae import to_tensor
 SIDE, PATCH, WIDTH = 224, 16, 160
 BATCH, ASKED = 32, 3
 PLAN = Plan(steps=5000, lr=2e-3, warmup=200, weight_decay=0.02, average_decay=0.998, muon=True)
+LOOKING = 0.5
+"""Share of the steps in which only the encoder learns."""
 
 
 def config(tokenizer: Any, text_layers: int) -> BlipConfig:
@@ -120,24 +123,31 @@ def run(pair: Pair, data: Latents, guide: spotter.Spotter, tokenizer: Any, work:
         rows, latents, pictures = data.told(rng, BATCH)
         with mixed(pair):
             seen = pair.see(to_tensor(np.stack([small(picture) for picture in pictures])).to(device))
-            texts = [samples.caption(row, rng, canonical=bool(rng.random() < 0.7)) for row in rows]
-            told = decode_loss(pair.captioner.text_decoder, tokenizer, texts, seen, None)
-            asked = [ask for row in rows for ask in samples.questions(row, rng, ASKED)]
-            answered = answer_loss(pair, tokenizer, seen, asked)
             with torch.no_grad():
                 found = guide(torch.from_numpy(latents).to(device, memory_format=torch.channels_last))[1:3]
             missed = pair.places_missed(seen, found)
         facts = name_facts(pair, seen.float(), rows)
-        numbers = {"caption": told, "answer": answered, "facts": facts, "places": missed}
-        total = told + answered + 0.5 * facts + missed
+        total, numbers = 0.5 * facts + missed, {"facts": facts, "places": missed}
+        if step >= LOOKING * plan.steps:
+            with mixed(pair):
+                numbers |= {"caption": tell(rows, seen, rng), "answer": answer(rows, seen, rng)}
+            total = total + numbers["caption"] + numbers["answer"]
         return total, {name: value.item() for name, value in numbers.items()}
+
+    def tell(rows: list[samples.Row], seen: Tensor, rng: np.random.Generator) -> Tensor:
+        texts = [samples.caption(row, rng, canonical=bool(rng.random() < 0.7)) for row in rows]
+        return decode_loss(pair.captioner.text_decoder, tokenizer, texts, seen, None)
+
+    def answer(rows: list[samples.Row], seen: Tensor, rng: np.random.Generator) -> Tensor:
+        asked = [ask for row in rows for ask in samples.questions(row, rng, ASKED)]
+        return answer_loss(pair, tokenizer, seen, asked)
 
     train(pair, loss, plan, work / "blip.safetensors")
 
 
 def small(picture: Pixels) -> Pixels:
     """The picture at SIDE px."""
-    return np.asarray(cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(picture, (SIDE, SIDE)), np.uint8)
 
 
 def image_processor() -> BlipImageProcessorPil:

@@ -7,7 +7,7 @@ diffusion noise schedules ... are flawed"), so that night can be dark. Weights m
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -37,6 +37,8 @@ LEAN = 0.7
 """Below 1, more of the steps are noisy ones, where what the picture is of is decided."""
 PHOTO_NOISE = 0.8
 """Real photos are only ever redrawn, so they are taught up to this share of the schedule; beyond it is the world's."""
+REDRAWN = 0.7
+"""Share of the filtered photos that are learned as redrawings of the photo itself."""
 APART_WEIGHT = 2.0
 """Of how differently two latents look, beside the squared error of the velocity."""
 Apart = Callable[[Tensor, Tensor], Tensor]
@@ -125,6 +127,17 @@ def cache(vae: PixelAutoencoder, store: Store, path: Path, side: int) -> NDArray
     return latents
 
 
+class Batch(NamedTuple):
+    """Latents (n, 8, h, w), what each is drawn over (itself, or the photo that it is a filtered picture of), prompts,
+    some of them empty, and how far into the schedule each goes (n,).
+    """
+
+    latents: Tensor
+    over: Tensor
+    prompts: list[str]
+    reach: Tensor
+
+
 class Latents:
     """Cached latents of several stores, drawn with weights."""
 
@@ -142,20 +155,47 @@ class Latents:
         latents = np.stack([self.arrays[s][k] for s, k in picked]).astype(np.float32)
         return rows, latents, [self.mix.stores[s].pixels[k] for s, k in picked]
 
-    def batch(self, step: int, size: int) -> tuple[Tensor, list[str], Tensor]:
-        """``size`` latents (size, 8, h, w), their prompts, some empty, and how far into the schedule (size,)."""
+    def batch(self, step: int, size: int) -> Batch:
+        """The batch of a step, always the same."""
         rng = np.random.default_rng((61, self.side, step))
-        latents, prompts, reach = [], [], []
+        latents, over, prompts, reach = [], [], [], []
         for _ in range(size):
             s, k = self.mix.pick(rng)
             row = samples.row(self.mix.stores[s], k)
+            dropped, redrawn, canonical = rng.random(3) < (DROPPED, REDRAWN, 0.5)
+            prompts.append("" if dropped else samples.caption(row, rng, canonical=bool(canonical)))
             latents.append(self.arrays[s][k])
+            over.append(self.arrays[s][photo_of(row, k) if redrawn and not dropped else k])
             reach.append(PHOTO_NOISE if "path" in row else 1.0)
-            prompts.append(
-                "" if rng.random() < DROPPED else samples.caption(row, rng, canonical=bool(rng.random() < 0.5))
-            )
-        stacked = torch.from_numpy(np.stack(latents)).float().contiguous(memory_format=torch.channels_last)
-        return stacked, prompts, torch.tensor(reach)
+        return Batch(stacked(latents), stacked(over), prompts, torch.tensor(reach))
+
+
+def photo_of(row: samples.Row, k: int) -> int:
+    """Where the plain photo lies that row ``k`` is a filtered picture of: just before it; a scene is its own."""
+    return k - 1 if "path" in row and row["facts"]["style"] != "plain" else k
+
+
+def stacked(latents: list[NDArray[np.float16]]) -> Tensor:
+    """As one float32 batch."""
+    return torch.from_numpy(np.stack(latents)).float().contiguous(memory_format=torch.channels_last)
+
+
+def left(alphas: Tensor, times: Tensor, share: Tensor) -> Tensor:
+    """How much of the picture that is drawn over is left at ``times`` (n,), of 1: all of it where the redrawing began,
+    less with every step.
+
+    A sampler that begins at time T from a picture p and guesses x at every step holds, at t,
+    x + (p - x) * (sigma/alpha at t) / (sigma/alpha at T), and noise: DDIM's step (Song et al. 2021, equation 12) solved
+    for a guess that stays the same. ``share`` (n,) says where between t and PHOTO_NOISE T lies.
+    """
+    begun = times + share * (1000 * PHOTO_NOISE - times).clamp(min=0)
+    now, then = alphas[times].clamp(min=1e-6), alphas[begun.long()].clamp(min=1e-6)  # the last step has no signal
+    return ((1 - now) / now * then / (1 - then)).sqrt()
+
+
+def velocity(alphas: Tensor, noisy: Tensor, latents: Tensor) -> Tensor:
+    """The v that leads from ``noisy`` to ``latents`` (Salimans & Ho 2022, appendix D)."""
+    return (alphas.sqrt() * noisy - latents) / (1 - alphas).sqrt()
 
 
 def run(
@@ -163,15 +203,17 @@ def run(
 ) -> None:
     """Train the painter in place (or go on) on one size of latents.
 
-    With ``apart`` it also counts how differently the latent that the painter guesses looks from the true one, in
-    proportion to the amplitude of the signal that was left in the noise.
+    What is drawn over another picture has some of that in its noisy latent, and itself as the goal: so a redrawing at
+    a low strength takes on the style that the words ask for. With ``apart`` it also counts how differently the latent
+    that the painter guesses looks from the true one, in proportion to the amplitude of the signal that was left in the
+    noise.
     """
     noise_schedule = scheduler()
     device, size = home(painter), BATCHES[data.side]
     alphas = noise_schedule.alphas_cumprod.to(device)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        latents, prompts, reach = data.batch(step, size)
+        latents, over, prompts, reach = data.batch(step, size)
         tokens, _ = ids(tokenizer, prompts, WINDOW)
         generator = torch.Generator().manual_seed(step)
         noise = torch.randn(latents.shape, generator=generator).contiguous(memory_format=torch.channels_last)
@@ -179,9 +221,11 @@ def run(
         # appendix I)
         share = (torch.arange(size) + torch.rand(size, generator=generator)) / size
         times = (share**LEAN * 1000 * reach).long()
-        latents, noise, times, tokens = (x.to(device) for x in (latents, noise, times, tokens))
-        noisy = noise_schedule.add_noise(latents, noise, times)
-        target = noise_schedule.get_velocity(latents, noise, times)
+        kept = left(noise_schedule.alphas_cumprod, times, torch.rand(size, generator=generator))
+        begun = torch.lerp(latents, over, kept[:, None, None, None])
+        latents, begun, noise, times, tokens = (x.to(device) for x in (latents, begun, noise, times, tokens))
+        noisy = noise_schedule.add_noise(begun, noise, times)
+        target = velocity(alphas[times][:, None, None, None], noisy, latents)
         with mixed(painter):
             states = painter.text_encoder(tokens).last_hidden_state
             made = painter.unet(noisy, times, states).sample
