@@ -395,6 +395,15 @@ def test_describe_draws_from_words_alone(family: fakes.Family, photo: Path, tmp_
     assert "Denoising" not in read_provenance(tmp_path / "out" / result.files[0])["parameters"]
 
 
+def test_the_captions_own_manner_is_not_asked_for(
+    family: fakes.Family, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fakes.Captioner, "caption", lambda self, images, count=1: [["a cat in the style of Monet"]])
+    result = run(Stylize(photo=str(photo), styles=("malevich",)), tmp_path)
+    assert result.texts["caption"] == "a cat"
+    assert "a cat in the style of Malevich" in result.texts.values()
+
+
 def test_several_pictures_a_style_have_intervals(family: fakes.Family, photo: Path, tmp_path: Path) -> None:
     result = run(Stylize(photo=str(photo), styles=("van-gogh", "banksy"), count=3, steps=1), tmp_path / "out")
     assert value(result, "style", "van-gogh (3 pictures)") == (

@@ -184,3 +184,12 @@ def test_unknown_words_are_advice():
         Scene(1, colour="rde")
     with pytest.raises(EaselError, match="no accessory called 'hats': use one of hat"):
         Scene(1, accessories=("hats",))
+
+
+@pytest.mark.parametrize("phrase", [phrase for phrase in words.STYLE_PHRASES.values() if phrase])
+def test_a_manner_is_taken_out_of_a_caption(phrase: str) -> None:
+    assert words.without_manner(f"a red bird {phrase.lower()}") == "a red bird"
+    assert words.without_manner(f"a red bird, {phrase}, at night") == "a red bird, at night"
+    assert words.without_manner(phrase) == phrase
+    assert words.without_manner("a lady as a pirate") == "a lady as a pirate"
+    assert words.without_manner("a lady in the style of Frida Kahlo") == "a lady"

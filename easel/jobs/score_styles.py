@@ -35,7 +35,7 @@ from easel.jobs.naming import called
 from easel.jobs.photos import batches, gather, opened, thumbnail, told
 from easel.jobs.rates import RATE, RATE_BEFORE, Pair, rates, success_scores
 from easel.jobs.styles import Style, alone
-from easel.jobs.stylize import TOGETHER, furnished, painter, planned
+from easel.jobs.stylize import TOGETHER, furnished, painter, planned, subject_of
 from easel.jobs.stylize_neural import NeuralEasel, manners
 from easel.metrics.intervals import mean_interval
 from easel.recipes import Score, Stylize
@@ -132,7 +132,7 @@ class Studio:
         """Caption the photo at `index`, draw it in the styles that are left, judge: a row for each style."""
         self.tell(index, 0)
         photo = self.easel.fitted(original)
-        caption = self.captioner.caption([original], count=1)[0][0]
+        caption = subject_of(original, self.captioner)
         first = seat * len(self.styles) * self.recipe.count
         shared = {
             key: value for key, value in self.recipe.model_dump(mode="json").items() if key in Stylize.model_fields

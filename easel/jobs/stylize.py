@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -21,6 +22,7 @@ from easel.recipes import Stylize
 from easel.result import Result, Score
 from easel.sheet import Cell, sheet
 from easel.workspace import Workspace
+from easel.world.words import without_manner
 
 TOGETHER = 1
 """Pictures drawn in one go.
@@ -72,9 +74,14 @@ def furnished(recipe: Stylize | Scored, workspace: Workspace) -> Easel:
 def said_of(photo: Image.Image, captioner: str, workspace: Workspace) -> str:
     """What the captioner says about the photo."""
     workspace.step("captioning", 0, 1)
-    caption = models.load(captioner, "caption", workspace.device).caption([photo], count=1)[0][0]
+    caption = subject_of(photo, models.load(captioner, "caption", workspace.device))
     workspace.step("captioning", 1, 1)
     return caption
+
+
+def subject_of(photo: Image.Image, captioner: Any) -> str:
+    """What is in the photo, in the captioner's words; a manner that it sees there is left out."""
+    return without_manner(captioner.caption([photo], count=1)[0][0])
 
 
 def planned(recipe: Stylize, styles: list[Style], caption: str, first: int = 0, folder: str = "") -> list[Order]:

@@ -1,7 +1,10 @@
 """The words of the pocket world: every kind, colour, place, ... and how a person says it.
 
-Plain tables only. Captions, questions and drawing all read them, so a word means the same everywhere.
+Plain tables, and the one thing that must be read out of them. Captions, questions and drawing all read them, so a word
+means the same everywhere.
 """
+
+import re
 
 KINDS = ("woman", "man", "bird", "dog", "cat", "house", "car", "vase", "fruit", "lamp", "room")
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
@@ -31,6 +34,17 @@ STYLE_PHRASES = {
     "pixel-art": "as pixel art",
 }
 """What a prompt says for each style; the keys are the styles, "plain" is none."""
+
+_MANNER = re.compile(
+    "|".join([r",? *\bin the style of [^,.]+", *(rf",? *\b{phrase}\b" for phrase in STYLE_PHRASES.values() if phrase)]),
+    re.IGNORECASE,
+)
+
+
+def without_manner(caption: str) -> str:
+    """The caption without a manner that it names: what is to be redrawn in another must not ask for two."""
+    return _MANNER.sub("", caption).strip() or caption
+
 
 COLOURLESS = ("banksy", "pencil")
 """Styles that take the colours away: nothing is said or asked about colour then."""

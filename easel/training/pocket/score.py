@@ -234,7 +234,7 @@ def redrawn(painter: Any, photos: Path) -> Scores:
     if not plain:
         return {}
     answerer, eye = models.load("pocket", "ask"), models.load("pocket", "perceptual")
-    captions = [text[0] for text in models.load("pocket", "caption").caption(plain)]
+    captions = [words.without_manner(text[0]) for text in models.load("pocket", "caption").caption(plain)]
     scores: Scores = {}
     for style in ARTISTS:
         texts = [f"{caption} {words.STYLE_PHRASES[style]}" for caption in captions]

@@ -165,7 +165,7 @@ class Latents:
             dropped, redrawn, canonical = rng.random(3) < (DROPPED, REDRAWN, 0.5)
             prompts.append("" if dropped else samples.caption(row, rng, canonical=bool(canonical)))
             latents.append(self.arrays[s][k])
-            over.append(self.arrays[s][photo_of(row, k) if redrawn and not dropped else k])
+            over.append(self.arrays[s][photo_of(row, k) if redrawn else k])
             reach.append(PHOTO_NOISE if "path" in row else 1.0)
         return Batch(stacked(latents), stacked(over), prompts, torch.tensor(reach))
 
