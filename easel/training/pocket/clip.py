@@ -15,7 +15,7 @@ from easel.training.pocket.blip import PATCH, SIDE, WIDTH
 from easel.training.pocket.text import WINDOW, ids
 
 BATCH = 64
-PLAN = Plan(steps=900, lr=8e-4, warmup=60, weight_decay=0.05, average_decay=0.997)
+PLAN = Plan(steps=900, lr=1e-3, warmup=60, weight_decay=0.05, average_decay=0.997, muon=True)
 
 
 def config(tokenizer: Any) -> CLIPConfig:
