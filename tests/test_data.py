@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,12 +20,13 @@ from PIL import Image
 from easel import jobs
 from easel.cli import status
 from easel.data import LAYOUTS, Item, Texts, open_set, packed, square
-from easel.data.cache import shorten
+from easel.data.cache import WAITING, shorten
 from easel.data.columns import Codes
 from easel.data.duplicates import extra, near_duplicates
 from easel.data.embedding import on_a_grid, plane, principal
 from easel.data.facts import gather
 from easel.data.hashes import data_hash
+from easel.data.lock import alone
 from easel.data.look import Look, look
 from easel.data.square import around, middle
 from easel.errors import Cancelled, EaselError
@@ -540,6 +543,41 @@ def test_packing_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     assert list(made.names) == list(whole.names)
     assert made.broken == whole.broken
     assert not list((tmp_path / "cache").glob("*.part"))
+
+
+@pytest.mark.parametrize("ended", ["finished", "killed", "cancelled"])
+def test_a_set_that_another_run_packs_is_waited_for(tmp_path, monkeypatch, ended):
+    """Another run holds the set's lock; what it comes to decides what this one does."""
+    pictures, cache = open_set(flat(tmp_path / "set")), tmp_path / "cache"
+    whole = packed(pictures, 16, tmp_path / "whole")
+    (place,) = (tmp_path / "whole").glob("*-16")
+    monkeypatch.setattr("easel.data.lock.PAUSE", 0)
+    if ended == "finished":
+        monkeypatch.setattr("easel.data.cache.opened", lambda item: pytest.fail("packed twice"))
+    other, waits = contextlib.ExitStack(), 0
+    other.enter_context(alone(cache / f"{place.name}.lock", lambda: pytest.fail("nobody else is there")))
+
+    def tell(phase: str, done: int, total: int) -> None:
+        nonlocal waits
+        if phase != WAITING:
+            return
+        waits += 1
+        if ended == "cancelled":
+            raise Cancelled("stopped")
+        if waits == 3:
+            if ended == "finished":
+                shutil.copytree(place, cache / place.name)
+            other.close()
+
+    with other:
+        if ended == "cancelled":
+            with pytest.raises(Cancelled):
+                packed(pictures, 16, cache, tell)
+            return
+        made = packed(pictures, 16, cache, tell)
+    assert waits == 3
+    np.testing.assert_array_equal(made.pixels, whole.pixels)
+    assert sorted(path.name for path in cache.iterdir()) == [place.name, "stamps.json"]
 
 
 def test_packing_refuses_what_cannot_be(tmp_path):

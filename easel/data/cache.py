@@ -6,6 +6,7 @@ and index.json. All of it is mapped, not read: a million pictures cost no memory
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -23,12 +24,14 @@ from easel.data.facts import Facts
 from easel.data.hashes import Tell, data_hash
 from easel.data.item import Item
 from easel.data.layouts import PictureSet
+from easel.data.lock import alone
 from easel.data.square import opened, square
 from easel.errors import EaselError, shortened
 from easel.files import advice, write_atomic
 
 MOST_SIDE = 1024
 CHUNK_BYTES = 24 * 2**20
+WAITING = "waiting for another run that packs this set"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,7 @@ def packed(
     """The set at one resolution, from the cache, or packed into it first.
 
     Broken pictures are left out and named in `.broken`. Killed at any moment, the next call goes on where it stopped.
+    Two processes that want the same set do not both pack it: the second waits, and takes what the first has packed.
     Pictures are decoded by `workers` threads (two, or as many as there are cores up to four).
 
     Raises EaselError when every picture is broken, `side` is not 8 to 1024, or the disk is full.
@@ -64,12 +68,27 @@ def packed(
     cache = Path(cache_folder)
     key = data_hash(pictures, cache, say)
     place = cache / f"{key[:20]}-{side}"
-    if not (place / "index.json").is_file():
+    if not _is_whole(place):
+        packing = _Packing(pictures, side, key, place.with_name(f"{place.name}.part"))
         try:
-            _Packing(pictures, side, key, place.with_name(place.name + ".part")).run(place, say, workers or cores())
+            _pack_alone(packing, place, say, workers or cores())
         except OSError as problem:
             raise EaselError(advice(problem, place)) from problem
     return load(place)
+
+
+def _pack_alone(packing: _Packing, place: Path, say: Tell, workers: int) -> None:
+    """Pack a set that no other process packs; else wait, and go on from what that one leaves."""
+    lock = place.with_name(f"{place.name}.lock")
+    with alone(lock, lambda: say(WAITING, 0, 1)):
+        if not _is_whole(place):
+            packing.run(place, say, workers)
+    with contextlib.suppress(OSError):
+        lock.unlink()  # one that still waits for it finds the set whole
+
+
+def _is_whole(place: Path) -> bool:
+    return (place / "index.json").is_file()
 
 
 def load(place: Path) -> Packed:
@@ -190,7 +209,7 @@ class _Packing:
         try:
             self.part.replace(place)
         except OSError:
-            if not (place / "index.json").is_file():  # else another process was quicker
+            if not _is_whole(place):  # else another process was quicker, on a drive without locks
                 raise
 
 
