@@ -31,6 +31,7 @@ from easel.data.look import Look, look
 from easel.data.square import around, middle
 from easel.errors import Cancelled, EaselError
 from easel.jobs import data_panels, data_world
+from easel.jobs.data_words import unnamed_note
 from easel.recipes import Data
 from easel.runners import here
 from easel.world import Scene, words
@@ -154,6 +155,7 @@ def test_an_image_folder_with_metadata(tmp_path):
     )
     found = open_set(tmp_path)
     assert (found.layout, found.missing, found.missing_names) == ("metadata", 1, ("gone.png",))
+    assert (found.unnamed, found.unnamed_names) == (0, ())
     assert found[0] == Item("x/a.png", tmp_path / "x/a.png", ("one", "two lines"), "3", {"hat": True, "age": 7})
     assert found[1].attributes == {"mood": "sad"}
     assert (found[1].box, found[1].split, found[1].captions, found[1].label) == ((1, 2, 20, 30), "valid", (), None)
@@ -171,6 +173,26 @@ def test_metadata_in_splits(tmp_path):
     metadata(tmp_path / "train", {"file_name": "a.png"})
     metadata(tmp_path / "test", {"file_name": "a.png"})
     assert [(i.name, i.split) for i in open_set(tmp_path)] == [("test/a.png", "test"), ("train/a.png", "train")]
+
+
+def test_pictures_that_no_line_names_are_counted(tmp_path):
+    metadata(tmp_path, {"file_name": "x/a.png"}, {"file_name": "./x//b.png"})
+    for name in ("c.png", "x/d.png", "y/deep/e.png", ".hidden.png", "sheet.png"):
+        paint(tmp_path / name)
+    write(tmp_path / "notes.txt", "no picture")
+    found = open_set(tmp_path)
+    assert (len(found), found.unnamed) == (2, 4)
+    assert found.unnamed_names == ("c.png", "sheet.png", "x/d.png", "y/deep/e.png")
+    write(tmp_path / "result.json", "{}")
+    assert "sheet.png" not in open_set(tmp_path).unnamed_names  # a run's own, which is none of the set
+
+
+def test_a_split_without_a_table_is_counted_as_unnamed(tmp_path):
+    metadata(tmp_path / "train", {"file_name": "a.png"})
+    paint(tmp_path / "test" / "b.png")
+    found = open_set(tmp_path)
+    assert (list(found.names), found.unnamed_names) == (["train/a.png"], ("test/b.png",))
+    assert open_set(tmp_path, split="train").unnamed == 0
 
 
 @pytest.mark.parametrize(
@@ -311,6 +333,25 @@ def hotels(folder: Path, tables: str = "input/dataset") -> Path:
     paint(folder / "images/train/-1/8/traffickcam/12.png")
     paint(folder / "images/test/unoccluded/3/7/traffickcam/21.jpg")
     return folder
+
+
+@pytest.mark.parametrize(("split", "missing"), [(None, 3), ("train", 1), ("test", 2), ("valid", 0)])
+def test_only_the_pictures_of_the_split_are_missing(tmp_path, split, missing):
+    """In three layouts with tables: one picture of train is not there, and two of test."""
+    birds = cub(tmp_path / "birds")
+    write(birds / "train_test_split.txt", "1 1\n2 0\n3 0\n")
+    shutil.rmtree(birds / "images")
+    parts = {"gone0": "train", "gone1": "test", "gone2": "test", "a": "train", "b": "val", "c": "test"}
+    rooms = metadata(tmp_path / "rooms", *({"file_name": f"{n}.png", "split": part} for n, part in parts.items()))
+    faces = tmp_path / "faces"
+    write(faces / "list_attr_celeba.txt", "6\nBald Smiling\n" + "".join(f"{at}.jpg 1 1\n" for at in range(6)))
+    write(faces / "list_eval_partition.txt", "0.jpg 0\n1.jpg 2\n2.jpg 2\n3.jpg 0\n4.jpg 1\n5.jpg 2\n")
+    for at in (3, 4, 5):
+        paint(faces / "img_align_celeba" / f"{at}.jpg")
+    assert [open_set(place, split=split).missing for place in (rooms, faces)] == [missing] * 2
+    (birds / "images").mkdir()
+    words = f"none of the {missing} pictures" if missing else "in the split 'valid'"
+    refused(lambda: open_set(birds, split=split), words)
 
 
 @pytest.mark.parametrize("tables", ["input/dataset", "dataset", "."])
@@ -724,6 +765,19 @@ def test_a_summary_of_hotels_says_what_is_missing(clip, tmp_path):
     assert result.texts["near-duplicates"].startswith("3 pairs; 2 pictures could go")
     assert result.texts["splits"] == "test 1, train 2"
     assert any("2 pictures are missing" in note for note in result.notes)
+
+
+def test_a_summary_says_what_no_line_names(clip, tmp_path):
+    folder = metadata(flat(tmp_path / "set", 5), {"file_name": "0.png", "text": "a"}, {"file_name": "1.png"})
+    result = here.run(Data(task="summary", folder=str(folder)), tmp_path / "out")
+    assert result.texts["unnamed"] == "3 in the folder that its table does not name"
+    said = "3 pictures in the folder have no line in its table and are left out, such as 2.png"
+    assert said in result.notes
+    assert unnamed_note(open_set(folder)) == [said]  # a training says the same
+    paint(tmp_path / "one" / "b.png")
+    alone = open_set(metadata(tmp_path / "one", {"file_name": "a.png"}))
+    assert unnamed_note(alone) == ["1 picture in the folder has no line in its table and is left out: b.png"]
+    assert unnamed_note(open_set(flat(tmp_path / "all", 2))) == []
 
 
 def test_a_summary_looks_at_no_more_than_asked(clip, tmp_path):

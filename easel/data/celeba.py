@@ -50,15 +50,13 @@ def celeba(folder: Path, lost: Lost) -> Iterator[Item]:
             names = [] if len(words) == 1 else [word for word in words if word != "image_id"]
             continue
         name = tables.inside(words[0], where)
-        path = folder / pictures / name
+        path, split = folder / pictures / name, splits.get(name, "")
         if path.suffix == ".jpg" and pictures.endswith("png"):
             path = path.with_suffix(".png")
         if not path.is_file():
-            lost.add(f"{pictures}/{name}")
+            lost.add(f"{pictures}/{name}", split)
             continue
-        yield Item(
-            f"{pictures}/{path.name}", path, attributes=_known(names, words[1:], where), split=splits.get(name, "")
-        )
+        yield Item(f"{pictures}/{path.name}", path, attributes=_known(names, words[1:], where), split=split)
 
 
 def _known(names: list[str], words: list[str], where: str) -> dict[str, Value]:

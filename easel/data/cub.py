@@ -50,8 +50,9 @@ def cub(folder: Path, lost: Lost) -> Iterator[Item]:
             raise EaselError(f"{where}: picture {key} has no class in image_class_labels.txt and classes.txt")
         known = attributes.of(key)
         path = place / "images" / name
+        split = {"1": "train", "0": "test"}.get(splits.get(key, ""), "")
         if not path.is_file():
-            lost.add(f"{prefix}images/{name}")
+            lost.add(f"{prefix}images/{name}", split)
             continue
         yield Item(
             name=f"{prefix}images/{name}",
@@ -60,7 +61,7 @@ def cub(folder: Path, lost: Lost) -> Iterator[Item]:
             label=names[labels[key]],
             attributes=known,
             box=boxes.get(key),
-            split={"1": "train", "0": "test"}.get(splits.get(key, ""), ""),
+            split=split,
         )
 
 

@@ -53,7 +53,8 @@ def hotels(folder: Path, lost: Lost) -> Iterator[Item]:
                 raise EaselError(f"{where}: hotel {shortened(row['hotel_id'])} is not in {HOTELS}")
             found = _found(folder, roots, row, hotel["chain_id"])
             if found is None:
-                lost.add(f"{roots[0]}/{hotel['chain_id']}/{row['hotel_id']}/{row['image_source']}/{row['image_id']}")
+                path = f"{roots[0]}/{hotel['chain_id']}/{row['hotel_id']}/{row['image_source']}/{row['image_id']}"
+                lost.add(path, split)
             else:
                 chain = chains.get(hotel["chain_id"], hotel["chain_id"])
                 yield Item(found, folder / found, label=chain, attributes=_attributes(row, hotel), split=split)

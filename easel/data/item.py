@@ -24,6 +24,9 @@ SPLITS = {
 }
 """What folders and tables call the parts of a set, and what they are called here."""
 
+FEW = 5
+"""So many names of lost pictures are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -44,13 +47,24 @@ class Item:
 
 @dataclass(slots=True)
 class Lost:
-    """Pictures that a table names and that are not in the folder: how many, and the first few."""
+    """Pictures that a set's tables or its folder lack, of one split or of all: how many, and the first few."""
 
+    split: str | None = None
     count: int = 0
+    """Named by a table, and not in the folder."""
     names: list[str] = field(default_factory=list)
+    unnamed: int = 0
+    """In the folder, and named by no line of its table."""
+    unnamed_names: list[str] = field(default_factory=list)
 
-    def add(self, name: str) -> None:
-        """Count one more."""
-        self.count += 1
-        if len(self.names) < 5:
-            self.names.append(name)
+    def add(self, name: str, split: str = "") -> None:
+        """Count one more that is not there."""
+        if self.split in (None, split):
+            self.count += 1
+            self.names += [name][: FEW - len(self.names)]
+
+    def add_unnamed(self, name: str, split: str = "") -> None:
+        """Count one more that no line names."""
+        if self.split in (None, split):
+            self.unnamed += 1
+            self.unnamed_names += [name][: FEW - len(self.unnamed_names)]

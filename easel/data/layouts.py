@@ -72,6 +72,10 @@ class PictureSet(Facts):
     """How many pictures the set's tables name that are not in the folder."""
     missing_names: tuple[str, ...] = ()
     """The first few of them."""
+    unnamed: int = 0
+    """How many pictures in the folder have no line in its metadata.jsonl, and so are none of the set."""
+    unnamed_names: tuple[str, ...] = ()
+    """The first few of them."""
 
     def __getitem__(self, index: int) -> Item:
         at = range(len(self))[index]
@@ -113,8 +117,8 @@ def open_set(folder: str | Path, layout: str | None = None, split: str | None = 
         raise unknown("layout", word, LAYOUTS)
     if layout and not LAYOUTS[layout].fits(folder):
         raise EaselError(f"{folder} is not laid out as '{layout}', which is {LAYOUTS[layout].tree}")
-    lost = Lost()
     wanted = _split_word(split)
+    lost = Lost(wanted)
     items = LAYOUTS[word].read(folder, lost)
     found = gather(item for item in items if wanted in (None, item.split))
     if not len(found.facts):
@@ -144,6 +148,8 @@ def _made(folder: Path, word: str, found: Gathered, lost: Lost) -> PictureSet:
         split=found.split if found.split.values else None,
         missing=lost.count,
         missing_names=tuple(lost.names),
+        unnamed=lost.unnamed,
+        unnamed_names=tuple(lost.unnamed_names),
     )
 
 
@@ -156,8 +162,8 @@ def _split_word(split: str | None) -> str | None:
 
 
 def _refuse_empty(folder: Path, word: str, split: str | None, lost: Lost) -> None:
+    part = f" in the split '{split}'" if split else ""
     if lost.count:
         named = ", ".join(lost.names[:3])
-        raise EaselError(f"none of the {lost.count:,} pictures that {folder} speaks of is there ({named}, ...)")
-    part = f" in the split '{split}'" if split else ""
+        raise EaselError(f"none of the {lost.count:,} pictures that {folder} speaks of{part} is there ({named}, ...)")
     raise EaselError(f"there are no pictures in {folder}{part}; layout '{word}' is {LAYOUTS[word].tree}")

@@ -5,15 +5,17 @@ The convention of the `datasets` library: `file_name`, `text`, and any other key
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from easel.data import tables
-from easel.data.folders import parts
+from easel.data.folders import MOST_DEEP, below, parts
 from easel.data.item import SPLITS, Box, Item, Lost
 from easel.errors import EaselError, shortened
+from easel.result import NOT_PICTURES
 
 FILES = ("metadata.jsonl", "captions.jsonl", "labels.jsonl")
 NAMES = ("file_name", "file", "image")
@@ -34,14 +36,15 @@ def is_metadata(folder: Path) -> bool:
 
 
 def metadata(folder: Path, lost: Lost) -> Iterator[Item]:
-    """The pictures that the table names, in its order. Raises EaselError naming the line that is wrong."""
+    """The pictures that the table names, in its order; others in its folder are counted.
+
+    Raises EaselError naming the line that is wrong.
+    """
     for prefix, place in _places(folder):
         table = table_of(place)
-        if table is None:
-            continue
         seen: set[int] = set()
         split = SPLITS.get(prefix.rstrip("/").lower(), "")
-        for where, line in tables.lines(table):
+        for where, line in tables.lines(table) if table else ():
             item = _item(_row(line, where), where, place, (prefix, split))
             if hash(item.name) in seen:
                 raise EaselError(f"{where}: {item.name} stands twice")
@@ -49,7 +52,17 @@ def metadata(folder: Path, lost: Lost) -> Iterator[Item]:
             if item.path.is_file():
                 yield item
             else:
-                lost.add(item.name)
+                lost.add(item.name, item.split)
+        for name in _in_folder(place):
+            if hash(prefix + name) not in seen:
+                lost.add_unnamed(prefix + name, split)
+
+
+def _in_folder(place: Path) -> Iterator[str]:
+    """The pictures in a folder and below, without the sheets that a run of ours left there."""
+    ours = NOT_PICTURES if (place / "result.json").is_file() else ()
+    with contextlib.suppress(EaselError):  # a folder that nobody may read holds no picture of the set
+        yield from (name for name in below(place, MOST_DEEP) if name not in ours)
 
 
 def _places(folder: Path) -> list[tuple[str, Path]]:

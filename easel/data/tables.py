@@ -55,4 +55,4 @@ def inside(name: str, place: str) -> str:
     parts = plain.split("/")
     if not plain or plain.startswith("/") or ".." in parts or "\x00" in plain or ":" in parts[0]:
         raise EaselError(f"{place}: '{shortened(name)}' is not a file name within the set's folder")
-    return "/".join(part for part in parts if part != ".")
+    return "/".join(part for part in parts if part not in ("", "."))

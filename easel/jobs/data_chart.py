@@ -29,6 +29,7 @@ SHOWN = (
     "captions",
     "broken",
     "missing",
+    "unnamed",
     "near-duplicates",
     "sizes",
     "splits",

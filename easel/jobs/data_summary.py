@@ -25,7 +25,7 @@ from easel.data.look import Look, look
 from easel.errors import EaselError
 from easel.jobs import data_chart, data_page
 from easel.jobs.data_panels import Panel, panels
-from easel.jobs.data_words import numbers
+from easel.jobs.data_words import numbers, unnamed_note
 from easel.jobs.judging import load_clip
 from easel.jobs.naming import called
 from easel.jobs.photos import batches, shortened_list
@@ -211,6 +211,7 @@ def notes(pictures: PictureSet, looks: Looks) -> tuple[str, ...]:
     found = [f"broken: {text}" for text in shortened_list([*looks.broken.values()])]
     if pictures.missing:
         found.append(f"{pictures.missing:,} pictures are missing, such as {pictures.missing_names[0]}")
+    found += unnamed_note(pictures)
     lacking = int((~pictures.captions.present).sum())
     if 0 < lacking < len(pictures):
         found.append(f"{lacking:,} pictures have no caption: text networks refuse the set")

@@ -27,6 +27,7 @@ def numbers(pictures: PictureSet, looks: Looks, pairs: list[Pair], key: str) -> 
         "layout": pictures.layout,
         "looked at": "all" if seen_all else f"{len(looks.rows) + len(looks.broken):,}, spread evenly",
         "missing": f"{pictures.missing:,} that the tables name are not there" if pictures.missing else "",
+        "unnamed": f"{pictures.unnamed:,} in the folder that its table does not name" if pictures.unnamed else "",
         "broken": f"{len(looks.broken):,}",
         "classes": class_words(pictures),
         "captions": caption_words(pictures),
@@ -41,6 +42,16 @@ def numbers(pictures: PictureSet, looks: Looks, pairs: list[Pair], key: str) -> 
         "hash": key[:16],
     }
     return {name: text for name, text in found.items() if text}
+
+
+def unnamed_note(pictures: PictureSet) -> list[str]:
+    """That pictures of the folder are none of the set, where that is so."""
+    if not pictures.unnamed:
+        return []
+    count, first = pictures.unnamed, pictures.unnamed_names[0]
+    if count == 1:
+        return [f"1 picture in the folder has no line in its table and is left out: {first}"]
+    return [f"{count:,} pictures in the folder have no line in its table and are left out, such as {first}"]
 
 
 def class_words(pictures: Facts) -> str:

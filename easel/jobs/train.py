@@ -14,6 +14,7 @@ from easel import models
 from easel.data import Packed, PictureSet, open_set, packed
 from easel.errors import Cancelled, EaselError
 from easel.jobs import train_team
+from easel.jobs.data_words import unnamed_note
 from easel.jobs.train_open import refused, studio_of, told_of
 from easel.jobs.train_pages import Story, write_pages
 from easel.jobs.train_watch import Collapsed, Watch
@@ -171,6 +172,7 @@ def notes(recipe: Train, pictures: PictureSet, data: Packed) -> list[str]:
         found.append(f"{len(data.broken)} of {len(pictures)} pictures were left out: {named}")
     if pictures.missing:
         found.append(f"{pictures.missing} pictures that the set's tables name are not there")
+    found += unnamed_note(pictures)
     if len(data) < FEW and recipe.augment == "none" and recipe.network != "vae":
         found.append(f"{len(data):,} pictures are few: a critic learns them by heart; try --augment adaptive")
     single = data.small_classes() if recipe.network == "cgan" else []
