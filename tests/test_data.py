@@ -368,6 +368,39 @@ def test_hotels(tmp_path, tables):
     assert all(item.path.is_file() for item in found)
 
 
+def test_hotels_without_a_chain_are_of_the_unknown_one(tmp_path):
+    """A hotel that hotel_info.csv lacks, and one with a blank chain, where the set's own scripts put them."""
+    hotels(tmp_path)
+    place = tmp_path / "input/dataset"
+    with (place / "train_set.csv").open("a") as stream:
+        stream.write("".join(f"{at},{at - 22},http://a/{at}.jpg,traffickcam,\n" for at in (31, 32, 33)))
+    with (place / "hotel_info.csv").open("a") as stream:
+        stream.write("10,Blank, ,,\n")
+    paint(tmp_path / "images/train/Unknown/9/traffickcam/31.jpg")
+    paint(tmp_path / "images/train/10/traffickcam/32.jpg")
+    found = {item.name: item for item in open_set(tmp_path)}
+    unlisted, blank = (
+        found.get(f"images/train/{name}.jpg") for name in ("Unknown/9/traffickcam/31", "10/traffickcam/32")
+    )
+    assert unlisted is not None
+    assert blank is not None
+    assert (unlisted.label, unlisted.attributes) == ("unknown", {"hotel": "9", "source": "traffickcam"})
+    assert (blank.label, blank.attributes["hotel"]) == ("unknown", "Blank")
+    assert open_set(tmp_path).missing_names[1] == "images/train/Unknown/11/traffickcam/33"
+    write(place / "chain_info.csv", "chain_id,chain_name\n3,Sleep Well\n")
+    assert open_set(tmp_path).classes == ("-1", "Sleep Well", "Unknown")
+
+
+@pytest.mark.parametrize("ending", [".JPG", ".jpg", ".Png", ".png"])
+def test_hotels_keep_the_ending_of_the_address(tmp_path, ending):
+    hotels(tmp_path)
+    table = tmp_path / "input/dataset/train_set.csv"
+    write(table, f"image_id,hotel_id,image_url,image_source\n14,7,http://a/d{ending}?x=1,traffickcam\n")
+    name = f"images/train/3/7/traffickcam/14{ending}"
+    paint(tmp_path / name)
+    assert list(open_set(tmp_path, split="train").names) == [name]
+
+
 def test_hotels_with_nothing_downloaded_or_a_strange_table(tmp_path):
     hotels(tmp_path)
     for path in tmp_path.rglob("*.*g"):

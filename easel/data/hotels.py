@@ -19,6 +19,8 @@ HOTELS, CHAINS = "hotel_info.csv", "chain_info.csv"
 SETS = {"train": "train_set.csv", "test": "test_set.csv"}
 PLACES = ("", "dataset", "input/dataset", "input")
 SOURCES = {"traffickcam": "traffickcam", "travel_website": "travel_website", "travel website": "travel_website"}
+UNKNOWN = "Unknown"
+"""Folder of the hotels whose chain no table has, and the name of that chain unless chain_info.csv has one."""
 Row = Mapping[str, str]
 
 
@@ -36,21 +38,22 @@ def is_hotels(folder: Path) -> bool:
 def hotels(folder: Path, lost: Lost) -> Iterator[Item]:
     """Every picture of train_set.csv and test_set.csv that is there. Its label is the chain.
 
+    A hotel that hotel_info.csv lacks, or that has no chain there, is of the unknown chain.
+
     Raises EaselError naming the line that is wrong, or the column that a table lacks.
     """
     place = home(folder)
     if place is None:
         raise EaselError(f"{folder} has no {HOTELS}")
     chains = {row["chain_id"]: row["chain_name"] for _, row in rows(place / CHAINS, ("chain_id", "chain_name"))}
+    chains.setdefault(UNKNOWN, next((name for name in chains.values() if name.lower() == UNKNOWN.lower()), UNKNOWN))
     known = {row["hotel_id"]: row for _, row in rows(place / HOTELS, ("hotel_id", "hotel_name", "chain_id"))}
     for split, name in SETS.items():
         if not (place / name).is_file():
             continue
         roots = ["images/train"] if split == "train" else ["images/test/unoccluded", "images/test"]
-        for where, row in rows(place / name, ("image_id", "hotel_id", "image_url", "image_source")):
-            hotel = known.get(row["hotel_id"])
-            if hotel is None:
-                raise EaselError(f"{where}: hotel {shortened(row['hotel_id'])} is not in {HOTELS}")
+        for _, row in rows(place / name, ("image_id", "hotel_id", "image_url", "image_source")):
+            hotel = known.get(row["hotel_id"], {"hotel_name": "", "chain_id": UNKNOWN})
             found = _found(folder, roots, row, hotel["chain_id"])
             if found is None:
                 path = f"{roots[0]}/{hotel['chain_id']}/{row['hotel_id']}/{row['image_source']}/{row['image_id']}"
@@ -61,11 +64,13 @@ def hotels(folder: Path, lost: Lost) -> Iterator[Item]:
 
 
 def _found(folder: Path, roots: list[str], row: Row, chain: str) -> str | None:
-    """Where a picture lies: its ending is the address's, but most tools save .jpg."""
-    ending = PurePosixPath(row["image_url"].partition("?")[0]).suffix.lower()
-    for root in roots:
-        for end in dict.fromkeys((".jpg", ending)):
-            name = f"{root}/{chain}/{row['hotel_id']}/{row['image_source']}/{row['image_id']}{end}"
+    """Where a picture lies: its ending is the address's, in its letters or small ones, but most tools save .jpg."""
+    ending = PurePosixPath(row["image_url"].partition("?")[0]).suffix
+    places = [f"{root}/{chain}" for root in roots]
+    places += roots if chain == UNKNOWN else []  # a blank chain is no folder for the set's own script
+    for place in places:
+        for end in dict.fromkeys((".jpg", ending, ending.lower())):
+            name = f"{place}/{row['hotel_id']}/{row['image_source']}/{row['image_id']}{end}"
             if end and (folder / name).is_file():
                 return name
     return None
@@ -95,6 +100,8 @@ def rows(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[str, Row]]:
                 raise EaselError(f"{path} has no column {lacking[0]}: its first line must be {', '.join(wanted)}")
             for row in reader:
                 where = f"{path}: line {reader.line_num}"
+                if "chain_id" in wanted and not row["chain_id"].strip():
+                    row["chain_id"] = UNKNOWN
                 for name in ("chain_id", "hotel_id", "image_id", "image_source"):
                     if name in row and name in wanted:
                         row[name] = tables.inside(row[name], where)
