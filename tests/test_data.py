@@ -128,6 +128,33 @@ def test_class_folders_in_splits(tmp_path):
     assert open_set(tmp_path, split="test").classes == ("x",)
 
 
+def test_class_folders_within_one_folder(tmp_path):
+    for name in ("images/x/1.jpg", "images/y/1.jpg", "images/y/deep/2.jpg", "images/overview.png"):
+        paint(tmp_path / name)
+    found = open_set(tmp_path)
+    assert (found.layout, found.classes) == ("classes", ("x", "y"))
+    assert [item.name for item in found] == ["images/x/1.jpg", "images/y/1.jpg", "images/y/deep/2.jpg"]
+    assert all(item.path.is_file() for item in found)
+    for name in ("2.jpg", "3.jpg"):
+        paint(tmp_path / "images" / name)
+    assert open_set(tmp_path).layout == "flat"  # as many pictures as folders beside them: no overviews
+
+
+def test_links_that_lead_back_are_not_followed(tmp_path):
+    """To the folder itself, to the set, above the set, and back from elsewhere; a link elsewhere is followed."""
+    place = tmp_path / "set"
+    for name in ("set/x/1.jpg", "set/x/deep/2.jpg", "set/y/3.jpg", "outside/4.jpg"):
+        paint(tmp_path / name)
+    for name, to in {"x/self": ".", "x/deep/up": "..", "x/set": "..", "x/above": "../..", "all": "."}.items():
+        (place / name).symlink_to(to)
+    names = ["x/1.jpg", "x/deep/2.jpg", "y/3.jpg"]
+    assert list(open_set(place).names) == names
+    (place / "y" / "more").symlink_to(tmp_path / "outside")
+    assert list(open_set(place).names) == [*names, "y/more/4.jpg"]
+    (tmp_path / "outside" / "back").symlink_to(place / "y")
+    assert list(open_set(place).names) == [*names, "y/more/4.jpg"]
+
+
 def metadata(folder: Path, *rows: dict[str, Any], name: str = "metadata.jsonl") -> Path:
     for row in rows:
         file = row.get("file_name", row.get("file"))
@@ -305,14 +332,16 @@ def annotation(*boxes: tuple[int, int, int, int]) -> str:
     return "<annotation>" + "".join(f"<object><bndbox>{part}</bndbox></object>" for part in parts) + "</annotation>"
 
 
-def test_stanford_dogs(tmp_path):
+@pytest.mark.parametrize(("images", "notes"), [("Images", "Annotation"), ("images/Images", "annotations/Annotation")])
+def test_stanford_dogs(tmp_path, images, notes):
     for name in ("n02085620-Chihuahua/n02085620_7", "n02085782-Japanese_spaniel/n02085782_2"):
-        paint(tmp_path / "Images" / f"{name}.jpg")
-    write(tmp_path / "Annotation/n02085620-Chihuahua/n02085620_7", annotation((1, 1, 5, 5), (2, 3, 30, 25)))
+        paint(tmp_path / images / f"{name}.jpg")
+    write(tmp_path / notes / "n02085620-Chihuahua/n02085620_7", annotation((1, 1, 5, 5), (2, 3, 30, 25)))
     found = open_set(tmp_path)
     assert (found.layout, found.classes) == ("dogs", ("Chihuahua", "Japanese spaniel"))
     assert [item.box for item in found] == [(2, 3, 30, 25), None]
-    write(tmp_path / "Annotation/n02085620-Chihuahua/n02085620_7", "<annotation></annotation>")
+    assert found[0].name == f"{images}/n02085620-Chihuahua/n02085620_7.jpg"
+    write(tmp_path / notes / "n02085620-Chihuahua/n02085620_7", "<annotation></annotation>")
     refused(lambda: open_set(tmp_path), "n02085620_7 has no box")
 
 

@@ -15,9 +15,20 @@ EDGE = re.compile(r"<(xmin|ymin|xmax|ymax)>\s*(-?\d+(?:\.\d+)?)\s*</\1>")
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
+PLACES = {"Images": "Annotation", "images/Images": "annotations/Annotation"}
+"""Where the pictures are, and their annotations: as published, and as Kaggle has them."""
+
+
+def home(folder: Path) -> tuple[str, Path] | None:
+    """Where the pictures lie within the folder, and the folder of their annotations."""
+    found = ((images, folder / notes) for images, notes in PLACES.items() if (folder / images).is_dir())
+    return next((place for place in found if place[1].is_dir()), None)
+
+
 def is_dogs(folder: Path) -> bool:
     """Images/ and Annotation/, with a folder a breed in each."""
-    return (folder / "Annotation").is_dir() and (folder / "Images").is_dir() and bool(listed(folder / "Images")[1])
+    place = home(folder)
+    return bool(place and listed(folder / place[0])[1])
 
 
 def dogs(folder: Path, _lost: Lost) -> Iterator[Item]:
@@ -25,12 +36,16 @@ def dogs(folder: Path, _lost: Lost) -> Iterator[Item]:
 
     Raises EaselError naming an annotation without a box.
     """
-    for part in listed(folder / "Images")[1]:
-        for name in listed(folder / "Images" / part)[0]:
-            note = folder / "Annotation" / part / Path(name).stem
+    place = home(folder)
+    if place is None:
+        raise EaselError(f"{folder} has no Images/ and Annotation/")
+    images, notes = place
+    for part in listed(folder / images)[1]:
+        for name in listed(folder / images / part)[0]:
+            note = notes / part / Path(name).stem
             yield Item(
-                name=f"Images/{part}/{name}",
-                path=folder / "Images" / part / name,
+                name=f"{images}/{part}/{name}",
+                path=folder / images / part / name,
                 label=breed(part),
                 box=box_in(note) if note.is_file() else None,
             )

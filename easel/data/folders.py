@@ -77,11 +77,18 @@ def flat(folder: Path, _lost: Lost) -> Iterator[Item]:
 
 
 def is_classes(folder: Path) -> bool:
-    """At least two sub-folders with pictures, or train/ and test/ that have such.
+    """At least two sub-folders with pictures; or one sub-folder, or train/ and test/, that have such.
 
     Pictures beside the sub-folders, such as an overview, are left out where there are fewer of them than sub-folders.
     """
-    return any(_has_classes(folder / part) for part in parts(folder) or ("",))
+    return any(_has_classes(folder / part) for part in _homes(folder))
+
+
+def _homes(folder: Path) -> dict[str, str]:
+    """Where the folders of classes lie, each with its split: train/ and test/, or images/, or the folder itself."""
+    pictures, folders = listed(folder)
+    alone = {folders[0]: ""} if len(folders) == 1 and not pictures else {}
+    return parts(folder) or alone or {"": ""}
 
 
 def _has_classes(folder: Path) -> bool:
@@ -93,16 +100,22 @@ def _has_classes(folder: Path) -> bool:
 
 def classes(folder: Path, _lost: Lost) -> Iterator[Item]:
     """The pictures of every class, whose name is its folder's; deeper folders belong to the class they lie in."""
-    splits = parts(folder)
-    places = [(f"{part}/", folder / part, split) for part, split in splits.items()] or [("", folder, "")]
-    for prefix, place, split in places:
+    for home, split in _homes(folder).items():
+        place, prefix = folder / home, f"{home}/" if home else ""
         for label in listed(place)[1]:
-            for name in below(place / label, MOST_DEEP):
+            for name in below(place / label, MOST_DEEP, (place.resolve(),)):
                 yield Item(f"{prefix}{label}/{name}", place / label / name, label=label, split=split)
 
 
-def below(folder: Path, depth: int) -> Iterator[str]:
-    """Names of the pictures in a folder and below, folder after folder."""
+def below(folder: Path, depth: int, above: tuple[Path, ...] = ()) -> Iterator[str]:
+    """Names of the pictures in a folder and below, folder after folder.
+
+    A link that leads back to a folder on the way here (`above`), or to one that holds such a folder, is not followed.
+    """
+    real = folder.resolve()
+    if any(one.is_relative_to(real) for one in above):
+        return iter(())
     pictures, folders = listed(folder)
-    deeper = (f"{name}/{one}" for name in folders if depth for one in below(folder / name, depth - 1))
+    way = (*above, real)
+    deeper = (f"{name}/{one}" for name in folders if depth for one in below(folder / name, depth - 1, way))
     return chain(pictures, deeper)

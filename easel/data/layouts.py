@@ -43,13 +43,21 @@ LAYOUTS: dict[str, Layout] = {
         celeba.is_celeba,
         celeba.celeba,
     ),
-    "dogs": Layout("Images/n01-Breed/*.jpg, Annotation/n01-Breed/* without ending", dogs.is_dogs, dogs.dogs),
+    "dogs": Layout(
+        "Images/n01-Breed/*.jpg, Annotation/n01-Breed/* without ending (or images/Images/ and annotations/Annotation/)",
+        dogs.is_dogs,
+        dogs.dogs,
+    ),
     "metadata": Layout(
         'metadata.jsonl with {"file_name": ..., "text": ...} a line (or captions.jsonl, labels.jsonl), the pictures',
         metadata.is_metadata,
         metadata.metadata,
     ),
-    "classes": Layout("CLASS/*.jpg, two classes or more (or train/CLASS/*.jpg)", folders.is_classes, folders.classes),
+    "classes": Layout(
+        "CLASS/*.jpg, two classes or more (or images/CLASS/*.jpg, or train/CLASS/*.jpg)",
+        folders.is_classes,
+        folders.classes,
+    ),
     "flat": Layout("*.jpg (or images/*.jpg, or train/*.jpg and test/*.jpg)", folders.is_flat, folders.flat),
 }
 """Layouts in the order in which they are tried: those with tables of their own first."""
