@@ -24,7 +24,7 @@ from easel.data.cache import WAITING, shorten
 from easel.data.columns import Codes
 from easel.data.duplicates import extra, near_duplicates
 from easel.data.embedding import on_a_grid, plane, principal
-from easel.data.facts import gather
+from easel.data.facts import CAPTIONING, gather
 from easel.data.hashes import data_hash
 from easel.data.lock import alone
 from easel.data.look import Look, look
@@ -32,7 +32,7 @@ from easel.data.square import around, middle
 from easel.errors import Cancelled, EaselError
 from easel.jobs import data_panels, data_world
 from easel.jobs.data_words import unnamed_note
-from easel.recipes import Data
+from easel.recipes import Caption, Data
 from easel.runners import here
 from easel.world import Scene, words
 from tests import fakes
@@ -508,7 +508,7 @@ def test_what_a_job_needs_is_refused_in_words(tmp_path):
     )
     two.need()
     refused(lambda: two.need("labels"), "all 2 pictures have the same class (c)")
-    refused(lambda: two.need("captions"), "2 of 2 pictures have no caption (a.png, b.png)", "easel caption")
+    refused(lambda: two.need("captions"), "2 of 2 pictures have no caption (a.png, b.png)", CAPTIONING)
     refused(lambda: two.need("hat"), "1 of 2 pictures has no value of 'hat' (b.png)")
     refused(lambda: two.need("hatt"), "no attribute called 'hatt': use one of hat")
 
@@ -793,6 +793,18 @@ def test_shapes_in_words(ratio, words):
 
 
 # The jobs
+
+
+def test_captioning_into_the_folder_gives_what_text_networks_need(monkeypatch, tmp_path):
+    """The way that a refusal names: afterwards every picture has a caption, and the run's own sheet is none of them."""
+    monkeypatch.setattr("easel.models.load", lambda name, role, *more: fakes.Captioner())
+    monkeypatch.setattr("easel.runners.machine.resolve", lambda device, dtype: ("cpu", "float32"))
+    folder = flat(tmp_path / "set", 3)
+    refused(lambda: open_set(folder).need("captions"), "3 of 3 pictures have no caption", CAPTIONING)
+    here.run(Caption(photos=(str(folder),)), folder)
+    found = open_set(folder)
+    found.need("captions")
+    assert (found.layout, len(found), found.unnamed) == ("metadata", 3, 0)
 
 
 @pytest.fixture

@@ -16,6 +16,10 @@ from easel.errors import EaselError, unknown
 
 NAMED = 3
 """So many names stand in an error before "and 7 more"."""
+CAPTIONING = (
+    "`easel caption DIR --out DIR` writes them where the pictures lie in DIR itself; else give each a line with "
+    "file_name and text in metadata.jsonl"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +64,7 @@ class Facts:
             raise EaselError(f"the set has {_pictures(len(self))}: at least {least} are needed")
         for word in wanted:
             if word == "captions":
-                self._refuse(~self.captions.present, "caption", "`easel caption DIR` writes them")
+                self._refuse(~self.captions.present, "caption", CAPTIONING)
             else:
                 self._need_column(word)
 
