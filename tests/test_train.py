@@ -251,8 +251,32 @@ def test_other_pictures_in_the_same_folder_are_refused(tmp_path: Path) -> None:
     shutil.copytree(FACES, data)
     run(tiny("dcgan", data=str(data)), tmp_path / "out")
     Image.new("RGB", (32, 32), "red").save(data / "images" / "000003.png")
-    with pytest.raises(EaselError, match=r"trained on other pictures \(data [0-9a-f]{12}, now [0-9a-f]{12}\)"):
+    with pytest.raises(EaselError, match=r"other pictures \(as many .*; data [0-9a-f]{12}, now [0-9a-f]{12}\)"):
         run(tiny("dcgan", data=str(data)), tmp_path / "out")
+    Image.new("RGB", (32, 32), "red").save(data / "images" / "000024.png")
+    with (data / "metadata.jsonl").open("a") as table:
+        table.write('\n{"file_name": "images/000024.png", "text": "red"}\n')
+    with pytest.raises(EaselError, match=r"other pictures \(24 pictures, now 25; data"):
+        run(tiny("dcgan", data=str(data)), tmp_path / "out")
+
+
+def test_a_refused_resume_leaves_the_model_as_it_was_and_names_what_differs(tmp_path: Path) -> None:
+    data, out = tmp_path / "data", tmp_path / "out"
+    for index, name in enumerate(("cat", "dog", "owl")):
+        (data / name).mkdir(parents=True)
+        for number in range(4):
+            Image.new("RGB", (16, 16), (80 * index, 20 * number, 9)).save(data / name / f"{number}.png")
+    recipe = tiny("cgan", data=str(data), classes=None, kimg=0.016)
+    run(recipe, out)
+    kept = {path: path.read_bytes() for path in (out / "config.json", out / "model.safetensors")}
+    (data / "cat").rename(data / "zebra")
+    with pytest.raises(EaselError, match=r"other pictures \(labels gone: cat; labels new: zebra; data .*another --out"):
+        run(recipe, out)
+    shutil.copytree(data / "zebra", data / "cat")
+    with pytest.raises(EaselError, match=r"other pictures \(12 pictures, now 16; labels new: zebra; data"):
+        run(recipe, out)
+    assert all(path.read_bytes() == content for path, content in kept.items())
+    assert drawn(out, tmp_path / "made", label="cat").pictures
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,6 +383,28 @@ def test_the_second_stage_learns_on_a_first_that_stays(shelfful: dict[str, Path]
         assert torch.equal(after[key.replace("generator.", "generator.first.")], tensor), key
     (picture,) = drawn(tmp_path / "two", tmp_path / "made", prompt="a red hat").pictures
     assert picture.size == (32, 32)
+
+
+def test_what_is_no_first_stage_is_refused_before_the_captions_are_read(
+    shelfful: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, other = (model_of(network, shelfful) for network in ("stackgan", "text-dcgan"))
+    damaged = tmp_path / "damaged"
+    shutil.copytree(first, damaged)
+    (damaged / "model.safetensors").write_bytes(pickle.dumps([1.0]))
+    monkeypatch.setattr(feed, "told_captions", None)
+    for folder, side, said in (
+        (other, 32, "is no stage I of stackgan: it is text-dcgan, 16 px"),
+        (first, 16, r"draws 16 px itself: leave --stage-one out .* 32 or 64"),
+        (first, 128, "stackgan after 16 px cannot draw 128 px: take 16 .*, 32 or 64"),
+        (tmp_path / "nowhere", 32, "there is no folder .*nowhere: name that of a trained stage I"),
+        (damaged, 32, "is a pickle"),
+        (FACES, 32, "holds no model that `easel train` made"),
+    ):
+        with pytest.raises(EaselError, match=said):
+            run(tiny("stackgan", resolution=side, stage_one=str(folder), latent=None), tmp_path / f"{len(said)}")
+    with pytest.raises(EaselError, match="no model called 'nope': give the folder that `easel train` made"):
+        models.load("nope", "generator")
 
 
 # drawing with what was trained
@@ -501,7 +547,12 @@ def test_folders_that_are_no_models_are_refused(shelfful: dict[str, Path], tmp_p
         ("dcgan", {"data": "nowhere"}, "there is no folder nowhere"),
     ],
 )
-def test_what_cannot_be_trained_is_refused(network: str, more: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_what_cannot_be_trained_is_refused(
+    network: str, more: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the judge is loaded and before anything is packed."""
+    monkeypatch.setattr("easel.models.load", None)
+    monkeypatch.setattr("easel.jobs.train_open.packed", None)
     with pytest.raises(EaselError, match=said):
         run(tiny(network, **more), tmp_path)
     assert not (tmp_path / "training").exists()
@@ -521,6 +572,15 @@ def test_one_picture_is_no_set(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     shutil.copy(FACES / "images" / "000000.png", tmp_path / "data")
     with pytest.raises(EaselError, match="the set has 1 picture: at least 2 are needed"):
+        run(tiny("dcgan", data=str(tmp_path / "data")), tmp_path / "out")
+
+
+def test_one_picture_that_opens_is_no_set_either(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    shutil.copy(FACES / "images" / "000000.png", tmp_path / "data")
+    for name in ("b.png", "c.png"):
+        (tmp_path / "data" / name).write_bytes(b"no picture")
+    with pytest.raises(EaselError, match=r"only 1 of 3 pictures can be opened, and 2 are needed: .*b\.png"):
         run(tiny("dcgan", data=str(tmp_path / "data")), tmp_path / "out")
 
 

@@ -11,15 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from easel import models
-from easel.data import Packed, PictureSet, open_set, packed
+from easel.data import Packed, PictureSet, open_set
 from easel.errors import Cancelled, EaselError
 from easel.jobs import train_team
 from easel.jobs.data_words import unnamed_note
-from easel.jobs.train_open import refused, studio_of, told_of
+from easel.jobs.train_open import packed_of, refuse_changed, refused, studio_of, told_of
 from easel.jobs.train_pages import Story, write_pages
 from easel.jobs.train_watch import Collapsed, Watch
 from easel.models import trained
-from easel.models.places import own_cache
 from easel.recipes import Train
 from easel.result import Result
 from easel.training import feed
@@ -50,17 +49,19 @@ def run(recipe: Train, workspace: Workspace) -> Result:
     workspace.step("loading the judge", 0, 1)
     judge = models.load(recipe.judge, "features", workspace.device)
     workspace.step("loading the judge", 1, 1)
-    data = packed(pictures, recipe.resolution, own_cache() / "sets", workspace.step)
+    data = packed_of(recipe, pictures, workspace.step)
+    refuse_changed(recipe, data, workspace.folder, workspace.path(STATE))
     told = told_of(recipe, data, workspace)
     source = feed.Feed(data, told, plan.batch_size, recipe.seed, recipe.mirror)
     source.team = team
     studio = studio_of(recipe, plan, source, workspace)
     watch = Watch(studio, judge, workspace, recipe)
     story = Story(recipe, pictures, data, studio, watch)
-    trained.write_config(workspace.folder, story.config())
     course = Course(recipe, studio, watch, workspace, data.hash)
+    step = course.resumed()  # what is refused here must find the folder's config.json as it was
+    trained.write_config(workspace.folder, story.config())
     try:
-        course.run()
+        course.run(step)
     except (FloatingPointError, Collapsed) as problem:
         raise EaselError(stopped(problem, story, workspace, course.seconds)) from problem
     return write_pages(story, workspace, course.seconds, notes(recipe, pictures, data))
@@ -77,9 +78,8 @@ class Course:
     data_hash: str
     seconds: float = 0.0
 
-    def run(self) -> None:
-        """Step, watch and save. Raises FloatingPointError, Collapsed, Cancelled and EaselError."""
-        step = self._resumed()
+    def run(self, step: int) -> None:
+        """Step, watch and save, from ``step``. Raises FloatingPointError, Collapsed, Cancelled and EaselError."""
         with train_team.led(train_team.Order(self.recipe, self.workspace.folder, self.workspace.path(STATE))) as go_on:
             self._run(step, go_on)
 
@@ -135,17 +135,12 @@ class Course:
         facts = {"seconds": self.seconds, "data": self.data_hash}
         self.studio.save(self.workspace.path(STATE), step, facts)
 
-    def _resumed(self) -> int:
-        """The step to go on from. Raises EaselError where the folder's training saw other pictures."""
+    def resumed(self) -> int:
+        """The step to go on from, all as it was then. Raises EaselError on a checkpoint that does not fit."""
         file = self.workspace.path(STATE)
         if not file.exists():
             return 0
         facts = self.studio.restore(file)
-        if facts["data"] != self.data_hash:
-            raise EaselError(
-                f"{self.workspace.folder} was trained on other pictures (data {facts['data'][:12]}, now "
-                f"{self.data_hash[:12]}): what is in {self.recipe.data} has changed; choose another --out"
-            )
         self.seconds = float(facts["seconds"])
         self.watch.resume(int(facts["step"]))
         return int(facts["step"])

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from easel import models, networks
-from easel.data import Packed, PictureSet
+from easel.data import Facts, Packed, PictureSet, packed
+from easel.data.hashes import Tell
 from easel.errors import EaselError
 from easel.jobs.photos import batches
+from easel.models import guard, places, shelf
 from easel.models.devices import pick_device
+from easel.models.places import own_cache
 from easel.networks import layers
 from easel.recipes import Train
-from easel.training import feed
+from easel.training import checkpoints, feed
 from easel.training.plans import Plan, plan_for
 from easel.training.studio import Studio
 from easel.workspace import Workspace
@@ -19,36 +25,81 @@ from easel.workspace import Workspace
 if TYPE_CHECKING:
     from torch import nn
 
+NAMED = 5
+"""Classes or attributes in an error, at most."""
 TEXTS = 256  # captions before the text encoder at once
 
 
 def refused(recipe: Train, pictures: PictureSet) -> Plan:
     """The plan; first refuse, before anything takes time, what cannot be. Raises EaselError."""
     pictures.need()
-    if recipe.network == "control-gan":
-        feed.told_attributes(pictures, recipe.attributes)
-    elif recipe.network == "cgan" or recipe.classes:
-        feed.told_labels(pictures, recipe.classes or "label")
-    elif recipe.network in ("text-dcgan", "stackgan"):
-        pictures.need("captions")
+    told = asked_of(recipe, pictures)
     layers.sides(recipe.resolution)
     if recipe.network == "stackgan" and recipe.resolution > 64 and recipe.stage_one is None:
         raise EaselError(
             f"stackgan draws {recipe.resolution} px in a second stage: train it at 64 px first, then name that folder "
             "with --stage-one"
         )
+    config_of(recipe, told)
     chosen = ("objective", "batch_size", "learning_rate", "critic_steps", "r1_gamma", "beta")
     return plan_for(recipe.network, recipe.resolution, {name: getattr(recipe, name) for name in chosen})
 
 
-def told_of(recipe: Train, data: Packed, workspace: Workspace) -> feed.Told:
-    """What the network is told of each picture."""
+def packed_of(recipe: Train, pictures: PictureSet, tell: Tell | None = None) -> Packed:
+    """The set at the recipe's resolution. Raises EaselError where too few of its pictures can be opened."""
+    data = packed(pictures, recipe.resolution, own_cache() / "sets", tell)
+    if len(data) < 2:
+        why = next(iter(data.broken.values()), "")
+        raise EaselError(f"only {len(data)} of {len(pictures)} pictures can be opened, and 2 are needed: {why}")
+    return data
+
+
+def refuse_changed(recipe: Train, data: Packed, folder: Path, state: Path) -> None:
+    """Raise EaselError, naming what differs, where the checkpoint ``state`` of a folder was trained on other data."""
+    if not state.exists():
+        return
+    before = json.loads(checkpoints.said(state)["state"])["data"]
+    if before == data.hash:
+        return
+    found = [f"data {before[:12]}, now {data.hash[:12]}"]
+    if shelf.is_trained(folder):
+        found = differences(shelf.described(folder), data, asked_of(recipe, data)) + found
+    raise EaselError(
+        f"{folder} was trained on other pictures ({'; '.join(found)}): what is in {recipe.data} has changed; "
+        "put it back, or choose another --out"
+    )
+
+
+def differences(then: Mapping[str, Any], data: Packed, told: feed.Told) -> list[str]:
+    """In what a set differs from the one that a model's config.json tells of: pictures, classes, attributes."""
+    found = []
+    if then["data"].get("pictures") != len(data):
+        found.append(f"{then['data'].get('pictures')} pictures, now {len(data)}")
+    gone = [name for name in then["names"] if name not in told.names]
+    new = [name for name in told.names if name not in then["names"]]
+    for names, what in ((gone, "gone"), (new, "new")):
+        if names:
+            found.append(f"{told.kind} {what}: {', '.join(names[:NAMED])}{' ...' if len(names) > NAMED else ''}")
+    return found or ["as many pictures, but not the same in name, content or caption"]
+
+
+def asked_of(recipe: Train, facts: Facts) -> feed.Told:
+    """What the network is told of each picture, captions unread. Raises EaselError on a set that does not say it."""
     if recipe.network == "control-gan":
-        return feed.told_attributes(data, recipe.attributes)
+        return feed.told_attributes(facts, recipe.attributes)
     if recipe.network == "cgan" or recipe.classes:
-        return feed.told_labels(data, recipe.classes or "label")
+        return feed.told_labels(facts, recipe.classes or "label")
     if recipe.network not in ("text-dcgan", "stackgan"):
         return feed.Told()
+    facts.need("captions")
+    return feed.Told("captions")
+
+
+def told_of(recipe: Train, data: Packed, workspace: Workspace) -> feed.Told:
+    """What the network is told of each picture, captions as numbers."""
+    told = asked_of(recipe, data)
+    if told.kind != "captions":
+        return told
     import numpy as np
 
     clip = models.load(recipe.model, "clip", workspace.device)
@@ -76,7 +127,7 @@ def config_of(recipe: Train, told: feed.Told) -> Any:
     if recipe.network == "stackgan":
         values["first"] = recipe.resolution
         if recipe.stage_one is not None:
-            before = models.load(recipe.stage_one, "generator", "cpu").config
+            before = stage_one_of(recipe.stage_one, recipe.resolution)
             values |= {key: getattr(before, key) for key in ("first", "words", "latent")}
             values["channels"], values["widest"] = before.channels, before.widest
     if recipe.network == "stylegan" and recipe.latent:
@@ -103,11 +154,31 @@ def studio_of(recipe: Train, plan: Plan, source: feed.Feed, workspace: Workspace
     return studio
 
 
+def stage_one_of(folder: str, resolution: int) -> Any:
+    """The configuration of a trained stage I to draw ``resolution`` pixels over; its weights are not read.
+
+    Raises EaselError where there is none, where its weights are a pickle or damaged, and where it draws
+    that many pixels itself.
+    """
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        raise EaselError(f"there is no folder {folder}: name that of a trained stage I of stackgan with --stage-one")
+    path = places.find(folder, "generator").path
+    before = networks.config(shelf.described(path)["network"])
+    guard.weight_files(path)
+    if before.network != "stackgan" or before.resolution != before.first:
+        raise EaselError(f"{folder} is no stage I of stackgan: it is {before.network}, {before.resolution} px")
+    if resolution == before.resolution:
+        raise EaselError(
+            f"{folder} draws {resolution} px itself: leave --stage-one out to train such a one, or take a --resolution "
+            f"of {2 * resolution} or {4 * resolution} to draw over it"
+        )
+    return before
+
+
 def adopt(generator: nn.Module, folder: str, config: Any) -> None:
     """Put a trained stage I into stage II, and its knowledge of the captions' spread. Raises EaselError."""
     before = models.load(folder, "generator", "cpu")
-    if before.network != "stackgan" or before.config.resolution != before.config.first:
-        raise EaselError(f"{folder} is no stage I of stackgan: it is {before.network}, {before.config.resolution} px")
     if before.config.embedding != config.embedding:
         raise EaselError(
             f"{folder} reads captions as {before.config.embedding} numbers, this run as {config.embedding}: use the "

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from easel.data import open_set, packed
+from easel.data import open_set
 from easel.errors import EaselError
 from easel.jobs import train_open
 from easel.jobs.train_watch import Collapsed
-from easel.models.places import own_cache
 from easel.recipes import Train
 from easel.training import feed
 from easel.training.studio import Studio
@@ -79,7 +78,7 @@ def studio_for(order: Order, team: Team, device: str, computed_in: str) -> tuple
     recipe, workspace = order.recipe, Workspace(order.folder, device, computed_in=computed_in)
     pictures = open_set(recipe.data, recipe.layout, recipe.split)
     plan = train_open.refused(recipe, pictures)
-    data = packed(pictures, recipe.resolution, own_cache() / "sets")
+    data = train_open.packed_of(recipe, pictures)
     told = train_open.told_of(recipe, data, workspace)
     source = feed.Feed(data, told, plan.batch_size, recipe.seed, recipe.mirror)
     source.team = team

@@ -52,7 +52,10 @@ def find(name: str, role: str) -> Place:
         return _from_hub(name, name, NOTHING)
     if name.endswith(OTHER_ENDINGS) or os.sep in name or name.startswith((".", "~")):
         raise EaselError(f"no model file or folder {shortened(name, 200)}")
-    words = nearest(name, [word for word, row in ROWS.items() if role in row.parts])
+    able = [word for word, row in ROWS.items() if role in row.parts]
+    if not able:
+        raise EaselError(f"no model called '{shortened(name)}': give the folder that `easel train` made")
+    words = nearest(name, able)
     raise EaselError(f"no model called '{shortened(name)}': {words}, a hub id, a folder or a .safetensors file")
 
 

@@ -4,7 +4,9 @@ step.
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -55,9 +57,21 @@ def _kept(path: Path) -> str:
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors that `write` wrote, and what was said with them. Raises EaselError on a file that is damaged."""
+    with _opened(path) as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+
+
+def said(path: Path) -> dict[str, str]:
+    """What was said with the tensors, which are not read. Raises EaselError on a file that is damaged."""
+    with _opened(path) as file:
+        return file.metadata() or {}
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, "pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            yield file
     except (SafetensorError, OSError) as problem:
         raise EaselError(f"{path} is damaged ({shortened(problem)}): delete it to begin anew") from problem
 
