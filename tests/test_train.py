@@ -534,6 +534,8 @@ def test_folders_that_are_no_models_are_refused(shelfful: dict[str, Path], tmp_p
 # sets that cannot be learned from
 
 
+    with pytest.raises(EaselError, match=r"attribute.*asks for 'hat' more than once \(hat=1 and hat=-1\): say it once"):
+        recipe_from({"kind": "generate", "prompt": "a", "attribute": ["hat=1", "scarf=1", "hat=-1"]})
 @pytest.mark.parametrize(
     ("network", "more", "said"),
     [
@@ -635,6 +637,13 @@ def test_an_epoch_shows_every_picture_once(small: Packed) -> None:
         assert (counts == np.bincount(small.attribute("colour").codes, minlength=8)).all()
 
 
+    for network, name, value, said in (
+        ("vae", "augment", "adaptive", "augment: belongs to dcgan and cgan and .*, not to vae"),
+        ("dcgan", "beta", 4, "beta: belongs to vae, not to dcgan"),
+    ):
+        with pytest.raises(EaselError, match=said):
+            recipe_from({"kind": "train", "network": network, "data": "x", name: value})
+    assert recipe_from({"kind": "train", "network": "dcgan", "data": "x", "beta": 1.0, "augment": "none"})
 def test_captions_are_those_of_the_picture_and_wrong_ones_are_others(small: Packed) -> None:
     told = feed.told_captions(small, lambda texts: np.arange(len(texts), dtype=np.float32)[:, None])
     source = feed.Feed(small, told, 6, 0)

@@ -28,7 +28,17 @@ def _wish(text: str) -> str:
     return text
 
 
+def _once(wishes: tuple[str, ...]) -> tuple[str, ...]:
+    names = [wish_parts(text)[0] for text in wishes]
+    for name in names:
+        if names.count(name) > 1:
+            said = " and ".join(text for text in wishes if wish_parts(text)[0] == name)
+            raise ValueError(f"asks for '{name}' more than once ({said}): say it once")
+    return wishes
+
+
 Wish = Annotated[str, AfterValidator(_wish)]
+Wishes = Annotated[tuple[Wish, ...], AfterValidator(_once)]
 TRAINED_ONLY = ("label", "attribute", "classifier", "truncation", "walk")
 """Settings that only models of `easel train` know."""
 NEITHER = "prompt or prompts: neither is given; give a prompt, or a YAML file of prompts"
@@ -52,8 +62,8 @@ class Generate(Drawn, Recipe):
 
     label: Name | None = None
     """For a trained model that knows classes: the class to draw; drawn by the seed when not given."""
-    attribute: tuple[Wish, ...] = ()
-    """For a trained model: hat=+1 (surely with) to hat=-1 (surely without); may be given several times."""
+    attribute: Wishes = ()
+    """For a trained model: hat=+1 (surely with) to hat=-1 (surely without); may be given for several."""
     classifier: ModelName | None = None
     """The trained control-gan whose classifier knows the attributes, where the model has none itself."""
     truncation: Annotated[float, Field(ge=0, le=2)] = 1.0

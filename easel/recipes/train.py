@@ -85,17 +85,20 @@ class Train(Recipe):
         if self.kimg is not None and self.minutes is not None:
             raise ValueError("kimg or minutes: both are given; say one")
         for name, networks in ONLY_FOR.items():
-            if getattr(self, name) not in (None, ()) and self.network not in networks:
+            if getattr(self, name) != type(self).model_fields[name].default and self.network not in networks:
                 raise ValueError(f"{name}: belongs to {' and '.join(networks)}, not to {self.network}")
         return self
 
 
+GANS = ("dcgan", "cgan", "control-gan", "stylegan", "text-dcgan", "stackgan")
 ONLY_FOR = {
     "attributes": ("control-gan",),
     "stage_one": ("stackgan",),
     "classes": ("cgan", "stylegan", "vae"),
-    "objective": ("dcgan", "cgan", "control-gan", "stylegan", "text-dcgan", "stackgan"),
-    "critic_steps": ("dcgan", "cgan", "control-gan", "stylegan", "text-dcgan", "stackgan"),
-    "r1_gamma": ("dcgan", "cgan", "control-gan", "stylegan", "text-dcgan", "stackgan"),
+    "objective": GANS,
+    "critic_steps": GANS,
+    "r1_gamma": GANS,
+    "augment": GANS,
+    "beta": ("vae",),
 }
 """Settings that some networks have no use for."""
