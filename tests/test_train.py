@@ -100,6 +100,12 @@ def same(one: Path, other: Path) -> bool:
     return all(a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a) for a, b in pairs)
 
 
+def curves_of(folder: Path) -> list[dict[str, str]]:
+    """The rows of metrics.csv without what the clock says."""
+    rows = csv.DictReader((folder / "metrics.csv").read_text().splitlines())
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
 @pytest.fixture(scope="module")
 def shelfful(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Where the models that several tests draw with are kept: each is trained by the first that asks."""
@@ -190,6 +196,7 @@ def test_killed_several_times_it_ends_where_an_unbroken_run_ends(
     cut = run(recipe, tmp_path / "cut")
     assert same(tmp_path / "whole", tmp_path / "cut")
     assert [score.value for score in whole.scores] == [score.value for score in cut.scores]
+    assert curves_of(tmp_path / "whole") == curves_of(tmp_path / "cut")
     again = run(recipe, tmp_path / "cut")  # nothing is left to do
     assert [score.value for score in again.scores] == [score.value for score in cut.scores]
     assert same(tmp_path / "whole", tmp_path / "cut")
@@ -233,11 +240,32 @@ def test_stopped_by_hand_it_keeps_its_place(tmp_path: Path) -> None:
     assert same(tmp_path / "whole", tmp_path / "cut")
 
 
+def test_stopped_while_it_draws_a_grid_it_looks_again(tmp_path: Path) -> None:
+    def report(step: Step) -> None:
+        if step.phase == "drawing":
+            raise Cancelled("stopped")
+
+    run(tiny("dcgan"), tmp_path / "whole")
+    with pytest.raises(Cancelled):
+        run(tiny("dcgan"), tmp_path / "cut", report)
+    run(tiny("dcgan"), tmp_path / "cut")
+    grids = [
+        [file.read_bytes() for file in sorted((tmp_path / name / "samples").iterdir())] for name in ("whole", "cut")
+    ]
+    assert grids[0] == grids[1]
+    assert len(grids[0]) == 2
+    assert curves_of(tmp_path / "whole") == curves_of(tmp_path / "cut")
+
+
 def test_more_kimg_go_on_and_other_settings_are_refused(tmp_path: Path) -> None:
     run(tiny("dcgan"), tmp_path)
     longer = run(tiny("dcgan", kimg=0.048), tmp_path)
     assert json.loads(checkpoints.read(tmp_path / train.STATE)[1]["state"])["step"] == 6
     assert longer.texts["data"].startswith("24 pictures")
+    card = (tmp_path / "README.md").read_text()
+    assert "\n- objective non-saturating, batch_size 8, learning_rate 0.0002, " in card
+    assert "\n- 0.048 thousand pictures seen\n" in card
+    assert "kimg 1000" not in card
     for more, said in (
         ({"network": "vae"}, "network was dcgan, is vae"),
         ({"batch_size": 4}, "batch_size was 8, is 4"),
@@ -371,8 +399,14 @@ def test_pictures_that_are_all_the_same_are_said_and_end_it(tmp_path: Path, monk
     monkeypatch.setattr(Studio, "settled", flat)
     with pytest.raises(EaselError, match=r"collapsed: all pictures look the same .*is kept in"):
         run(tiny("dcgan", kimg=0.064, score_every=0.008), tmp_path)
-    rows = list(csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()))
-    assert len(rows) == 1 + train_watch.PATIENCE
+    assert len(curves_of(tmp_path)) == 1 + train_watch.PATIENCE
+
+
+def test_the_advice_of_a_training_that_stopped_is_what_its_network_takes(tmp_path: Path) -> None:
+    for network, said in (("vae", "lower --learning-rate or lower --beta"), ("dcgan", "or raise --r1-gamma")):
+        story: Any = SimpleNamespace(recipe=tiny(network), watch=SimpleNamespace(best=None))
+        workspace = Workspace(tmp_path, "cpu")
+        assert said in train.stopped(train_watch.Collapsed("collapsed"), story, workspace, 1.0)
 
 
 def test_the_second_stage_learns_on_a_first_that_stays(shelfful: dict[str, Path], tmp_path: Path) -> None:
@@ -500,6 +534,8 @@ def test_what_only_trained_models_know_is_refused_elsewhere(tmp_path: Path) -> N
         run(Generate(model="sd-1.5"), tmp_path)
     with pytest.raises(EaselError, match=r"attribute\.0.*write NAME=\+1"):
         recipe_from({"kind": "generate", "prompt": "a", "attribute": ["hat"]})
+    with pytest.raises(EaselError, match=r"attribute.*asks for 'hat' more than once \(hat=1 and hat=-1\): say it once"):
+        recipe_from({"kind": "generate", "prompt": "a", "attribute": ["hat=1", "scarf=1", "hat=-1"]})
 
 
 def test_folders_that_are_no_models_are_refused(shelfful: dict[str, Path], tmp_path: Path) -> None:
@@ -534,8 +570,6 @@ def test_folders_that_are_no_models_are_refused(shelfful: dict[str, Path], tmp_p
 # sets that cannot be learned from
 
 
-    with pytest.raises(EaselError, match=r"attribute.*asks for 'hat' more than once \(hat=1 and hat=-1\): say it once"):
-        recipe_from({"kind": "generate", "prompt": "a", "attribute": ["hat=1", "scarf=1", "hat=-1"]})
 @pytest.mark.parametrize(
     ("network", "more", "said"),
     [
@@ -594,7 +628,22 @@ def test_broken_pictures_are_left_out_and_told(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "config.json").read_text())["data"]["pictures"] == 23
 
 
+def test_classes_of_one_picture_are_told_of_the_classes_that_are_learned(small: Packed) -> None:
+    told = feed.Told("labels", ("cat", "lone", "owl"), np.array([0, 0, 1, 2, 2]))
+    said = train.notes(tiny("vae", classes="colour"), open_set(FACES), small, told)
+    assert said == ["1 of 3 classes have fewer than two pictures: lone"]
+    for other in (feed.Told(), feed.told_attributes(small, ("hat",))):
+        assert train.notes(tiny("vae"), open_set(FACES), small, other) == []
+
+
 def test_settings_of_other_networks_are_refused() -> None:
+    for network, name, value, said in (
+        ("vae", "augment", "adaptive", "augment: belongs to dcgan and cgan and .*, not to vae"),
+        ("dcgan", "beta", 4, "beta: belongs to vae, not to dcgan"),
+    ):
+        with pytest.raises(EaselError, match=said):
+            recipe_from({"kind": "train", "network": network, "data": "x", name: value})
+    assert recipe_from({"kind": "train", "network": "dcgan", "data": "x", "beta": 1.0, "augment": "none"})
     with pytest.raises(EaselError, match="attributes: belongs to control-gan, not to dcgan"):
         recipe_from({"kind": "train", "network": "dcgan", "data": "x", "attributes": ["hat"]})
     with pytest.raises(EaselError, match="kimg or minutes: both are given"):
@@ -637,13 +686,6 @@ def test_an_epoch_shows_every_picture_once(small: Packed) -> None:
         assert (counts == np.bincount(small.attribute("colour").codes, minlength=8)).all()
 
 
-    for network, name, value, said in (
-        ("vae", "augment", "adaptive", "augment: belongs to dcgan and cgan and .*, not to vae"),
-        ("dcgan", "beta", 4, "beta: belongs to vae, not to dcgan"),
-    ):
-        with pytest.raises(EaselError, match=said):
-            recipe_from({"kind": "train", "network": network, "data": "x", name: value})
-    assert recipe_from({"kind": "train", "network": "dcgan", "data": "x", "beta": 1.0, "augment": "none"})
 def test_captions_are_those_of_the_picture_and_wrong_ones_are_others(small: Packed) -> None:
     told = feed.told_captions(small, lambda texts: np.arange(len(texts), dtype=np.float32)[:, None])
     source = feed.Feed(small, told, 6, 0)

@@ -64,7 +64,7 @@ def run(recipe: Train, workspace: Workspace) -> Result:
         course.run(step)
     except (FloatingPointError, Collapsed) as problem:
         raise EaselError(stopped(problem, story, workspace, course.seconds)) from problem
-    return write_pages(story, workspace, course.seconds, notes(recipe, pictures, data))
+    return write_pages(story, workspace, course.seconds, notes(recipe, pictures, data, told))
 
 
 @dataclass
@@ -132,7 +132,7 @@ class Course:
 
     def _save(self, step: int) -> None:
         self.watch.write()
-        facts = {"seconds": self.seconds, "data": self.data_hash}
+        facts = {"seconds": self.seconds, "data": self.data_hash, "losses": self.watch.pending()}
         self.studio.save(self.workspace.path(STATE), step, facts)
 
     def resumed(self) -> int:
@@ -142,24 +142,24 @@ class Course:
             return 0
         facts = self.studio.restore(file)
         self.seconds = float(facts["seconds"])
-        self.watch.resume(int(facts["step"]))
+        self.watch.resume(int(facts["step"]), facts.get("losses", {}))
         return int(facts["step"])
 
 
 def stopped(problem: Exception, story: Story, workspace: Workspace, seconds: float) -> str:
     """Write the pages of what there is, and say in one line why it ended and what is kept."""
     best = story.watch.best
+    other = "lower --beta" if story.recipe.network == "vae" else "raise --r1-gamma"
+    advice = f"lower --learning-rate or {other}, in another --out"
     if best is None:
-        return f"{problem}: nothing can be kept; lower --learning-rate or raise --r1-gamma, in another --out"
+        return f"{problem}: nothing can be kept; {advice}"
     story.watch.write()
     write_pages(story, workspace, seconds, [f"stopped early: {problem}"])
-    return (
-        f"{problem}: the model of {best['kimg']:.4g} kimg (KID {best['KID']:.4g}) is kept in {workspace.folder}; lower "
-        "--learning-rate or raise --r1-gamma, in another --out"
-    )
+    kept = f"the model of {best['kimg']:.4g} kimg (KID {best['KID']:.4g}) is kept in {workspace.folder}"
+    return f"{problem}: {kept}; {advice}"
 
 
-def notes(recipe: Train, pictures: PictureSet, data: Packed) -> list[str]:
+def notes(recipe: Train, pictures: PictureSet, data: Packed, told: feed.Told) -> list[str]:
     """What a person should know of the set."""
     found = []
     if data.broken:
@@ -170,7 +170,8 @@ def notes(recipe: Train, pictures: PictureSet, data: Packed) -> list[str]:
     found += unnamed_note(pictures)
     if len(data) < FEW and recipe.augment == "none" and recipe.network != "vae":
         found.append(f"{len(data):,} pictures are few: a critic learns them by heart; try --augment adaptive")
-    single = data.small_classes() if recipe.network == "cgan" else []
+    single = told.small_classes()
     if single:
-        found.append(f"{len(single)} classes have one picture: {', '.join(single[:5])}")
+        named = f"{', '.join(single[:5])}{' ...' if len(single) > 5 else ''}"
+        found.append(f"{len(single)} of {len(told.names)} classes have fewer than two pictures: {named}")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ TOLD = {
     "captions": "a caption",
 }
 SHOWN = 8  # real pictures above the samples
+UNTOLD = ("kimg", "score_every")
+"""Of a plan in the card: these two are what a network does unasked, and not what was done."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +144,7 @@ def card(story: Story, scores: Sequence[Score], seconds: float, notes: Sequence[
     licence = recipe.licence or "not told (say it with --licence)"
     best = story.watch.best or {"kimg": 0.0}
     weights = sum(parameter.numel() for parameter in story.studio.players["generator"].parameters())
+    plan = dataclasses.asdict(story.studio.plan)
     names = f": {', '.join(told.names[:40])}{' ...' if len(told.names) > 40 else ''}" if told.names else ""
     lines = ["| score | value | 95 % interval | n | judge |", "|---|---|---|---|---|"]
     lines += [f"| {one.name} | {one.value:.4g} | {_interval(one)} | {one.n} | {one.judge} |" for one in scores]
@@ -151,7 +155,8 @@ def card(story: Story, scores: Sequence[Score], seconds: float, notes: Sequence[
         f"- licence of the pictures: {licence}",
     ]
     training = [
-        f"- {story.studio.plan}",
+        f"- {', '.join(f'{name} {value}' for name, value in plan.items() if name not in UNTOLD)}",
+        f"- {story.watch.seen / 1000:.4g} thousand pictures seen",
         f"- the best of the measured models by KID: after {best['kimg']:.4g} thousand pictures",
         f"- {seconds / 60:.1f} minutes on {hardware(story.studio.feed.device)}, easel {__version__}",
         f"- seed {recipe.seed}; the whole recipe is in recipe.yaml",

@@ -50,7 +50,8 @@ class Watch:
         self.rows: list[dict[str, float]] = []
         self.best: dict[str, float] | None = None
         self.preview: Image.Image | None = None
-        self._sums: dict[str, list[Tensor]] = {}
+        self.seen = 0  # pictures, again and again
+        self._losses: dict[str, list[Tensor]] = {}
         self._real = self._of_the_set()
         self._board = Board(workspace.path(FOLDER))
 
@@ -66,8 +67,9 @@ class Watch:
 
     def note(self, step: int, numbers: Mapping[str, Tensor]) -> None:
         """Take in the losses of a step."""
+        self.seen = (step + 1) * self.studio.plan.batch_size
         for name, value in numbers.items():
-            self._sums.setdefault(name, []).append(value)
+            self._losses.setdefault(name, []).append(value)
         if (step + 1) % EVERY == 0:
             self._row(step + 1, self._means())
 
@@ -78,8 +80,8 @@ class Watch:
         made = self.drawn(generator, count, "measuring")
         rows = self._seen(made)
         found = self._measured(rows)
+        self._grid(generator, step)  # before the row, which says that this step has been looked at: it can be stopped
         self._row(step, self._means() | found | {"seconds": seconds})
-        self._grid(generator, step)
         if not math.isfinite(found["KID"]):
             raise FloatingPointError(f"KID is no number at step {step}")
         if self.best is None or found["KID"] < self.best["KID"]:
@@ -87,12 +89,20 @@ class Watch:
         self.write()
         self._refuse_collapse()
 
-    def resume(self, step: int) -> None:
+    def pending(self) -> dict[str, list[float]]:
+        """The losses that are in no row yet, for the checkpoint: a curve must not depend on where it was cut."""
+        return {name: [float(value) for value in values] for name, values in self._losses.items()}
+
+    def resume(self, step: int, pending: Mapping[str, Sequence[float]]) -> None:
         """Go on after ``step``: rows from beyond it are forgotten, the best model is the one in the folder."""
         place = self.workspace.path(METRICS)
         text = place.read_text(encoding="utf-8") if place.is_file() else ""
         read = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(io.StringIO(text))]
         self.rows = [row for row in read if row["step"] <= step]
+        self.seen = step * self.studio.plan.batch_size
+        if step not in self.looked:  # else they are in its row
+            device = self.studio.feed.device
+            self._losses = {name: [torch.tensor(v, device=device) for v in pending[name]] for name in pending}
         header = trained.read_header(self.workspace.folder)
         if "KID" in header:
             self.best = {key: float(header[key]) for key in ("step", "kimg", "KID", "low", "high", "made")}
@@ -118,8 +128,8 @@ class Watch:
             self._board.write(round(kimg * 1000), numbers)
 
     def _means(self) -> dict[str, float]:
-        found = {name: float(torch.stack(values).float().mean()) for name, values in self._sums.items()}
-        self._sums = {}
+        found = {name: float(torch.stack(values).float().mean()) for name, values in self._losses.items()}
+        self._losses = {}
         return found
 
     def _of_the_set(self) -> NDArray[np.float64]:

@@ -48,6 +48,13 @@ class Told:
         """Rows of ``values`` as a network takes them."""
         return None if self.values is None else torch.from_numpy(np.ascontiguousarray(self.values[rows]))
 
+    def small_classes(self, least: int = 2) -> list[str]:
+        """Classes with fewer than ``least`` pictures, where classes are told: a network sees too little of them."""
+        if self.kind != "labels" or self.values is None:
+            return []
+        counts = np.bincount(self.values, minlength=len(self.names))
+        return [name for name, count in zip(self.names, counts, strict=True) if count < least]
+
 
 def told_labels(facts: Facts, name: str) -> Told:
     """Classes: ``name`` is 'label' for the set's own, or the attribute that tells them. Raises EaselError."""
