@@ -506,6 +506,19 @@ def test_models_lists_what_was_trained_here(
     found = {row.name: row for row in catalog.rows() if row.roles == ("generator",)}
     assert found["models/mine"].about == "dcgan of faces, 16 px"
     assert str(folder) in found
+    assert found["models/mine"].at_hand
+    weights = tmp_path / "models" / "mine" / "model.safetensors"
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    for content, said in (
+        (pickle.dumps([1.0]), "is a pickle"), (pointer, "git-lfs pointer"), (weights.read_bytes()[:-9], "is cut short"),
+    ):  # fmt: skip
+        weights.write_bytes(content)
+        (row,) = (row for row in catalog.rows() if row.name == "models/mine")
+        assert not row.at_hand
+        assert said in row.note
+    (tmp_path / "models" / "mine" / "config.json").write_text('{"model_type": "easel-trained"}')
+    (row,) = (row for row in catalog.rows() if row.name == "models/mine")
+    assert "is damaged: 'network' is missing" in row.note
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def _models() -> tuple[list[str], list[str]]:
 
     rows = catalog.rows()
     here = [row.name for row in rows if row.at_hand]
-    away = [row.name for row in rows if not row.at_hand and row.name != "pocket"]
+    away = [row.name for row in rows if not row.at_hand and row.name != "pocket" and "generator" not in row.roles]
     advice = []
     if "pocket" not in here:
         advice.append("pocket, the built-in model, is missing: install easel again, or train it with  make pocket")

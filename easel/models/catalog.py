@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from easel.errors import EaselError, unknown
+from easel.errors import EaselError, shortened, unknown
 
 ROLES = (
     "text-to-image",
@@ -252,18 +252,26 @@ def rows() -> list[Info]:
 
 
 def _trained(folder: Path, shelf: Any) -> Info:
-    """A line about a model folder: the name is what --model takes."""
-    facts = shelf.described(folder)
+    """A line about a model folder: the name is what --model takes; weights that cannot be loaded are not at hand."""
+    from easel.models import guard
+
+    weights, facts, note = folder / "model.safetensors", dict[str, Any](), ""
+    try:
+        facts = shelf.described(folder)
+        guard.check_file(weights)
+    except EaselError as problem:
+        note = shortened(problem, 160)
+    network, data = facts.get("network", {}), facts.get("data", {})
     return Info(
         name=str(folder),
-        about=f"{facts['network']['network']} of {facts['data']['name']}, {facts['network']['resolution']} px",
+        about=f"{network.get('network')} of {data.get('name')}, {network.get('resolution')} px" if facts else "damaged",
         roles=("generator",),
         sources=("trained here",),
-        revisions=(str(facts["data"]["hash"])[:12],),
-        licence=str(facts["data"]["licence"] or "not told"),
-        megabytes=max(1, round((folder / "model.safetensors").stat().st_size / 1e6)),
-        at_hand=True,
-        note="",
+        revisions=(str(data.get("hash"))[:12],),
+        licence=str(data.get("licence") or "not told"),
+        megabytes=max(1, round(weights.stat().st_size / 1e6)),
+        at_hand=not note,
+        note=note,
     )
 
 
