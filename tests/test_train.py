@@ -545,6 +545,13 @@ def test_what_only_trained_models_know_is_refused_elsewhere(tmp_path: Path) -> N
         run(Generate(prompt="a cat", truncation=0.5), tmp_path)
     with pytest.raises(EaselError, match="neither is given"):
         run(Generate(model="sd-1.5"), tmp_path)
+    for asked in ({}, {"prompt": "a cat"}, {"label": "cat"}):
+        with pytest.raises(EaselError, match=r"no model file or folder .*/nope"):
+            run(Generate(model=str(tmp_path / "nope"), **asked), tmp_path / "out")
+        with pytest.raises(
+            EaselError, match=r"images holds no model: neither model_index\.json.* nor the config\.json"
+        ):
+            run(Generate(model=str(FACES / "images"), **asked), tmp_path / "out")
     with pytest.raises(EaselError, match=r"attribute\.0.*write NAME=\+1"):
         recipe_from({"kind": "generate", "prompt": "a", "attribute": ["hat"]})
     with pytest.raises(EaselError, match=r"attribute.*asks for 'hat' more than once \(hat=1 and hat=-1\): say it once"):

@@ -12,6 +12,7 @@ from easel.jobs.photos import thumbnail
 from easel.jobs.tables import Row, read_rows
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import mean_interval
+from easel.models import catalog, places
 from easel.models.shelf import is_trained
 from easel.recipes import Generate
 from easel.recipes.generate import NEITHER, TRAINED_ONLY
@@ -45,6 +46,7 @@ def run(recipe: Generate, workspace: Workspace) -> Result:
         from easel.jobs import generate_trained
 
         return generate_trained.run(recipe, workspace)
+    refuse_no_model(recipe.model)
     refuse_what_is_trained(recipe)
     orders = planned(recipe)
     clip = load_clip(JUDGE, workspace)  # before the expensive part: a judge that is missing is told now
@@ -72,6 +74,18 @@ def run(recipe: Generate, workspace: Workspace) -> Result:
         scores=(*each, score_of(CLIP_T, mean_interval(fits), judge, ALL)) if len(each) > 1 else tuple(each),
         notes=tuple(easel.model.notes),
     )
+
+
+def refuse_no_model(name: str) -> None:
+    """Raise EaselError where a name is no word of the catalogue and nothing on this disk that could draw."""
+    if name in catalog.ROWS:
+        return
+    folder = places.find(name, "text-to-image").path
+    if folder.is_dir() and not (folder / "model_index.json").is_file():
+        raise EaselError(
+            f"{folder} holds no model: neither model_index.json, as diffusers writes it, nor the config.json of "
+            "`easel train` is in it"
+        )
 
 
 def refuse_what_is_trained(recipe: Generate) -> None:
