@@ -19,6 +19,7 @@ from easel.images import open_picture, read_provenance
 from easel.jobs import journal, styles, tags
 from easel.jobs.naming import called, file_name
 from easel.jobs.photos import gather
+from easel.jobs.picture_sets import Pictures
 from easel.jobs.rates import rates
 from easel.metrics.frechet import frechet_distance
 from easel.metrics.intervals import wilson
@@ -590,6 +591,12 @@ def test_score_sets_says_what_to_mind(family: fakes.Family, sets: tuple[Path, Pa
     same = run(of_sets((sets[0], sets[0])), tmp_path / "same")
     assert same.scores[0].value == pytest.approx(0, abs=1e-6)
     assert any(note.startswith("both sets are the same pictures") for note in same.notes)
+    turned = tmp_path / "turned"
+    turned.mkdir()
+    for index, path in enumerate(sorted(sets[0].glob("*.png"))):
+        (turned / f"{99 - index}.png").write_bytes(path.read_bytes())
+    again = run(of_sets((sets[0], turned)), tmp_path / "again")
+    assert any(note.startswith("both sets are the same pictures") for note in again.notes)
     for path in sorted(sets[1].glob("*.png")):
         Image.open(path).resize((32, 32)).save(path.with_suffix(".jpg"))
         path.unlink()
@@ -601,6 +608,7 @@ def test_score_sets_says_what_to_mind(family: fakes.Family, sets: tuple[Path, Pa
         assert any(note.startswith("1 of 3 pictures were skipped") and "04.jpg is empty" in note for note in notes)
         assert any(note.startswith("the real pictures are PNG and the made ones JPEG") for note in notes)
         assert any("are most 64x64 and the made ones 32x32" in note for note in notes)
+        assert any("--resolution 32 cuts both" in note for note in notes)
         assert "FID has no interval: this judge needs more than 4 pictures in both sets" in notes
         assert "precision and recall need more than 3 pictures in both sets" in notes
 
@@ -612,13 +620,62 @@ def test_the_sheet_of_a_run_is_none_of_its_set(family: fakes.Family, sets: tuple
     assert run(of_sets(sets), tmp_path / "after").texts["made"].startswith("12 PNG")
 
 
+@pytest.mark.parametrize("layout", ["classes", "metadata"])
+def test_score_sets_reads_what_training_reads(
+    family: fakes.Family, sets: tuple[Path, Path], tmp_path: Path, layout: str
+) -> None:
+    flat = run(of_sets(sets), tmp_path / "flat")
+    place = tmp_path / layout
+    for index, path in enumerate(sorted(sets[0].glob("*.png"))):
+        below = place / ("images" if layout == "metadata" else f"class {index // 6}")
+        below.mkdir(parents=True, exist_ok=True)
+        path.rename(below / path.name)
+    if layout == "metadata":
+        rows = [{"file_name": f"images/{path.name}", "text": ""} for path in sorted(place.rglob("*.png"))]
+        rows.append({"file_name": "images/gone.png", "text": ""})
+        (place / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        Image.new("RGB", (640, 640)).save(place / "sheet.png")
+    result = run(of_sets((place, sets[1])), tmp_path / "out")
+    assert result.scores == flat.scores
+    assert family.rows.seen == 24
+    gone = [note for note in result.notes if note.endswith("are not there")]
+    assert len(gone) == (layout == "metadata")
+    nearest_real = read_csv(tmp_path / "out" / "table.csv")[0]["nearest real"]
+    assert nearest_real.startswith("images/" if layout == "metadata" else "class ")
+
+
+def test_real_pictures_are_cut_as_for_training(family: fakes.Family, tmp_path: Path) -> None:
+    """Wide photos whose middle squares are the made pictures: nothing is left between the two sets."""
+    real, made = tmp_path / "real", tmp_path / "made"
+    colours = np.random.default_rng(0).integers(0, 256, (12, 3))
+    for place in (real, made):
+        place.mkdir()
+    for index, colour in enumerate(colours):
+        small = Image.new("RGB", (32, 32), tuple(map(int, colour)))
+        small.save(made / f"{index}.png")
+        wide = Image.new("RGB", (96, 64), "white")
+        wide.paste(small.resize((64, 64)), (16, 0))
+        wide.save(real / f"{index}.png")
+    whole, cut = (run(of_sets((real, made), resolution=side), tmp_path / f"{side}") for side in (None, 32))
+    assert whole.scores[0].value > 1
+    assert cut.scores[0].value == pytest.approx(0, abs=1e-6)
+    assert cut.texts["real"] == cut.texts["made"] == "12 PNG, 32x32"
+    assert cut.texts["resize"].startswith("cut to squares of 32 px")
+    assert any("--resolution 32 cuts both" in note for note in whole.notes)
+    assert not any("resized is measured" in note for note in cut.notes)
+    again = run(of_sets((real, made), resolution=32), tmp_path / "again")
+    assert (family.rows.seen, again.scores) == (48, cut.scores)
+    boxed = Pictures(str(real), {"0.png": real / "0.png"}, {"0.png": (0, 0, 16, 16)}, 8, 0)
+    assert np.all(np.asarray(boxed.picture("0.png")) == 255)
+
+
 def test_score_sets_mistakes(family: fakes.Family, sets: tuple[Path, Path], tmp_path: Path) -> None:
     empty, single = tmp_path / "empty", tmp_path / "single"
     for place in (empty, single):
         place.mkdir()
     with pytest.raises(EaselError, match=r"there are no pictures in .*empty"):
         run(of_sets((sets[0], empty)), tmp_path / "a")
-    with pytest.raises(EaselError, match=r"there is no photo or folder .*none"):
+    with pytest.raises(EaselError, match=r"there is no folder .*none"):
         run(of_sets((tmp_path / "none", sets[1])), tmp_path / "b")
     Image.new("RGB", (64, 64)).save(single / "a.png")
     with pytest.raises(EaselError, match="single has one picture: a set needs at least 2"):
@@ -648,6 +705,8 @@ def test_made_belongs_to_sets_alone() -> None:
         Score(what="sets", folder="a")
     with pytest.raises(ValueError, match="made: belongs to what: sets"):
         Score(what="prompt", folder="a", made="b")
+    with pytest.raises(ValueError, match="resolution: belongs to what: sets"):
+        Score(what="styles", folder="a", resolution=64)
 
 
 # The way every job is run

@@ -55,13 +55,13 @@ score_styles = flags.command(
     lambda given, common: make("score", given | {"what": "styles"}, common),
     Score,
     ("folder",),
-    fixed=("what", "made", *PATHS),
+    fixed=("what", "made", "resolution", *PATHS),
 )
 score_prompt = flags.command(
     lambda given, common: make("score", given | {"what": "prompt"}, common),
     Score,
     ("folder",),
-    fixed=("what", "made", *PATHS, *DRAWING),
+    fixed=("what", "made", "resolution", *PATHS, *DRAWING),
 )
 score_sets = flags.command(
     lambda given, common: make("score", given | {"what": "sets"}, common),
@@ -73,7 +73,7 @@ score_ppl = flags.command(
     lambda given, common: make("score", given | {"what": "ppl"}, common),
     Score,
     (),
-    fixed=("what", "folder", "made", "count", *DRAWING),
+    fixed=("what", "folder", "made", "resolution", "count", *DRAWING),
 )
 
 

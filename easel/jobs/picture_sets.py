@@ -1,5 +1,5 @@
-"""A folder of pictures as a judge sees it: its rows, and what they were made of. Computed once, then kept by the hash
-of the pictures and of the judge.
+"""A set of pictures, in any layout that training reads, as a judge sees it: its rows, and what they were made of.
+Computed once, then kept by the hash of the pictures, of their cut and of the judge.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from easel.data import Box, open_set, square
 from easel.errors import EaselError
 from easel.files import write_atomic
-from easel.jobs.photos import batches, gather, opened, told
+from easel.images import open_picture
+from easel.jobs.photos import batches, told
 from easel.models.places import own_cache
 from easel.result import NOT_PICTURES
 from easel.workspace import Workspace
@@ -33,10 +35,45 @@ FORM = "1"  # of a kept file: counted up when what stands in it changes
 
 
 @dataclass(frozen=True)
-class Looks:
-    """Pictures of one folder, each by name, format and size, as one judge's rows (n, d)."""
+class Pictures:
+    """The pictures of a set: where each lies and, where they are cut to squares of `side` pixels, the box of those that
+    have one. `missing` is how many more the set's tables name.
+    """
 
     folder: str
+    paths: dict[str, Path]
+    boxes: dict[str, Box]
+    side: int | None
+    missing: int
+
+    @classmethod
+    def of(cls, folder: str, side: int | None = None) -> Pictures:
+        """The set in `folder`. Raises EaselError on none, and on fewer than two pictures."""
+        found = open_set(folder)
+        items = list(found)
+        if (Path(folder) / "result.json").is_file():  # a run of ours: its sheet and chart are none of the set
+            items = [item for item in items if item.name not in NOT_PICTURES]
+        if len(items) < 2:
+            count = "one picture" if items else "no picture but a sheet"
+            raise EaselError(f"{folder} has {count}: a set needs at least 2, and numbers that mean something 2,048")
+        boxes = {item.name: item.box for item in items if item.box} if side else {}
+        return cls(folder, {item.name: item.path for item in items}, boxes, side, found.missing)
+
+    def picture(self, name: str) -> Image.Image:
+        """One picture as the judge gets it: whole, or the square that training cuts out of it. Raises EaselError."""
+        whole = open_picture(self.paths[name])
+        return Image.fromarray(square(whole, self.side, self.boxes.get(name))) if self.side else whole
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Pictures of a set, each by name, format and size, as one judge's rows (n, d).
+
+    `contents` is the hash of all the files, whatever their names and order.
+    """
+
+    pictures: Pictures
+    contents: str
     names: tuple[str, ...]
     formats: tuple[str, ...]
     sizes: tuple[tuple[int, int], ...]
@@ -62,63 +99,77 @@ class Looks:
     @property
     def notes(self) -> list[str]:
         """Which pictures were skipped, and why."""
-        return told(self.broken, len(self.broken) + len(self.names))
+        found = told(self.broken, len(self.broken) + len(self.names))
+        if self.pictures.missing:
+            found.append(f"{self.pictures.missing} pictures that {self.pictures.folder} speaks of are not there")
+        return found
 
 
-def looked_at(folder: str, judge: Rows, workspace: Workspace, phase: str) -> Looks:
-    """The pictures of `folder` as `judge` sees them, from an earlier run where neither has changed.
+def looked_at(pictures: Pictures, judge: Rows, workspace: Workspace, phase: str) -> Looks:
+    """The pictures as `judge` sees them, from an earlier run where neither has changed.
 
-    Raises EaselError on a folder that is missing or has fewer than two pictures that open, and on rows that are not
-    finite, naming the picture.
+    Raises EaselError on fewer than two pictures that open, and on rows that are not finite, naming the picture.
     """
-    paths = gather((folder,), workspace.folder)
-    if (Path(folder) / "result.json").is_file():  # a run of ours: its sheet and chart are none of the set
-        paths = {name: path for name, path in paths.items() if name not in NOT_PICTURES}
-    if len(paths) < 2:
-        count = "one picture" if paths else "no picture but a sheet"
-        raise EaselError(f"{folder} has {count}: a set needs at least 2, and numbers that mean something 2,048")
-    kept = own_cache() / "features" / f"{_key(paths.values(), judge, workspace, phase)}.npz"
-    found = _read(folder, list(paths), kept) or _seen(folder, paths, judge, workspace, phase)
+    digests = _digests(pictures, workspace, phase)
+    contents = hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+    kept = own_cache() / "features" / f"{_key(pictures, digests, judge)}.npz"
+    found = _read(pictures, contents, kept) or _seen(pictures, contents, judge, workspace, phase)
     if len(found.names) < 2:
-        told(found.broken, len(paths))
-        raise EaselError(f"{folder} has one picture that opens ({found.names[0]}): a set needs at least 2")
+        told(found.broken, len(pictures.paths))
+        raise EaselError(f"{pictures.folder} has one picture that opens ({found.names[0]}): a set needs at least 2")
     _check_finite(found, judge)
     if not kept.exists():
-        _keep(found, list(paths), kept)
-    workspace.step(phase, len(paths), len(paths))
+        _keep(found, kept)
+    workspace.step(phase, len(pictures.paths), len(pictures.paths))
     return found
 
 
-def _key(paths: Any, judge: Rows, workspace: Workspace, phase: str) -> str:
-    """Hash of the pictures' contents, in order, and of the judge. Names and dates do not matter."""
-    digest = hashlib.sha256(f"{FORM} {judge.fingerprint}".encode())
-    for path in paths:
+def _digests(pictures: Pictures, workspace: Workspace, phase: str) -> list[bytes]:
+    """Hash of each picture's file."""
+    found = []
+    for path in pictures.paths.values():
         try:
             with path.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
+                found.append(hashlib.file_digest(stream, "sha256").digest())
         except OSError:
-            digest.update(b"unreadable")
-        workspace.step(phase, 0, len(paths))
+            found.append(b"unreadable")
+        workspace.step(phase, 0, len(pictures.paths))
+    return found
+
+
+def _key(pictures: Pictures, digests: Sequence[bytes], judge: Rows) -> str:
+    """Hash of the pictures' contents, in order, of their cut, and of the judge. Names and dates do not matter."""
+    digest = hashlib.sha256(f"{FORM} {judge.fingerprint}".encode())
+    for one in digests:
+        digest.update(one)
+    if pictures.side:
+        digest.update(repr((pictures.side, [pictures.boxes.get(name) for name in pictures.paths])).encode())
     return digest.hexdigest()
 
 
-def _seen(folder: str, paths: dict[str, Path], judge: Rows, workspace: Workspace, phase: str) -> Looks:
+def _seen(pictures: Pictures, contents: str, judge: Rows, workspace: Workspace, phase: str) -> Looks:
     """Open every picture once, and look."""
     broken: dict[str, str] = {}
     facts: dict[str, tuple[str, tuple[int, int]]] = {}
     parts, done = [], 0
-    for names in batches(paths, TOGETHER):
-        pictures = opened(names, paths, broken)
-        for name, picture in pictures.items():
-            with Image.open(paths[name]) as header:
+    for names in batches(pictures.paths, TOGETHER):
+        together = []
+        for name in names:
+            try:
+                picture = pictures.picture(name)
+            except EaselError as problem:
+                broken[name] = str(problem)
+                continue
+            with Image.open(pictures.paths[name]) as header:
                 facts[name] = (header.format or "?", picture.size)
-        if pictures:
-            parts.append(judge.rows(list(pictures.values())))
+            together.append(picture)
+        if together:
+            parts.append(judge.rows(together))
         done += len(names)
-        workspace.step(phase, done, len(paths))
-    told(broken, len(paths))
+        workspace.step(phase, done, len(pictures.paths))
+    told(broken, len(pictures.paths))
     formats, sizes = zip(*facts.values(), strict=True)
-    return Looks(folder, tuple(facts), formats, sizes, np.concatenate(parts), broken)
+    return Looks(pictures, contents, tuple(facts), formats, sizes, np.concatenate(parts), broken)
 
 
 def _check_finite(found: Looks, judge: Rows) -> None:
@@ -130,33 +181,35 @@ def _check_finite(found: Looks, judge: Rows) -> None:
         )
 
 
-def _keep(found: Looks, names: Sequence[str], place: Path) -> None:
-    """Pictures are told by their place in the folder: another folder of the same contents has other names."""
-    where = {name: index for index, name in enumerate(names)}
+def _keep(found: Looks, place: Path) -> None:
+    """Pictures are told by their place in the set: another folder of the same contents has other names."""
+    where, folder = {name: index for index, name in enumerate(found.pictures.paths)}, found.pictures.folder
     facts = {
         "places": [where[name] for name in found.names],
         "formats": found.formats,
         "sizes": found.sizes,
-        "broken": {str(where[name]): why.replace(found.folder, "{folder}") for name, why in found.broken.items()},
+        "broken": {str(where[name]): why.replace(folder, "{folder}") for name, why in found.broken.items()},
     }
     stream = io.BytesIO()
     np.savez(stream, rows=found.rows, facts=np.array(json.dumps(facts)))
     write_atomic(place, stream.getvalue())
 
 
-def _read(folder: str, names: Sequence[str], place: Path) -> Looks | None:
+def _read(pictures: Pictures, contents: str, place: Path) -> Looks | None:
     """What an earlier run kept; None where there is nothing, or a damaged file, which is then made again."""
+    names = list(pictures.paths)
     try:
         # opened here: numpy would leave a damaged file open
         with place.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
             rows, facts = kept["rows"], json.loads(str(kept["facts"]))
         return Looks(
-            folder,
+            pictures,
+            contents,
             tuple(names[index] for index in facts["places"]),
             tuple(facts["formats"]),
             tuple((width, height) for width, height in facts["sizes"]),
             rows,
-            {names[int(index)]: why.replace("{folder}", folder) for index, why in facts["broken"].items()},
+            {names[int(index)]: why.replace("{folder}", pictures.folder) for index, why in facts["broken"].items()},
         )
     except FileNotFoundError:
         return None

@@ -6,20 +6,18 @@ from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from easel import models
+from easel.data.cache import MOST_SIDE
 from easel.errors import EaselError
-from easel.images import open_picture
 from easel.jobs.judging import score_of
 from easel.jobs.naming import called
 from easel.jobs.photos import thumbnail
-from easel.jobs.picture_sets import Looks, looked_at
+from easel.jobs.picture_sets import Looks, Pictures, looked_at
 from easel.metrics.frechet import frechet_interval
 from easel.metrics.inception_score import SPLITS, inception_score
 from easel.metrics.intervals import Estimate
@@ -41,17 +39,18 @@ NUMBERS = 4  # phases of measuring, for the progress
 
 
 def run(recipe: Score, workspace: Workspace) -> Result:
-    """Compare the folder of made pictures with the folder of real ones.
+    """Compare the set of made pictures with the set of real ones, each in any layout that training reads.
 
     Raises EaselError on a missing folder, fewer than two pictures that open, and a judge without rows; and Cancelled.
     """
-    if recipe.made is None:
-        raise EaselError("made is missing: name the folder of made pictures")
+    if recipe.folder is None or recipe.made is None:
+        raise EaselError("folder or made is missing: name the folder of real pictures and that of made ones")
+    sets = [Pictures.of(folder, recipe.resolution) for folder in (recipe.folder, recipe.made)]
     workspace.step("loading judge", 0, 1)
     judge = models.load(recipe.judge, "features", workspace.device)
     workspace.step("loading judge", 1, 1)
-    real = looked_at(recipe.folder or "", judge, workspace, "looking at real pictures")
-    made = looked_at(recipe.made, judge, workspace, "looking at made pictures")
+    real = looked_at(sets[0], judge, workspace, "looking at real pictures")
+    made = looked_at(sets[1], judge, workspace, "looking at made pictures")
     estimates = measured(judge, real, made, recipe.seed, workspace)
     near, far = nearest(made.rows, real.rows)
     name = f"features:{called(recipe.judge)}"
@@ -59,15 +58,21 @@ def run(recipe: Score, workspace: Workspace) -> Result:
     scores = tuple(score_of(key, estimate, name, of) for key, estimate in estimates.items())
     workspace.save_text("table.csv", table(real, made, near, far))
     heading = f"{of}: made pictures, each with its nearest real one; FID {scores[0].value:.2f} by {name}"
-    workspace.save_picture("sheet.png", sheet(pairs(recipe, real, made, near, far), columns=6, heading=heading))
+    workspace.save_picture("sheet.png", sheet(pairs(real, made, near, far), columns=6, heading=heading))
     return Result(
         kind=recipe.kind,
         folder=workspace.folder,
         files=("table.csv", "sheet.png"),
-        texts={"real": real.said, "made": made.said, "resize": judge.resize},
+        texts={"real": real.said, "made": made.said, "resize": resize(judge, recipe.resolution)},
         scores=scores,
         notes=(*real.notes, *made.notes, *judge.notes, *warnings(real, made)),
     )
+
+
+def resize(judge: Rows, side: int | None) -> str:
+    """All that happens to the size of a picture on its way to the judge."""
+    cut = f"cut to squares of {side} px as for training (the box or the middle, areas averaged), then " if side else ""
+    return cut + judge.resize
 
 
 def measured(judge: Rows, real: Looks, made: Looks, seed: int, workspace: Workspace) -> dict[str, Estimate]:
@@ -91,7 +96,7 @@ def warnings(real: Looks, made: Looks) -> list[str]:
     """What a reader of the numbers must know, in sentences."""
     found = []
     least = min(len(real.names), len(made.names))
-    if np.array_equal(real.rows, made.rows):
+    if real.contents == made.contents:
         found.append("both sets are the same pictures: KID, which leaves a picture's own twin out, is then below 0")
     if least < ENOUGH:
         found.append(
@@ -110,9 +115,17 @@ def warnings(real: Looks, made: Looks) -> list[str]:
     if real.size != made.size:
         found.append(
             f"the real pictures are {real.size} and the made ones {made.size}: how they are resized is measured too; "
-            "bring the real ones to the size of the made ones as the generator's data were"
+            + advice(made)
         )
     return found
+
+
+def advice(made: Looks) -> str:
+    """How to bring both sets to one size."""
+    ((width, height), *others) = set(made.sizes)
+    if others or width != height or width > MOST_SIDE:
+        return "bring the real ones to the size of the made ones as the generator's data were"
+    return f"--resolution {width} cuts both to squares of that side, as `easel train` cuts what it learns from"
 
 
 def table(real: Looks, made: Looks, near: NDArray[np.intp], far: NDArray[np.float64]) -> str:
@@ -125,16 +138,13 @@ def table(real: Looks, made: Looks, near: NDArray[np.intp], far: NDArray[np.floa
     return written.getvalue()
 
 
-def pairs(recipe: Score, real: Looks, made: Looks, near: NDArray[np.intp], far: NDArray[np.float64]) -> list[Cell]:
+def pairs(real: Looks, made: Looks, near: NDArray[np.intp], far: NDArray[np.float64]) -> list[Cell]:
     """Made pictures from all over the set, each followed by its nearest real one: learned by heart shows here."""
     cells: list[Cell] = []
     count = min(PAIRS, len(made.names))
     for index in np.linspace(0, len(made.names) - 1, count).round().astype(int):
         ours, theirs = made.names[index], real.names[near[index]]
-        cells.append(Cell(_small(str(recipe.made), ours), ours, ("made",)))
-        cells.append(Cell(_small(recipe.folder or "", theirs), theirs, (f"nearest real, {far[index]:.2f} away",)))
+        cells.append(Cell(thumbnail(made.pictures.picture(ours)), ours, ("made",)))
+        away = f"nearest real, {far[index]:.2f} away"
+        cells.append(Cell(thumbnail(real.pictures.picture(theirs)), theirs, (away,)))
     return cells
-
-
-def _small(folder: str, name: str) -> Image.Image:
-    return thumbnail(open_picture(Path(folder) / name))

@@ -17,6 +17,7 @@ ONLY_FOR: dict[str, tuple[str, ...]] = {
     "sampling": ("ppl",),
     "samples": ("ppl",),
     "prompt": ("ppl",),
+    "resolution": ("sets",),
 }
 """Settings that the others have no use for, and that need not be given."""
 
@@ -31,9 +32,11 @@ class Score(Sampled, Styled, Recipe):
     the perceptual path length of a trained model.
     """
     folder: FileName | None = None
-    """The folder of pictures; for sets, of the real ones."""
+    """The folder of pictures; for sets, of the real ones, in any layout that training reads."""
     made: FileName | None = None
     """For sets: the folder of made pictures."""
+    resolution: Annotated[int, Field(ge=8, le=1024)] | None = None
+    """For sets: cut every picture to a square of so many pixels a side first, as training does."""
     space: Literal["z", "w"] = "z"
     """For ppl: where the path lies; z is the latent of any network, w what StyleGAN's mapping makes of it."""
     sampling: Literal["full", "end"] = "end"
