@@ -17,6 +17,7 @@ from PIL import Image
 from easel import models
 from easel.models.sampling import Sampling
 from easel.training.pocket import judge, score
+from easel.training.pocket.bars import BARS
 from easel.training.pocket.export import POCKET
 from easel.world.scene import Scene
 from easel.world.words import STYLE_QUESTIONS
@@ -54,6 +55,7 @@ def test_the_family_fits_in_thirty_mebibytes_and_every_part_has_a_card() -> None
         scores = json.loads((POCKET / part / "scores.json").read_text())
         assert scores
         assert all({"value", "low", "high", "n", "judge", "what"} <= set(entry) for entry in scores.values())
+        assert set(BARS.get(part, {})) <= set(scores)
 
 
 def test_plain_diffusers_reads_the_folder() -> None:

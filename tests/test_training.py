@@ -18,6 +18,8 @@ from easel.errors import EaselError
 from easel.training import augment, checkpoints, muon, objectives, steer
 from easel.training.loop import Plan, rate, train
 from easel.training.pocket import (
+    bars,
+    cards,
     export,
     facts,
     judge,
@@ -25,6 +27,7 @@ from easel.training.pocket import (
     perceptual,
     pictures,
     samples,
+    score,
     spotter,
     subject,
     text,
@@ -460,6 +463,62 @@ def test_the_page_of_held_out_pictures_is_drawn(tmp_path: Path) -> None:
     with Image.open(tmp_path / "page.jpg") as page:
         assert page.width > 1000
     pages.prompts_page(["a"], pictures[:1], right[:1], tmp_path / "absent" / "page.jpg")
+
+
+def made_up(value: float) -> dict[str, Any]:
+    return {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 9, "judge": "me", "what": "nothing"}
+
+
+def test_cards_and_page_say_which_bars_are_met_and_which_are_missed(tmp_path: Path) -> None:
+    scores = {
+        "clip": {"retrieval top-1": made_up(0.9)},
+        "caption": {"caption F1 over attributes": made_up(0.85), "caption says the kind": made_up(0.8)},
+        "perceptual": {"photo found again (banksy)": made_up(0.1)},
+    }
+    for part, found in scores.items():
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "scores.json").write_text(json.dumps(found))
+    cards.write(tmp_path, tmp_path)
+    page = (tmp_path / "pocket-scores.md").read_text()
+    assert "1 of 2 bars are met. Missed: caption F1 over attributes (0.85 of 0.95)." in page
+    card = (tmp_path / "caption" / "README.md").read_text()
+    for written in (page, card):
+        assert "| score | value | 95 % interval | bar | n | judge | on |\n|---|---|---|---|---|---|---|\n" in written
+        assert "| caption F1 over attributes | 0.85 | 0.75 to 0.95 | 0.95: **missed** | 9 | me | nothing |" in written
+        assert "| caption says the kind | 0.8 | 0.7 to 0.9 |  | 9 | me | nothing |" in written
+    assert "| retrieval top-1 | 0.9 | 0.8 to 1 | 0.9: met | 9 | me | nothing |" in page
+    assert "| photo found again (banksy) | 0.1 | 0 to 0.2 |  | 9 |" in page
+    assert "0 of 1 bars are met. Missed: caption F1" in card
+    assert "bars are met" not in (tmp_path / "perceptual" / "README.md").read_text()
+    assert bars.missed({"clip": scores["clip"]}) == "1 of 1 bars are met."
+
+
+def test_the_chance_of_telling_two_lists_apart() -> None:
+    """2 and 4 against 1, 2 and 3: above 3, level 1, below 2 of six. The interval knows both sides."""
+    assert score.auc_estimate(np.array([2.0, 4.0]), np.array([1.0, 2.0, 3.0])).value == pytest.approx(4.5 / 6)
+    assert tuple(score.auc_estimate(np.ones(4), np.zeros(9))) == (1, 1, 1, 4)
+    rng = np.random.default_rng(0)
+    same = rng.normal(1, 1, 400)
+    many, few = (score.auc_estimate(same, rng.normal(0, 1, n)) for n in (4000, 40))
+    for one in (many, few):
+        assert one.low is not None
+        assert one.high is not None
+        assert one.low < 0.76 < one.high  # the normal's own: P(N(1, 2) > 0)
+    assert few.high - few.low > 2 * (many.high - many.low)  # type: ignore[operator]
+
+
+def test_lookalikes_share_kind_and_colour() -> None:
+    scenes = [Scene(i, kind=kind, colour="red") for i, kind in enumerate(("bird", "cat", "bird", "dog", "bird", "cat"))]
+    assert score.lookalikes(scenes) == ([0, 2, 4, 1, 5], [2, 4, 0, 5, 1])
+
+
+def test_no_score_is_written_where_the_photos_are_absent(tmp_path: Path) -> None:
+    kept = tmp_path / "perceptual" / "scores.json"
+    kept.parent.mkdir()
+    kept.write_text("{}")
+    with pytest.raises(SystemExit, match=r"no pictures in .*photos_commons: name the folder above it with --photos"):
+        score.run(tmp_path, tmp_path / "absent")
+    assert kept.read_text() == "{}"
 
 
 # --- objectives

@@ -167,6 +167,7 @@ class Bench:
 
     def score(self) -> None:
         """Measure the shipped weights on held-out scenes and photos, and write the model cards."""
+        score.found_photos(self.photos)
         if not judge.WEIGHTS.exists():
             self.judge()
         score.run(export.POCKET, self.photos)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from easel.training.pocket import blip, clip, pages, perceptual, subject, unet, vae
+from easel.training.pocket import bars, blip, clip, pages, perceptual, subject, unet, vae
 
 
 class Part(NamedTuple):
@@ -74,40 +74,50 @@ training may differ in small details from what the same seed draws now; held-out
 
 HEAD = """Written by `make pocket-score` from the shipped weights. The judge of the pictures is a residual network that
 was trained on other seeds and is not shipped (`tests/judge.safetensors`); how often it is right about true scenes
-stands first. The pictures were picked by chance among those with every fact right, one wrong, and more."""
+stands first. The pictures were picked by chance among those with every fact right, one wrong, and more. A bar is what a
+score was meant to reach at least before anything was trained; a score without one is there to be read."""
 
 
-def row(name: str, score: dict[str, Any]) -> str:
+def row(part: str, name: str, score: dict[str, Any]) -> str:
     """A line of the table of scores."""
     interval = "" if score["low"] is None else f"{score['low']:.3g} to {score['high']:.3g}"
-    return f"| {name} | {score['value']:.3g} | {interval} | {score['n']} | {score['judge']} | {score['what']} |"
+    bar = bars.verdict(part, name, score["value"])
+    return f"| {name} | {score['value']:.3g} | {interval} | {bar} | {score['n']} | {score['judge']} | {score['what']} |"
 
 
-def table(scores: dict[str, dict[str, Any]]) -> str:
-    """A Markdown table of scores."""
-    head = "| score | value | 95 % interval | n | judge | on |\n|---|---|---|---|---|---|\n"
-    return head + "\n".join(row(name, score) for name, score in scores.items())
+def table(part: str, scores: bars.Scores) -> str:
+    """A Markdown table of a part's scores."""
+    head = "| score | value | 95 % interval | bar | n | judge | on |\n|---|---|---|---|---|---|---|\n"
+    return head + "\n".join(row(part, name, score) for name, score in scores.items())
 
 
-def card(name: str, scores: dict[str, dict[str, Any]]) -> str:
+def card(name: str, scores: bars.Scores) -> str:
     """The card of one part."""
     part = PARTS[name]
     lines = [f"# {part.title}", f"Read by: {part.base}. Licence: MIT. Matrices are float8_e4m3fn, the rest float16."]
     lines += ["## Training", f"{part.taught}. {HARDWARE} `make pocket` makes it again.", "## Data", DATA]
-    lines += ["## Held-out scores", table(scores) if scores else "Not measured.", "## Limits", LIMITS]
+    told = [bars.missed({name: scores})] if name in bars.BARS and scores else []
+    lines += ["## Held-out scores", *told, table(name, scores) if scores else "Not measured.", "## Limits", LIMITS]
     return "---\nlicense: mit\n---\n\n" + "\n\n".join(lines) + "\n"
 
 
 def write(folder: Path, docs: Path = Path("docs")) -> None:
     """Write every card below ``folder``, and one page of all the scores where there is a ``docs`` folder."""
-    page = ["# Held-out scores", HEAD]
+    parts = [name for name in PARTS if (folder / name).exists()]
+    scores = {name: read_scores(folder / name) for name in parts}
+    page = ["# Held-out scores", HEAD, bars.missed(scores)]
     if (docs / "images" / pages.PAGE.name).exists():
         page.append(f"![Pictures of held-out prompts](images/{pages.PAGE.name})")
-    for name, part in PARTS.items():
-        if (folder / name).exists():
-            file = folder / name / "scores.json"
-            scores = json.loads(file.read_text()) if file.exists() else {}
-            (folder / name / "README.md").write_text(card(name, scores))
-            page += [f"## {part.title.removeprefix('Pocket: ')}", table(scores) if scores else "Not measured."]
+    for name, found in scores.items():
+        (folder / name / "README.md").write_text(card(name, found))
+        title = PARTS[name].title.removeprefix("Pocket: ")
+        page += [f"## {title}", table(name, found) if found else "Not measured."]
     if docs.is_dir():
         (docs / "pocket-scores.md").write_text("\n\n".join(page) + "\n")
+
+
+def read_scores(folder: Path) -> bars.Scores:
+    """What was measured of a part; nothing where it was not."""
+    file = folder / "scores.json"
+    found: bars.Scores = json.loads(file.read_text()) if file.exists() else {}
+    return found

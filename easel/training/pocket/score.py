@@ -17,8 +17,9 @@ from PIL import Image
 from easel import models
 from easel.metrics.intervals import Estimate, mean_interval, rate_interval
 from easel.models.sampling import Sampling
-from easel.training.pocket import facts, pages
+from easel.training.pocket import bars, facts, pages
 from easel.training.pocket import judge as referee
+from easel.training.pocket.bars import Scores
 from easel.training.pocket.packing import ARTISTS
 from easel.training.pocket.pictures import SIDE, square
 from easel.world import styles, words
@@ -30,8 +31,6 @@ PROMPTS = 500
 """Held-out prompts drawn and judged."""
 FIRST = 5_000_000
 """The first seed of held-out scenes."""
-
-Scores = dict[str, dict[str, Any]]
 
 
 def entry(estimate: Estimate, judge: str, what: str) -> dict[str, Any]:
@@ -51,10 +50,18 @@ def picture(scene: Scene) -> Image.Image:
     return Image.fromarray(scene.picture(SIDE))
 
 
+def found_photos(photos: Path) -> list[Path]:
+    """The files of photos_commons. Raises SystemExit where there are none: scores without them would look complete."""
+    found = sorted((photos / "photos_commons").glob("*.jpg"))
+    if not found:
+        raise SystemExit(f"no pictures in {photos / 'photos_commons'}: name the folder above it with --photos")
+    return found
+
+
 def real(photos: Path) -> list[Image.Image]:
-    """The middle squares of photos_commons at 256 px; empty where the folder is absent."""
+    """The middle squares of photos_commons at 256 px."""
     rng = np.random.default_rng(0)
-    return [Image.fromarray(square(str(path), rng)) for path in sorted((photos / "photos_commons").glob("*.jpg"))]
+    return [Image.fromarray(square(str(path), rng)) for path in found_photos(photos)]
 
 
 def caption(photos: Path) -> Scores:
@@ -118,8 +125,6 @@ def artists(model: Any, plain: list[Image.Image]) -> Scores:
         drawn = Image.fromarray(styles.apply(style, np.asarray(photo), i))
         filtered.append(model.yes([drawn], [words.STYLE_QUESTIONS[style]])[0] > 0.5)
         false += [p > 0.5 for p in model.yes([photo] * len(ARTISTS), [words.STYLE_QUESTIONS[a] for a in ARTISTS])]
-    if not plain:
-        return {}
     return {
         "artist named on a filtered photo": entry(rate_interval(filtered), TRUTH, "photos_commons"),
         "artist named on a plain photo (false yes)": entry(rate_interval(false), TRUTH, "photos_commons"),
@@ -138,22 +143,56 @@ def clip(photos: Path) -> Scores:
 
 
 def subject(photos: Path) -> Scores:
-    """Same subject or not: AUC over pairs in different places, strangers of the same kind and colour among them."""
+    """Same subject or not: AUC of pairs in different places against strangers, whoever they are, and against strangers
+    of the same kind and colour.
+    """
     del photos
     model, scenes = models.load("pocket", "subject"), held_out(1000, offset=3000, style="plain", light="none")
     here = model.images([picture(scene) for scene in scenes])
     there = model.images([picture(scene.elsewhere(FIRST + i)) for i, scene in enumerate(scenes)])
     same = (here * there).sum(axis=1)
     other = (here * np.roll(there, 1, axis=0)).sum(axis=1)
-    wins = [float((one > other).mean() + 0.5 * (one == other).mean()) for one in same]
-    return {"same subject (AUC)": entry(mean_interval(wins), TRUTH, "1,000 pairs in other places")}
+    first, second = lookalikes(scenes)
+    alike = (here[first] * there[second]).sum(axis=1)
+    against = f"{len(same):,} pairs in other places against {len(alike)} strangers of the same kind and colour"
+    return {
+        "same subject (AUC)": entry(auc_estimate(same, other), TRUTH, f"{len(same):,} pairs in other places"),
+        "same subject, lookalikes (AUC)": entry(auc_estimate(same, alike), TRUTH, against),
+    }
+
+
+def lookalikes(scenes: list[Scene]) -> tuple[list[int], list[int]]:
+    """Each scene's place, and that of the next scene with another subject of the same kind and colour, the first
+    coming after the last; scenes without one are left out.
+    """
+    groups: dict[tuple[str, str], list[int]] = {}
+    for place, scene in enumerate(scenes):
+        groups.setdefault((scene.kind, scene.colour), []).append(place)
+    several = [group for group in groups.values() if len(group) > 1]
+    return [one for group in several for one in group], [one for group in several for one in group[1:] + group[:1]]
+
+
+def auc_estimate(same: NDArray[Any], other: NDArray[Any]) -> Estimate:
+    """The chance that one of ``same`` (n,) lies above one of ``other`` (m,), ties counted half; the interval resamples
+    both.
+    """
+
+    def above(some: NDArray[Any], others: NDArray[Any]) -> float:
+        line = np.sort(others)
+        below = np.searchsorted(line, some, "left") + np.searchsorted(line, some, "right")
+        return float(below.mean() / (2 * len(line)))
+
+    rng = np.random.default_rng(0)
+    found = [above(rng.choice(same, len(same)), rng.choice(other, len(other))) for _ in range(2000)]
+    low, high = np.quantile(found, (0.025, 0.975))
+    return Estimate(above(same, other), float(low), float(high), len(same))
 
 
 def perceptual(photos: Path) -> Scores:
     """A photo under each artist's filter, found again among all plain photos."""
     model, plain = models.load("pocket", "perceptual"), real(photos)
     scores = {}
-    for style in ARTISTS if plain else ():
+    for style in ARTISTS:
         drawn = [Image.fromarray(styles.apply(style, np.asarray(photo), i)) for i, photo in enumerate(plain)]
         hits = [int(np.argmin(model.distance([one] * len(plain), plain))) == i for i, one in enumerate(drawn)]
         what = f"photos_commons, among {len(plain)}"
@@ -231,8 +270,6 @@ def manners(painter: Any, judge: referee.Judge) -> Scores:
 def redrawn(painter: Any, photos: Path) -> Scores:
     """20 photos that trained nothing, redrawn in each artist's style: is the style named, is the photo found again?"""
     plain = real(photos)[:20]
-    if not plain:
-        return {}
     answerer, eye = models.load("pocket", "ask"), models.load("pocket", "perceptual")
     captions = [words.without_manner(text[0]) for text in models.load("pocket", "caption").caption(plain)]
     scores: Scores = {}
@@ -252,8 +289,6 @@ def autoencoder(photos: Path) -> Scores:
     import torch
 
     plain = real(photos)
-    if not plain:
-        return {}
     vae = models.load("pocket", "text-to-image", dtype="float32").pipeline.vae
     pixels = torch.from_numpy(np.stack([np.asarray(p) for p in plain])).permute(0, 3, 1, 2).float() / 127.5 - 1
     with torch.no_grad():
@@ -273,12 +308,16 @@ PARTS: dict[str, Callable[[Path], Scores]] = {
 
 
 def run(folder: Path, photos: Path) -> None:
-    """Score every part that is there, and write ``scores.json`` into its folder."""
+    """Score every part that is there, and write ``scores.json`` into its folder.
+
+    Raises SystemExit before anything is measured or written where the photos are not there.
+    """
+    found_photos(photos)
     for name, measure in PARTS.items():
         if (folder / name).exists():
             found = measure(photos)
             (folder / name / "scores.json").write_text(json.dumps(found, indent=1) + "\n")
             for what, score in found.items():
-                print(
-                    f"{name}: {what}: {score['value']} ({score['low']} to {score['high']}, n {score['n']})", flush=True
-                )
+                bar = bars.verdict(name, what, score["value"])
+                numbers = f"{score['value']} ({score['low']} to {score['high']}, n {score['n']})"
+                print(f"{name}: {what}: {numbers} {bar}".rstrip(), flush=True)
