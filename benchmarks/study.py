@@ -1,13 +1,15 @@
-"""The style-success study: `python -m benchmarks.study --photos DIR [--count 12] [--methods redraw describe]`.
+"""The style-success study: `python -m benchmarks.study --photos DIR [--count 12] [--methods redraw describe neural]`.
 
 Half the pictures are scenes of the world on held-out seeds, half real photos named in `study.txt`. Each goes through
 `easel score styles`; the chart of successes and a table are written to --docs. A stopped run goes on where it was.
+Neural takes a style from a picture, so it is asked only for the styles that have one.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -15,6 +17,7 @@ from PIL import Image
 import easel
 from easel.jobs.chart import Bars, rate_chart
 from easel.jobs.rates import GAIN, RATE, RATE_BEFORE
+from easel.jobs.styles import chosen
 from easel.metrics.intervals import Estimate
 from easel.result import Result, Score
 from easel.world.scene import Scene
@@ -24,6 +27,7 @@ FIRST = 5_100_000
 """The first seed of the study's scenes, which no training and no score uses."""
 ARTISTS = ("van-gogh", "malevich", "delaunay", "banksy")
 OTHERS = ("monet", "hokusai", "kandinsky", "pencil", "watercolour", "pixel-art")
+METHODS = ("redraw", "describe", "neural")
 NAMES = (RATE, RATE_BEFORE, GAIN, "CLIP-T", "CLIP-I", "perceptual distance")
 
 
@@ -42,9 +46,23 @@ def gathered(photos: Path, count: int, folder: Path) -> Path:
     return folder
 
 
-def found(result: Result, name: str, style: str) -> Score:
-    """One score of one style."""
-    return next(score for score in result.scores if score.name == name and score.of == style)
+def able(method: str, styles: Sequence[str]) -> tuple[str, ...]:
+    """The styles that a method can draw."""
+    return tuple(style.name for style in chosen(styles) if method != "neural" or style.image)
+
+
+def found(result: Result, name: str, style: str) -> Score | None:
+    """One score of one style; nothing where the method was not asked for it."""
+    return next((score for score in result.scores if score.name == name and score.of == style), None)
+
+
+def successes(results: dict[str, Result], styles: Sequence[str]) -> list[Bars]:
+    """The bars of each method."""
+    scores = {method: [found(result, GAIN, style) for style in styles] for method, result in results.items()}
+    return [
+        Bars(method, [Estimate(s.value, s.low, s.high, s.n) if s else None for s in mine])
+        for method, mine in scores.items()
+    ]
 
 
 def table(results: dict[str, Result], styles: tuple[str, ...]) -> str:
@@ -52,8 +70,9 @@ def table(results: dict[str, Result], styles: tuple[str, ...]) -> str:
     lines = ["| style | method | " + " | ".join(NAMES) + " | n |", "|---|---|" + "---|" * (len(NAMES) + 1)]
     for style in styles:
         for method, result in results.items():
-            scores = [found(result, name, style) for name in NAMES]
-            lines.append(f"| {style} | {method} | " + " | ".join(map(told, scores)) + f" | {scores[0].n} |")
+            scores = [score for name in NAMES if (score := found(result, name, style))]
+            if scores:
+                lines.append(f"| {style} | {method} | " + " | ".join(map(told, scores)) + f" | {scores[0].n} |")
     return "\n".join(lines) + "\n"
 
 
@@ -68,7 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.study", description=__doc__)
     parser.add_argument("--photos", type=Path, required=True, help="the folder that the list's names lie in")
     parser.add_argument("--count", type=int, default=12, help="pictures, half of them scenes")
-    parser.add_argument("--methods", nargs="+", default=["redraw", "describe"], choices=["redraw", "describe"])
+    parser.add_argument("--methods", nargs="+", default=["redraw", "describe"], choices=METHODS)
     parser.add_argument("--artists", action="store_true", help="the four artists only")
     parser.add_argument("--out", type=Path, default=Path("out/study"))
     parser.add_argument("--docs", type=Path, default=Path("docs"))
@@ -77,16 +96,18 @@ def main() -> None:
     folder = gathered(asked.photos, asked.count, asked.out / f"pictures-{asked.count}")
     results = {
         method: easel.score(
-            "styles", folder, styles=styles, method=method, seed=1, out=asked.out / f"{method}-{asked.count}"
+            "styles",
+            folder,
+            styles=able(method, styles),
+            method=method,
+            seed=1,
+            out=asked.out / f"{method}-{asked.count}",
         )
         for method in asked.methods
     }
-    series = [
-        Bars(method, [Estimate(s.value, s.low, s.high, s.n) for s in (found(r, GAIN, style) for style in styles)])
-        for method, r in results.items()
-    ]
     title = f"style success (recognised, less false yes): {asked.count} pictures, judged by vqa:pocket"
-    (asked.docs / "images" / f"study-{asked.count}.png").write_bytes(rate_chart(styles, series, title))
+    chart = rate_chart(styles, successes(results, styles), title, "difference of two rates of yes")
+    (asked.docs / "images" / f"study-{asked.count}.png").write_bytes(chart)
     head = f"# Style success on {asked.count} pictures\n\n![{title}](images/study-{asked.count}.png)\n\n"
     page = head + table(results, styles)
     (asked.docs / f"study-{asked.count}.md").write_text(page)

@@ -13,20 +13,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
+from benchmarks import study
 from easel import jobs, models
 from easel.errors import Cancelled, EaselError
 from easel.images import open_picture, read_provenance
-from easel.jobs import journal, styles, tags
+from easel.jobs import chart, journal, styles, tags
 from easel.jobs.naming import called, file_name
 from easel.jobs.photos import gather
 from easel.jobs.picture_sets import Pictures
 from easel.jobs.rates import rates
 from easel.metrics.frechet import frechet_distance
-from easel.metrics.intervals import wilson
+from easel.metrics.intervals import Estimate, wilson
 from easel.metrics.kernel import kernel_distance
 from easel.metrics.manifold import nearest
 from easel.recipes import Ask, Caption, Generate, Recipe, Score, Stylize, read_yaml, recipe_from
 from easel.result import Result
+from easel.result import Score as Number
 from easel.runners import here
 from easel.workspace import Step, Workspace
 from easel.world import words
@@ -461,6 +463,43 @@ def test_score_styles_by_hand(family: fakes.Family, folder: Path, tmp_path: Path
     assert {"table.csv", "chart.png", "sheet.png", "pictures/0.png/01-van-gogh.png"} <= set(result.files)
     alone = read_provenance(out / "pictures" / "1.png" / "01-van-gogh.png")["easel"]["recipe"]
     assert (alone["kind"], alone["seed"], alone["photo"]) == ("stylize", 5, str(folder / "1.png"))
+
+
+def test_the_axis_of_a_chart_reaches_to_the_lowest_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(chart, "png", lambda figure: drawn.append(figure.axes[0]) or b"")
+    bars = [
+        chart.Bars("redraw", [Estimate(0.1, -0.3, 0.4, 12), Estimate(0.5, 0.2, 0.8, 12)]),
+        chart.Bars("describe", [Estimate(1.0, 0.7, 1.0, 12), Estimate(0.9, 0.6, 1.0, 12)]),
+        chart.Bars("neural", [None, Estimate(0.2, None, None, 1)]),
+    ]
+    chart.rate_chart(["a", "b"], bars, "title", "difference")
+    chart.rate_chart(["a", "b"], bars[1:], "title", "rate of yes")
+    below, plain = drawn
+    assert (below.get_ylim()[0], plain.get_ylim()[0]) == (pytest.approx(-0.32), 0)
+    assert below.get_ylabel() == "difference, with 95 % interval"
+    assert len({one.patches[0].get_facecolor() for one in below.containers if hasattr(one, "patches")}) == 3
+    assert len(below.patches) == 5
+
+
+def test_the_study_asks_neural_for_styles_with_a_picture(tmp_path: Path) -> None:
+    assert study.able("neural", study.ARTISTS) == ("van-gogh", "malevich", "delaunay")
+    assert study.able("redraw", study.ARTISTS) == study.ARTISTS
+    names = [(name, style) for style in ("van-gogh", "banksy") for name in study.NAMES]
+    whole = [Number(name=name, value=0.5, low=0.4, high=0.6, n=9, judge="me", of=style) for name, style in names]
+    results = {
+        "redraw": Result(kind="score", folder=tmp_path, scores=tuple(whole)),
+        "neural": Result(kind="score", folder=tmp_path, scores=tuple(whole[: len(study.NAMES)])),
+    }
+    rows = study.table(results, ("van-gogh", "banksy")).splitlines()[2:]
+    assert [row.split(" | ")[:2] for row in rows] == [
+        ["| van-gogh", "redraw"],
+        ["| van-gogh", "neural"],
+        ["| banksy", "redraw"],
+    ]
+    redraw, neural = study.successes(results, ("van-gogh", "banksy"))
+    assert redraw.estimates == [Estimate(0.5, 0.4, 0.6, 9)] * 2
+    assert neural.estimates == [Estimate(0.5, 0.4, 0.6, 9), None]
 
 
 def test_score_styles_goes_on(family: fakes.Family, folder: Path, tmp_path: Path) -> None:

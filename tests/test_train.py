@@ -921,7 +921,7 @@ def test_what_has_no_path_length_is_refused(shelfful: dict[str, Path], tmp_path:
     for model, more, said in (
         (model_of("dcgan", shelfful), {"space": "w"}, "dcgan has no w, only stylegan maps z to one: use --space z"),
         (model_of("dcgan", shelfful), {"prompt": "a hat"}, r"dcgan \(dcgan\) takes no words"),
-        (model_of("text-dcgan", shelfful), {}, "draws from words: say what the picture should show"),
+        (model_of("text-dcgan", shelfful), {}, "draws from words: say with --prompt what its pictures show"),
         ("pocket", {}, "'pocket' has no model for generator: use a folder that `easel train` made"),
     ):
         with pytest.raises(EaselError, match=said):

@@ -117,9 +117,11 @@ def run(recipe: Score, workspace: Workspace) -> Result:
 
 
 def refused(recipe: Score, model: Trained) -> None:
-    """Raise EaselError on a w where there is none."""
+    """Raise EaselError on a w where there is none, and on no words where a network draws from them."""
     if recipe.space == "w" and not model.is_styled:
         raise EaselError(f"{model.network} has no w, only stylegan maps z to one: use --space z")
+    if model.told == "captions" and recipe.prompt is None:
+        raise EaselError(f"{model.name} ({model.network}) draws from words: say with --prompt what its pictures show")
 
 
 def told(recipe: Score, model: Trained, seeds: list[int]) -> Tensor | None:

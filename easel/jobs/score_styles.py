@@ -227,7 +227,7 @@ def chart(recipe: Score, styles: list[Style], by_style: dict[str, list[Row]]) ->
     ]
     count = max(len(mine) for mine in by_style.values())
     title = f"{painter(recipe)}: {count} photos, judged by {judge_name(recipe.judge, STYLE)}"
-    return rate_chart([style.label for style in styles], series, title)
+    return rate_chart([style.label for style in styles], series, title, "rate of yes")
 
 
 def overview(
