@@ -16,13 +16,12 @@ from PIL import Image
 
 from easel import models
 from easel.models.sampling import Sampling
-from easel.training.pocket import judge, score
+from easel.training.pocket import facts, judge, score
 from easel.training.pocket.bars import BARS
 from easel.training.pocket.export import POCKET
 from easel.world.scene import Scene
 from easel.world.words import STYLE_QUESTIONS
 
-KIND_BAR = 0.3
 PARTS = ("diffusion", "caption", "ask", "clip", "subject", "perceptual")
 
 
@@ -105,18 +104,22 @@ def test_training_can_begin_from_what_ships(tmp_path: Path) -> None:
 
 def test_captions_are_mostly_right_on_held_out_scenes() -> None:
     texts = [said[0] for said in models.load("pocket", "caption").caption(shown())]
+    true = [facts.said(scene.captions()[0]) for scene in scenes()]
+    assert facts.f1([facts.said(text) for text in texts], true) >= 0.7
     assert np.mean([scene.colour in text for scene, text in zip(scenes(), texts, strict=True)]) >= 0.85
     night = [scene.time != "day" for scene in scenes()]
     told = ["night" in text or "sunset" in text for text in texts]
     assert np.mean([a == b for a, b in zip(night, told, strict=True)]) >= 0.85
 
 
-def test_answers_are_mostly_right_for_yes_and_for_no() -> None:
+def test_answers_are_mostly_right_for_yes_for_no_and_for_open_questions() -> None:
     asked = [(image, q, a) for scene, image in zip(scenes()[:12], shown(), strict=False) for q, a in scene.questions()]
     answers = models.load("pocket", "ask").answers([a[0] for a in asked], [a[1] for a in asked])
-    for truth in ("yes", "no"):
-        right = [given[0][0] == a for given, (_, _, a) in zip(answers, asked, strict=True) if a == truth]
-        assert np.mean(right) >= 0.7
+    right: dict[str, list[bool]] = {"yes": [], "no": [], "open": []}
+    for given, (_, _, truth) in zip(answers, asked, strict=True):
+        right[truth if truth in right else "open"].append(given[0][0] == truth)
+    for sort, hits in right.items():
+        assert np.mean(hits) >= 0.7, sort
 
 
 def test_no_plain_scene_is_taken_for_an_artist() -> None:
@@ -166,9 +169,17 @@ def test_prompts_are_seen_in_their_pictures_by_the_independent_judge() -> None:
     asked = score.held_out(16, offset=9500, style="plain", light="none")
     pictures = score.drawn(models.load("pocket", "text-to-image"), [scene.captions()[0] for scene in asked])
     found = referee.name(pictures)
-    for name, bar in {"kind": KIND_BAR, "colour": 0.7, "place": 0.8, "time": 0.8}.items():
+    for name, bar in {"kind": 0.55, "colour": 0.7, "place": 0.8, "time": 0.8}.items():
         hits = [a == judge.truth(scene)[name] for a, scene in zip(found[name], asked, strict=True)]
         assert np.mean(hits) >= bar, name
+
+
+def test_the_style_of_a_prompt_is_named_by_the_independent_judge() -> None:
+    styles = ("van-gogh", "delaunay", "banksy", "monet", "hokusai", "kandinsky", "pencil", "watercolour")
+    asked = [score.held_out(1, offset=9600 + i, style=style, light="none")[0] for i, style in enumerate(styles)]
+    pictures = score.drawn(models.load("pocket", "text-to-image"), [scene.captions()[0] for scene in asked])
+    found = judge.load().name(pictures)["style"]
+    assert np.mean([a == scene.style for a, scene in zip(found, asked, strict=True)]) >= 0.5
 
 
 def test_night_is_darker_than_day() -> None:
@@ -194,3 +205,18 @@ def test_an_artists_filter_on_a_real_photo_is_named() -> None:
     drawn = [Image.fromarray(styles.apply("van-gogh", np.asarray(photo), i)) for i, photo in enumerate(plain)]
     question = [STYLE_QUESTIONS["van-gogh"]] * len(plain)
     assert np.mean(model.yes(drawn, question)) - np.mean(model.yes(plain, question)) >= 0.6
+
+
+def test_the_autoencoder_keeps_real_photos() -> None:
+    """On fewer of the photos than the published score, by the same measure."""
+    plain = score.real(photos())[:6]
+    psnr = score.psnr(plain)
+    assert np.mean(psnr) >= 23
+
+
+def test_a_redrawn_photo_is_found_again_and_its_style_mostly_named() -> None:
+    plain, styles = score.real(photos())[:4], ("van-gogh", "delaunay")
+    found = score.redrawings(models.load("pocket", "text-to-image"), plain, styles)
+    named, again = (np.mean([hit for style in styles for hit in found[style][i]]) for i in (0, 1))
+    assert named >= 0.3
+    assert again >= 0.75

@@ -6,7 +6,7 @@ where the judge is pocket itself, its own answers on true scenes stand beside it
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -269,32 +269,45 @@ def manners(painter: Any, judge: referee.Judge) -> Scores:
 
 def redrawn(painter: Any, photos: Path) -> Scores:
     """20 photos that trained nothing, redrawn in each artist's style: is the style named, is the photo found again?"""
-    plain = real(photos)[:20]
-    answerer, eye = models.load("pocket", "ask"), models.load("pocket", "perceptual")
-    captions = [words.without_manner(text[0]) for text in models.load("pocket", "caption").caption(plain)]
     scores: Scores = {}
-    for style in ARTISTS:
-        texts = [f"{caption} {words.STYLE_PHRASES[style]}" for caption in captions]
-        made = [painter.generate([t], [i], images=[plain[i]])[0] for i, t in enumerate(texts)]
-        named = [p > 0.5 for p in answerer.yes(made, [words.STYLE_QUESTIONS[style]] * len(made))]
-        again = [int(np.argmin(eye.distance([one] * len(plain), plain))) == i for i, one in enumerate(made)]
+    for style, (named, again) in redrawings(painter, real(photos)[:20], ARTISTS).items():
         what = f"photos_commons redrawn as {style} at the default strength"
         scores[f"style named ({style})"] = entry(rate_interval(named), "vqa:pocket (not independent)", what)
         scores[f"photo found again ({style})"] = entry(rate_interval(again), "perceptual:pocket", what)
     return scores
 
 
+def redrawings(
+    painter: Any, plain: list[Image.Image], artists: Sequence[str]
+) -> dict[str, tuple[list[bool], list[bool]]]:
+    """By style, of each photo: is the style named in its redrawing, and is it found again by it among all?"""
+    answerer, eye = models.load("pocket", "ask"), models.load("pocket", "perceptual")
+    captions = [words.without_manner(text[0]) for text in models.load("pocket", "caption").caption(plain)]
+    found = {}
+    for style in artists:
+        texts = [f"{caption} {words.STYLE_PHRASES[style]}" for caption in captions]
+        made = [painter.generate([t], [i], images=[plain[i]])[0] for i, t in enumerate(texts)]
+        named = [p > 0.5 for p in answerer.yes(made, [words.STYLE_QUESTIONS[style]] * len(made))]
+        again = [int(np.argmin(eye.distance([one] * len(plain), plain))) == i for i, one in enumerate(made)]
+        found[style] = named, again
+    return found
+
+
 def autoencoder(photos: Path) -> Scores:
     """PSNR at 256 px on photos_commons."""
+    return {"autoencoder PSNR, dB": entry(mean_interval(psnr(real(photos))), TRUTH, "photos_commons at 256 px")}
+
+
+def psnr(plain: list[Image.Image]) -> list[float]:
+    """Peak signal to noise in dB of each picture after the autoencoder, its values in [-1, 1]."""
     import torch
 
-    plain = real(photos)
     vae = models.load("pocket", "text-to-image", dtype="float32").pipeline.vae
     pixels = torch.from_numpy(np.stack([np.asarray(p) for p in plain])).permute(0, 3, 1, 2).float() / 127.5 - 1
     with torch.no_grad():
         again = vae.decode(vae.encode(pixels).latent_dist.mode()).sample.clamp(-1, 1)
-    psnr = 10 * torch.log10(4 / (again - pixels).square().mean(dim=(1, 2, 3)))
-    return {"autoencoder PSNR, dB": entry(mean_interval(psnr.tolist()), TRUTH, "photos_commons at 256 px")}
+    decibels: list[float] = (10 * torch.log10(4 / (again - pixels).square().mean(dim=(1, 2, 3)))).tolist()
+    return decibels
 
 
 PARTS: dict[str, Callable[[Path], Scores]] = {
