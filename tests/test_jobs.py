@@ -467,7 +467,12 @@ def test_score_styles_by_hand(family: fakes.Family, folder: Path, tmp_path: Path
 
 def test_the_axis_of_a_chart_reaches_to_the_lowest_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
-    monkeypatch.setattr(chart, "png", lambda figure: drawn.append(figure.axes[0]) or b"")
+
+    def keep(figure: Any) -> bytes:
+        drawn.append(figure.axes[0])
+        return b""
+
+    monkeypatch.setattr(chart, "png", keep)
     bars = [
         chart.Bars("redraw", [Estimate(0.1, -0.3, 0.4, 12), Estimate(0.5, 0.2, 0.8, 12)]),
         chart.Bars("describe", [Estimate(1.0, 0.7, 1.0, 12), Estimate(0.9, 0.6, 1.0, 12)]),
