@@ -12,7 +12,7 @@ from cyclopts import Group, Parameter
 from easel.recipes.base import Recipe
 from easel.recipes.describe import Setting, settings
 
-ONE_EACH = frozenset({"lora", "attribute", "style_image"})
+ONE_EACH = frozenset({"lora", "attribute"})
 """Lists whose flag takes one value and may be repeated; the others take several at once."""
 
 COMMON_GROUP = Group("Running", sort_key=9)

@@ -41,10 +41,11 @@ Manner = list[tuple[Image.Image, float]]
 def manners(recipe: Styled, styles: Sequence[Style]) -> dict[str, Manner]:
     """The pictures of each style, opened: those of the recipe, or else the style's own.
 
-    Raises EaselError where a style has none, and on files that are no pictures; nothing expensive has happened yet.
+    Raises EaselError where a style has none, and on files that are no pictures or of one colour; nothing expensive has
+    happened yet.
     """
     if recipe.style_image:
-        given = [(open_picture(file), weight) for file, weight in map(weighted, recipe.style_image)]
+        given = [(painted(file), weight) for file, weight in map(weighted, recipe.style_image)]
         return {style.name: given for style in styles}
     for style in styles:
         if not style.image:
@@ -53,7 +54,15 @@ def manners(recipe: Styled, styles: Sequence[Style]) -> dict[str, Manner]:
                 f"the style '{style.name}' has no picture to take it from: give one with --style-image FILE, or name "
                 f"only styles that have one with --styles ({able or 'none has'})"
             )
-    return {style.name: [(open_picture(style.image), 1.0)] for style in styles}
+    return {style.name: [(painted(style.image), 1.0)] for style in styles}
+
+
+def painted(file: str) -> Image.Image:
+    """The picture in a file. Raises EaselError on one of a single colour: it has no style."""
+    picture = open_picture(file)
+    if all(least == most for least, most in picture.convert("RGB").getextrema()):
+        raise EaselError(f"{file} is of one colour: take the style from a picture that has something painted in it")
+    return picture
 
 
 class NeuralEasel:
@@ -155,7 +164,7 @@ class NeuralEasel:
         from easel.models.transfer import luminance
 
         content = to_tensor(photo).to(made)
-        return to_picture(content + luminance(made) - luminance(content))
+        return to_picture(content + made - luminance(content))
 
     def parameters(self, order: Order, size: tuple[int, int]) -> str:
         """The text that AUTOMATIC1111's web UI writes into a PNG, as far as it has words for this."""
@@ -199,6 +208,6 @@ def to_tensor(picture: Image.Image) -> Tensor:
 
 
 def to_picture(pixels: Tensor) -> Image.Image:
-    """The first of (n, 3, h, w); what is beyond 0 to 1 is cut off."""
-    levels = (pixels[0].detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    """The first of (n, 3, h, w), or of (n, 1, h, w) in grey; what is beyond 0 to 1 is cut off."""
+    levels = (pixels[0].detach().expand(3, -1, -1).clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
     return Image.fromarray(levels)

@@ -18,6 +18,8 @@ Maps = dict[str, Tensor]
 FAINT = 0.1
 """A channel's spread counts as at least this share of its layer's, so that one that is nearly always off weighs little.
 """
+LEVEL = 1 / 255
+"""A layer that varies by less than this, or than this share of its size, shows no pattern and has no style."""
 TINY = 1e-12
 
 
@@ -66,6 +68,12 @@ def total_variation(picture: Tensor) -> Tensor:
     """Mean squared step to the right neighbour, plus that to the one below, of (1, 3, h, w)."""
     right, below = picture[..., 1:] - picture[..., :-1], picture[..., 1:, :] - picture[..., :-1, :]
     return right.square().mean() + below.square().mean()
+
+
+def patterned(mean: Tensor, products: Tensor) -> bool:
+    """Whether channels of means (c,) and Gram matrix (c, c), by place, vary over the picture."""
+    spread = (products.diagonal() - mean.square()).mean()
+    return bool(spread > LEVEL**2 * (1 + products.diagonal().mean()))
 
 
 class Manner:

@@ -60,8 +60,11 @@ class Seeing:
     notes: tuple[str, ...] = ()
 
     def __call__(self, pictures: Tensor, layers: Collection[str]) -> Maps:
-        """Maps (n, c, ceil(h / stride), ceil(w / stride)) of `layers`."""
+        """Maps (n, c, ceil(h / stride), ceil(w / stride)) of `layers`, from pictures (n, 3, h, w), or (n, 1, h, w) of
+        grey.
+        """
         found: Maps = {}
+        pictures = pictures.expand(-1, 3, -1, -1)
         if PIXELS in layers or EDGES in layers:
             turn = torch.tensor(OPPONENT, device=pictures.device)
             opponent = torch.einsum("ij,njhw->nihw", turn, pictures)

@@ -8,7 +8,7 @@ forms are settled where they are cheap. Plain functions over tensors; the networ
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from easel.errors import EaselError
-from easel.models.objective import TINY, Goal, Manner, Maps, Network, sums, tiles, whole_sums
+from easel.models.objective import TINY, Goal, Manner, Maps, Network, patterned, sums, tiles, whole_sums
 
 LEARNING_RATE = 0.03
 """Of Adam, in pixels of 0 to 1; it falls to a tenth over each size by half a cosine."""
@@ -30,6 +30,8 @@ LEAST = 16
 """Pixels of a shorter side, at least."""
 MORE = 1.5
 """Steps at a size over those at the next finer one."""
+MARGIN = 16
+"""Pixels to each side that are painted with the picture and cut off: zeros beyond the border paint a frame."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Moment:
     total: int
     loss: float
     picture: Tensor
-    """(1, 3, h, w); look at it at once, since it goes on changing."""
+    """(1, c, h, w); look at it at once, since it goes on changing."""
 
 
 Report = Callable[[Moment], None]
@@ -85,10 +87,10 @@ def transfer(
     seed: int,
     report: Report | None = None,
 ) -> Tensor:
-    """The photo painted in the blended styles, (1, 3, h, w) in 0 to 1, of the photo's size.
+    """The photo painted in the blended styles, in 0 to 1, of the photo's shape.
 
     Args:
-        photo: (1, 3, h, w) in 0 to 1.
+        photo: (1, c, h, w) in 0 to 1, of three channels, or of one where only light and dark are painted.
         styles: pictures in 0 to 1 of any size, with their weights, which need not sum to 1. At each size a style is
             looked at with as many pixels as the photo has there, so that strokes keep their share of the picture.
         seed: of the noise to start from; from the photo nothing is left to chance.
@@ -101,14 +103,16 @@ def transfer(
     for scale, steps in schedule(max(photo.shape[2:]), settings.iterations):
         height, width = (max(LEAST, round(side * scale)) for side in photo.shape[2:])
         here = resized(photo, height, width)
-        goal = aims(here, [(like(style, here), weight) for style, weight in styles], network, settings)
+        margin = min(MARGIN, height - 1, width - 1)
+        wide = replace(settings, tile=settings.tile + 2 * margin)
+        goal = aims(mirrored(here, margin), [(like(style, here), weight) for style, weight in styles], network, wide)
         if picture is not None:
             picture = resized(picture, height, width)
         elif settings.start == "photo":
-            picture = here.clone()
+            picture = here
         else:
             picture = noise(here, generator)
-        picture = optimised(picture, goal, steps, settings.optimiser, report)
+        picture = optimised(mirrored(picture, margin), goal, steps, settings.optimiser, report, margin)
     assert picture is not None
     return picture
 
@@ -153,7 +157,10 @@ def flat(content: Sequence[Maps], name: str) -> float:
 def blended(
     styles: Sequence[tuple[Tensor, float]], network: Network, layers: Sequence[str], settings: Settings
 ) -> dict[str, Manner]:
-    """Each layer's style: the statistics of the style pictures, by their shares of the weight."""
+    """Each layer's style: the statistics of the style pictures, by their shares of the weight.
+
+    A layer without a pattern is left out, since its spread is the unit: a flat one, or one of a single place.
+    """
     if not layers:
         return {}
     weight_of_all = sum(weight for _, weight in styles)
@@ -164,7 +171,8 @@ def blended(
             share = weight / weight_of_all / found.places
             means[name] = means.get(name, 0) + share * found.first
             products[name] = products.get(name, 0) + share * found.second
-    return {name: Manner(means[name], products[name], plain=settings.plain) for name in layers}
+    kept = [name for name in layers if settings.plain or patterned(means[name], products[name])]
+    return {name: Manner(means[name], products[name], plain=settings.plain) for name in kept}
 
 
 def resized(picture: Tensor, height: int, width: int) -> Tensor:
@@ -175,6 +183,11 @@ def resized(picture: Tensor, height: int, width: int) -> Tensor:
     return made.clamp(0, 1)
 
 
+def mirrored(picture: Tensor, margin: int) -> Tensor:
+    """The picture continued by `margin` pixels to each side, as in a mirror."""
+    return functional.pad(picture, (margin,) * 4, mode="reflect")
+
+
 def like(style: Tensor, photo: Tensor) -> Tensor:
     """The style picture in its own proportions with about as many pixels as the photo."""
     scale = ((photo.shape[2] * photo.shape[3]) / (style.shape[2] * style.shape[3])) ** 0.5
@@ -182,10 +195,10 @@ def like(style: Tensor, photo: Tensor) -> Tensor:
 
 
 def luminance(picture: Tensor) -> Tensor:
-    """The brightness (ITU-R BT.601) of (1, 3, h, w) in all three channels."""
+    """The brightness (ITU-R BT.601) of (1, 3, h, w): (1, 1, h, w)."""
     red, green, blue = picture.split(1, dim=1)
     made: Tensor = 0.299 * red + 0.587 * green + 0.114 * blue
-    return made.expand(-1, 3, -1, -1)
+    return made
 
 
 def matched(style: Tensor, photo: Tensor) -> Tensor:
@@ -203,9 +216,17 @@ def noise(photo: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def optimised(
-    picture: Tensor, goal: Goal, steps: int, optimiser: Literal["lbfgs", "adam"], report: Report | None = None
+    picture: Tensor,
+    goal: Goal,
+    steps: int,
+    optimiser: Literal["lbfgs", "adam"],
+    report: Report | None = None,
+    margin: int = 0,
 ) -> Tensor:
-    """`picture` after `steps` steps downhill, in 0 to 1. Raises EaselError where a loss is no number."""
+    """`picture` after `steps` steps downhill, in 0 to 1, without the `margin` of pixels around it.
+
+    Raises EaselError where a loss is no number.
+    """
     x = picture.clone().contiguous().requires_grad_()
     walk: torch.optim.Optimizer
     if optimiser == "lbfgs":
@@ -213,7 +234,8 @@ def optimised(
     else:
         walk = torch.optim.Adam([x], lr=LEARNING_RATE, betas=(0.9, 0.99))
         fall = torch.optim.lr_scheduler.CosineAnnealingLR(walk, steps, LEARNING_RATE / 10)
-    size = (x.shape[2], x.shape[3])
+    inside = x.detach()[..., margin : x.shape[2] - margin, margin : x.shape[3] - margin]
+    size = (inside.shape[2], inside.shape[3])
 
     def slope() -> float:
         loss, x.grad = goal.slope(x.detach())
@@ -225,16 +247,17 @@ def optimised(
             fall.step()
             with torch.no_grad():
                 x.clamp_(0, 1)
-        check(loss, x, done, size)
+        check(loss, x, done, size, optimiser)
         if report is not None:
-            report(Moment(size, done, steps, loss, x.detach()))
-    return x.detach().clamp(0, 1)
+            report(Moment(size, done, steps, loss, inside))
+    return inside.clamp(0, 1)
 
 
-def check(loss: float, picture: Tensor, done: int, size: tuple[int, int]) -> None:
+def check(loss: float, picture: Tensor, done: int, size: tuple[int, int], optimiser: str) -> None:
     """Raises EaselError where the loss or the picture holds something that is no number."""
     if loss - loss != 0 or not bool(torch.isfinite(picture.sum())):
+        other = "--optimiser adam, or " if optimiser != "adam" else ""
         raise EaselError(
-            f"the picture stopped being numbers at step {done} of {size[1]} x {size[0]} px: use --optimiser adam, or "
-            "a smaller --style-weight"
+            f"the picture stopped being numbers at step {done} of {size[1]} x {size[0]} px: use {other}a smaller "
+            "--style-weight"
         )

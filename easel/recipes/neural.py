@@ -65,7 +65,7 @@ class Neural(BaseModel):
     """For neural: optimisation steps at the last size; each coarser size takes more."""
     content_weight: Weight | None = None
     """For neural: how much the photo's shapes count; the network's own when not given."""
-    style_weight: Weight = 1.0
+    style_weight: Annotated[Weight, Field(gt=0)] = 1.0
     """For neural: how much the painting's style counts."""
     tv_weight: Weight | None = None
     """For neural: how much smoothness counts (total variation); the network's own when not given."""

@@ -7,10 +7,16 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import Count, Drawn, FileName, ModelName, Name, Prompt, Strength
+from easel.recipes.knobs import Count, Drawn, FileName, ModelName, Name, Prompt, Sampled, Strength
 from easel.recipes.neural import Neural
 
 DEFAULT_STYLES = ("van-gogh", "malevich", "delaunay", "banksy")
+ONLY_BY: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(Neural.model_fields, ("neural",)),
+    **dict.fromkeys(("model", "negative_prompt", *Sampled.model_fields), ("redraw", "describe")),
+    "strength": ("redraw",),
+}
+"""Settings that other methods have no use for."""
 
 
 class Named(BaseModel):
@@ -38,10 +44,11 @@ class Styled(Neural, Named):
     """All that decides how a photo is restyled and judged; shared by stylize and score."""
 
     @model_validator(mode="after")
-    def _neural_has_its_own(self) -> Styled:
-        if self.method != "neural" and (self.style_image or self.keep_colours):
-            name = "style_image" if self.style_image else "keep_colours"
-            raise ValueError(f"{name}: belongs to method: neural")
+    def _each_method_has_its_own(self) -> Styled:
+        fields = type(self).model_fields
+        for name, methods in ONLY_BY.items():
+            if name in fields and self.method not in methods and getattr(self, name) != fields[name].default:
+                raise ValueError(f"{name}: belongs to method: {' and '.join(methods)}")
         if self.style_image and len(self.styles) > 1 and self.styles != DEFAULT_STYLES:
             raise ValueError("styles: with a style_image all would be painted alike: give one name, or none")
         if self.method == "neural" and self.start == "photo" and getattr(self, "count", 1) > 1:
