@@ -28,6 +28,7 @@ from easel.errors import Cancelled, EaselError
 from easel.images import read_provenance
 from easel.models import (
     adapters,
+    captioners,
     catalog,
     devices,
     drawing,
@@ -41,6 +42,7 @@ from easel.models import (
 )
 from easel.models.quiet import hush
 from easel.models.sampling import Sampling
+from easel.models.vision import together
 from easel.recipes import SCHEDULERS, Generate, recipe_from
 from easel.runners import here, machine
 from tests import tiny
@@ -864,10 +866,21 @@ def test_captions(shelf: Path, photo: Image.Image) -> None:
     assert model.caption([]) == []
 
 
-def test_answers_have_probabilities(shelf: Path, photo: Image.Image) -> None:
+def test_words_that_the_tokenizer_parted_are_put_together() -> None:
+    assert together("a middle - aged man  in a t - shirt") == "a middle-aged man in a t-shirt"
+    assert together("the cat ' s face , close - up") == "the cat's face , close-up"
+    assert together("- a list") == "- a list"
+
+
+def test_answers_have_probabilities(shelf: Path, photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
     model = models.load(str(shelf / "ask"), "ask", device="cpu")
+    monkeypatch.setattr(captioners, "LEAST", 0.0)
     found = model.answers([photo], ["is this a bird?"], count=3)[0]
     assert len(found) == 3
+    monkeypatch.setattr(captioners, "LEAST", found[1][1] / found[0][1] * 0.999)
+    assert model.answers([photo], ["is this a bird?"], count=3)[0][:2] == found[:2]
+    monkeypatch.setattr(captioners, "LEAST", 1.0)
+    assert model.answers([photo], ["is this a bird?"], count=3)[0] == found[:1]
     assert [odds for _, odds in found] == sorted((odds for _, odds in found), reverse=True)
     questions = ["is this a bird?", "what colour is the cat on the beach?"]
     both = model.yes([photo] * 2, questions)

@@ -40,6 +40,7 @@ class Plain:
         self.kernel = torch.randn(6, 3, 3, 3, generator=torch.Generator().manual_seed(1)) / 5
 
     def __call__(self, pictures: Tensor, layers: Collection[str]) -> Maps:
+        pictures = pictures.expand(-1, 3, -1, -1)
         half = functional.relu(functional.conv2d(pictures.double(), self.kernel.double(), stride=2, padding=1))
         return {name: {"pixels": pictures.double(), "half": half}[name] for name in layers}
 
@@ -200,11 +201,50 @@ def test_the_schedule_goes_from_coarse_to_fine(longest: int, iterations: int) ->
     assert len(rows) == 1 or 128 <= longest * rows[0][0] < 256
 
 
-def test_numbers_that_run_away_are_an_error() -> None:
+@pytest.mark.parametrize(("optimiser", "advice"), [("adam", ""), ("lbfgs", "--optimiser adam, or ")])
+def test_numbers_that_run_away_are_an_error(optimiser: Any, advice: str) -> None:
     photo = picture()
     photo[0, 0, 3, 3] = float("nan")
-    with pytest.raises(EaselError, match=r"stopped being numbers at step 1 of 64 x 48 px: use --optimiser adam"):
-        run_plain(photo, picture(seed=2))
+    with pytest.raises(EaselError, match=rf"at step 1 of 64 x 48 px: use {advice}a smaller --style-weight"):
+        run_plain(photo, picture(seed=2), optimiser=optimiser)
+
+
+def test_a_grey_channel_goes_downhill_as_three_equal_ones_together() -> None:
+    photo, x, style = (transfer.luminance(picture(seed=seed)).double() for seed in (1, 2, 3))
+    found = []
+    for channels in (1, 3):
+        wide, style_wide, at = (side.expand(-1, channels, -1, -1) for side in (photo, style, x))
+        found.append(transfer.aims(wide, [(style_wide, 1.0)], Plain(), settings()).slope(at))
+    assert found[0][0] == pytest.approx(found[1][0])
+    assert torch.allclose(found[0][1], found[1][1].sum(dim=1, keepdim=True))
+    assert transfer.transfer(photo, [(style, 1.0)], Plain(), settings(), 1).shape == photo.shape
+
+
+def test_a_layer_without_a_pattern_is_left_out() -> None:
+    flat = torch.full((1, 3, 32, 32), 0.3).double()
+    for style in (flat, flat + 1e-4 * picture(32, 32)):
+        assert not transfer.blended([(style, 1.0)], Plain(), ("pixels",), settings())
+    striped = flat.clone()
+    striped[..., ::4] = 0.5
+    assert set(transfer.blended([(striped, 1.0)], Plain(), ("pixels",), settings())) == {"pixels"}
+    assert torch.isfinite(run_plain(picture(16, 33), flat.float())).all()
+
+
+def test_a_margin_is_painted_and_cut_off() -> None:
+    photo = picture(20, 24)
+    assert torch.equal(transfer.mirrored(photo, 2)[..., 2:-2, 2:-2], photo)
+    assert torch.equal(transfer.mirrored(photo, 2)[..., 0], transfer.mirrored(photo, 2)[..., 4])
+    seen: list[Moment] = []
+    sizes: set[tuple[int, ...]] = set()
+
+    class Watched(Plain):
+        def __call__(self, pictures: Tensor, layers: Collection[str]) -> Maps:
+            sizes.add(tuple(pictures.shape[2:]))
+            return super().__call__(pictures, layers)
+
+    transfer.transfer(photo, [(picture(32, 32), 1.0)], Watched(), settings(), 1, seen.append)
+    assert (20 + 2 * 16, 24 + 2 * 16) in sizes
+    assert {(moment.size, tuple(moment.picture.shape[2:])) for moment in seen} == {((20, 24), (20, 24))}
 
 
 def test_luminance_is_matched_by_hand() -> None:
@@ -354,6 +394,12 @@ def test_any_name_takes_a_weight(name: str, weight: float) -> None:
     [
         ({"style_image": ["a.jpg"]}, "style_image: belongs to method: neural"),
         ({"keep_colours": True}, "keep_colours: belongs to method: neural"),
+        ({"side": 1024}, "side: belongs to method: neural"),
+        ({"method": "describe", "tile": 600}, "tile: belongs to method: neural"),
+        ({"method": "describe", "strength": 0.5}, "strength: belongs to method: redraw"),
+        ({"method": "neural", "model": "sd-1.5"}, "model: belongs to method: redraw and describe"),
+        ({"method": "neural", "scheduler": "euler"}, "scheduler: belongs to method: redraw and describe"),
+        ({"method": "neural", "style_weight": 0.0}, "style_weight is 0"),
         ({"method": "neural", "style_image": ["a.jpg:0"]}, "a weight is a number above 0"),
         ({"method": "neural", "style_image": ["a.jpg"], "styles": ["monet", "pencil"]}, "give one name, or none"),
         ({"method": "neural", "count": 2}, "count: from the photo every picture comes out the same"),
@@ -473,14 +519,17 @@ def test_named_styles_have_pictures_of_their_own(family: Family, photo: Path, pa
     ("changes", "words"),
     [
         ({"style_image": ("no.jpg",)}, "there is no file no.jpg"),
+        ({"style_image": ("black.png",)}, "black.png is of one colour"),
         ({"styles": ("monet",), "features": "vgg20"}, "no model called 'vgg20': use one of vgg19"),
         ({"styles": ("monet",), "style_layers": ("stage7",)}, "no layer of pocket called 'stage7'"),
         ({"styles": ("monet",), "content_layers": ("stage2:0",)}, "a weight is a number above 0"),
     ],
 )
 def test_wrong_words_end_before_the_painting(
-    family: Family, photo: Path, tmp_path: Path, changes: dict[str, Any], words: str
+    family: Family, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], words: str
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (40, 40)).save("black.png")
     with pytest.raises((EaselError, ValueError), match=words):
         stylized(photo, tmp_path / "a", **changes)
     assert not list(tmp_path.glob("a/*.png"))

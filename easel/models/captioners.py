@@ -13,6 +13,8 @@ from easel.models.vision import load_vision
 WORDS = 40
 BEAMS = 3
 BATCH = 16
+LEAST = 1e-3
+"""An answer's probability, as a share of the best one's, at least: below it are words put together by chance."""
 
 
 class Captioner:
@@ -63,7 +65,9 @@ class Answerer:
     def answers(
         self, images: Sequence[Image.Image], questions: Sequence[str], count: int = 1
     ) -> list[list[tuple[str, float]]]:
-        """For each picture and its question the `count` most probable answers with their probabilities, best first."""
+        """For each picture and its question at most `count` of the most probable answers with their probabilities, best
+        first; those that hardly count beside the best one are left out.
+        """
         import torch
 
         found = []
@@ -83,7 +87,8 @@ class Answerer:
                 )
             candidates = list(dict.fromkeys(self._loaded.texts(made)))
             odds = [float(self._log_odds(states, candidate).exp()[0]) for candidate in candidates]
-            found.append(sorted(zip(candidates, odds, strict=True), key=lambda pair: -pair[1])[:count])
+            likely = [pair for pair in zip(candidates, odds, strict=True) if pair[1] >= LEAST * max(odds)]
+            found.append(sorted(likely, key=lambda pair: -pair[1])[:count])
         return found
 
     def yes(self, images: Sequence[Image.Image], questions: Sequence[str]) -> list[float]:

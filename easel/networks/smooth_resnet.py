@@ -84,7 +84,7 @@ def _residual(layer: Any, x: Tensor) -> Tensor:
 
 def _dense(convolution: nn.Conv2d, x: Tensor) -> Tensor:
     """The convolution at every place. Beyond the border are zeros, as when it learned: repeated or mirrored pixels are
-    seen several times over, and optimised into a frame.
+    seen several times over, and optimised into a frame. Zeros paint a fainter one, which the margin of transfer takes.
     """
     return functional.conv2d(x, convolution.weight, convolution.bias, padding=convolution.kernel_size[0] // 2)
 
