@@ -52,7 +52,7 @@ class Vision:
 
 
 def together(text: str) -> str:
-    """Words as they are written, where BERT's tokenizer has parted them: "a cat ' s close - up" as "a cat's close-up"."""
+    """Words that BERT's tokenizer has parted, as they are written: "a cat ' s close - up" is "a cat's close-up"."""
     return re.sub(r"(?<=\w) (['-]) (?=\w)", r"\1", " ".join(text.split()))
 
 
