@@ -41,6 +41,7 @@ def _weighted(text: str) -> str:
 Weighted = Annotated[str, AfterValidator(_weighted)]
 """NAME[:weight]."""
 Weight = Annotated[float, Field(ge=0, le=MOST_WEIGHT), AfterValidator(finite)]
+SomeWeight = Annotated[float, Field(gt=0, le=MOST_WEIGHT), AfterValidator(finite)]
 Side = Annotated[int, Field(ge=32, le=16384)]
 Iterations = Annotated[int, Field(ge=1, le=10_000)]
 Tile = Annotated[int, Field(ge=512, le=16384)]
@@ -65,7 +66,7 @@ class Neural(BaseModel):
     """For neural: optimisation steps at the last size; each coarser size takes more."""
     content_weight: Weight | None = None
     """For neural: how much the photo's shapes count; the network's own when not given."""
-    style_weight: Annotated[Weight, Field(gt=0)] = 1.0
+    style_weight: SomeWeight = 1.0
     """For neural: how much the painting's style counts."""
     tv_weight: Weight | None = None
     """For neural: how much smoothness counts (total variation); the network's own when not given."""
