@@ -545,7 +545,8 @@ def test_what_only_trained_models_know_is_refused_elsewhere(tmp_path: Path) -> N
         run(Generate(prompt="a cat", truncation=0.5), tmp_path)
     with pytest.raises(EaselError, match="neither is given"):
         run(Generate(model="sd-1.5"), tmp_path)
-    for asked in ({}, {"prompt": "a cat"}, {"label": "cat"}):
+    words: tuple[dict[str, Any], ...] = ({}, {"prompt": "a cat"}, {"label": "cat"})
+    for asked in words:
         with pytest.raises(EaselError, match=r"no model file or folder .*/nope"):
             run(Generate(model=str(tmp_path / "nope"), **asked), tmp_path / "out")
         with pytest.raises(

@@ -60,7 +60,7 @@ def manners(recipe: Styled, styles: Sequence[Style]) -> dict[str, Manner]:
 def painted(file: str) -> Image.Image:
     """The picture in a file. Raises EaselError on one of a single colour: it has no style."""
     picture = open_picture(file)
-    if all(least == most for least, most in picture.convert("RGB").getextrema()):
+    if picture.convert("RGB").getcolors(maxcolors=1):
         raise EaselError(f"{file} is of one colour: take the style from a picture that has something painted in it")
     return picture
 
