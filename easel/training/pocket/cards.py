@@ -18,8 +18,9 @@ class Part(NamedTuple):
 
 
 BLIP = (
-    "at 224 px, guided at each patch by a network that names facts from latents, Muon. The shipped ones had 12,700 "
-    "steps with AdamW at 160 px and without the guide first, then 1,600 of these"
+    "at 224 px, guided at each patch by a network that names facts from latents, Muon, the encoder alone in the first "
+    "half. The shipped ones had 12,700 steps with AdamW at 160 px and without the guide first, then 1,600 without that "
+    "half and 2,600 of these"
 )
 PARTS = {
     "diffusion": Part(
@@ -30,8 +31,9 @@ PARTS = {
         "shipped one: 1,700, after one of three coarse blocks was taken out); "
         f"UNet and text encoder: {unet.COARSE.steps} steps of {unet.BATCHES[128]} at 128 px, then the UNet "
         f"{unet.FINE.steps} steps of {unet.BATCHES[256]} at 256 px with a latent perceptual loss, v-prediction with "
-        "zero terminal SNR, Muon. The shipped ones had 150,000 pictures, 208,000 at 128 px and 46,000 at 256 px with "
-        "AdamW and without that loss first, then 58,000 at 256 px as said here",
+        "zero terminal SNR, Muon; seven in ten of the filtered photos as redrawings of the photo. The shipped ones had "
+        "150,000 pictures, 208,000 at 128 px and 46,000 at 256 px with AdamW and without that loss first, then 175,000 "
+        "at 256 px as said here, the last 93,000 of them with redrawings",
     ),
     "caption": Part(
         "Pocket: captions",
@@ -47,7 +49,8 @@ PARTS = {
     "clip": Part(
         "Pocket: pictures and words in one space",
         "transformers CLIPModel",
-        f"{clip.PLAN.steps} steps of {clip.BATCH} pairs by contrast, from the captioner's picture encoder",
+        f"{clip.PLAN.steps} steps of {clip.BATCH} pairs by contrast, from the captioner's picture encoder, "
+        "Muon. The shipped one had 900 with AdamW at 160 px first; then its words were kept, and 550 of these made",
     ),
     "subject": Part(
         "Pocket: is it the same subject?",

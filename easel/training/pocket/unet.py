@@ -26,7 +26,7 @@ from easel.training.pocket.vae import to_tensor
 
 CONTEXT, DROPPED = 192, 0.1
 COARSE = Plan(steps=6500, lr=1e-3, warmup=100, weight_decay=0.01, average_decay=0.997, muon=True)
-FINE = Plan(steps=3000, lr=6e-4, warmup=50, weight_decay=0.01, average_decay=0.998, muon=True)
+FINE = Plan(steps=5500, lr=6e-4, warmup=50, weight_decay=0.01, average_decay=0.998, muon=True)
 STAGES = {128: COARSE, 256: FINE}
 """Side of the pictures -> plan, in their order."""
 BATCHES = {128: 32, 256: 32}
