@@ -19,7 +19,7 @@ from easel.jobs.chart import Bars, rate_chart
 from easel.jobs.rates import GAIN, RATE, RATE_BEFORE
 from easel.jobs.styles import chosen
 from easel.metrics.intervals import Estimate
-from easel.result import Result, Score
+from easel.result import Score
 from easel.world.scene import Scene
 
 LIST = Path(__file__).with_name("study.txt")
@@ -27,6 +27,8 @@ FIRST = 5_100_000
 """The first seed of the study's scenes, which no training and no score uses."""
 ARTISTS = ("van-gogh", "malevich", "delaunay", "banksy")
 OTHERS = ("monet", "hokusai", "kandinsky", "pencil", "watercolour", "pixel-art")
+GROUPS = {"artists": ARTISTS, "others": OTHERS}
+"""What is run at a time: the artists can be had alone, and the others be added later."""
 METHODS = ("redraw", "describe", "neural")
 NAMES = (RATE, RATE_BEFORE, GAIN, "CLIP-T", "CLIP-I", "perceptual distance")
 
@@ -51,12 +53,25 @@ def able(method: str, styles: Sequence[str]) -> tuple[str, ...]:
     return tuple(style.name for style in chosen(styles) if method != "neural" or style.image)
 
 
-def found(result: Result, name: str, style: str) -> Score | None:
+Scores = list[Score]
+
+
+def measured(method: str, groups: Sequence[str], folder: Path, out: Path) -> Scores:
+    """The scores of a method in the styles of some groups; a run of each goes on in its folder."""
+    found: Scores = []
+    for group in groups:
+        place = out / f"{method}-{group}-{folder.name}"
+        result = easel.score("styles", folder, styles=able(method, GROUPS[group]), method=method, seed=1, out=place)
+        found += result.scores
+    return found
+
+
+def found(scores: Scores, name: str, style: str) -> Score | None:
     """One score of one style; nothing where the method was not asked for it."""
-    return next((score for score in result.scores if score.name == name and score.of == style), None)
+    return next((score for score in scores if score.name == name and score.of == style), None)
 
 
-def successes(results: dict[str, Result], styles: Sequence[str]) -> list[Bars]:
+def successes(results: dict[str, Scores], styles: Sequence[str]) -> list[Bars]:
     """The bars of each method."""
     scores = {method: [found(result, GAIN, style) for style in styles] for method, result in results.items()}
     return [
@@ -65,7 +80,7 @@ def successes(results: dict[str, Result], styles: Sequence[str]) -> list[Bars]:
     ]
 
 
-def table(results: dict[str, Result], styles: tuple[str, ...]) -> str:
+def table(results: dict[str, Scores], styles: tuple[str, ...]) -> str:
     """A Markdown table: a row for each style and method."""
     lines = ["| style | method | " + " | ".join(NAMES) + " | n |", "|---|---|" + "---|" * (len(NAMES) + 1)]
     for style in styles:
@@ -92,19 +107,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/study"))
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     asked = parser.parse_args()
-    styles = ARTISTS if asked.artists else (*ARTISTS, *OTHERS)
+    groups = ["artists"] if asked.artists else list(GROUPS)
+    styles = tuple(style for group in groups for style in GROUPS[group])
     folder = gathered(asked.photos, asked.count, asked.out / f"pictures-{asked.count}")
-    results = {
-        method: easel.score(
-            "styles",
-            folder,
-            styles=able(method, styles),
-            method=method,
-            seed=1,
-            out=asked.out / f"{method}-{asked.count}",
-        )
-        for method in asked.methods
-    }
+    results = {method: measured(method, groups, folder, asked.out) for method in asked.methods}
     title = f"style success (recognised, less false yes): {asked.count} pictures, judged by vqa:pocket"
     chart = rate_chart(styles, successes(results, styles), title, "difference of two rates of yes")
     (asked.docs / "images" / f"study-{asked.count}.png").write_bytes(chart)

@@ -487,14 +487,14 @@ def test_the_axis_of_a_chart_reaches_to_the_lowest_interval(monkeypatch: pytest.
     assert len(below.patches) == 5
 
 
-def test_the_study_asks_neural_for_styles_with_a_picture(tmp_path: Path) -> None:
+def test_the_study_asks_neural_for_styles_with_a_picture() -> None:
     assert study.able("neural", study.ARTISTS) == ("van-gogh", "malevich", "delaunay")
     assert study.able("redraw", study.ARTISTS) == study.ARTISTS
     names = [(name, style) for style in ("van-gogh", "banksy") for name in study.NAMES]
     whole = [Number(name=name, value=0.5, low=0.4, high=0.6, n=9, judge="me", of=style) for name, style in names]
     results = {
-        "redraw": Result(kind="score", folder=tmp_path, scores=tuple(whole)),
-        "neural": Result(kind="score", folder=tmp_path, scores=tuple(whole[: len(study.NAMES)])),
+        "redraw": whole,
+        "neural": whole[: len(study.NAMES)],
     }
     rows = study.table(results, ("van-gogh", "banksy")).splitlines()[2:]
     assert [row.split(" | ")[:2] for row in rows] == [
