@@ -865,9 +865,9 @@ def test_examples_run(path: Path, family: fakes.Family, at_home: None, tmp_path:
 def test_examples_run_on_pocket(path: Path, at_home: None, tmp_path: Path) -> None:
     plain = read_yaml(path)
     draws = hasattr(plain, "width") and getattr(plain, "method", "") != "neural"
-    small = read_yaml(path, {"steps": 3, "width": 64, "height": 64}) if draws else plain
+    small = read_yaml(path, {"steps": 4, "width": 64, "height": 64}) if draws else plain
     if plain.kind == "score":
-        small = read_yaml(path, {"steps": 3})
+        small = read_yaml(path, {"steps": 4})
     result = here.run(small, tmp_path / "out")
     assert all(file.exists() for file in result.paths)
     assert all(score.judge.endswith(":pocket") for score in result.scores)
