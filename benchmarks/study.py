@@ -8,6 +8,7 @@ Neural takes a style from a picture, so it is asked only for the styles that hav
 from __future__ import annotations
 
 import argparse
+import csv
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +19,8 @@ import easel
 from easel.jobs.chart import Bars, rate_chart
 from easel.jobs.rates import GAIN, RATE, RATE_BEFORE
 from easel.jobs.styles import chosen
-from easel.metrics.intervals import Estimate
-from easel.result import Score
+from easel.metrics.intervals import Estimate, rate_interval
+from easel.result import Result, Score
 from easel.world.scene import Scene
 
 LIST = Path(__file__).with_name("study.txt")
@@ -56,14 +57,24 @@ def able(method: str, styles: Sequence[str]) -> tuple[str, ...]:
 Scores = list[Score]
 
 
-def measured(method: str, groups: Sequence[str], folder: Path, out: Path) -> Scores:
-    """The scores of a method in the styles of some groups; a run of each goes on in its folder."""
-    found: Scores = []
-    for group in groups:
-        place = out / f"{method}-{group}-{folder.name}"
-        result = easel.score("styles", folder, styles=able(method, GROUPS[group]), method=method, seed=1, out=place)
-        found += result.scores
-    return found
+def measured(method: str, groups: Sequence[str], folder: Path) -> list[Result]:
+    """A method's runs in the styles of some groups; each goes on in its folder."""
+    return [
+        easel.score(
+            "styles",
+            folder,
+            styles=able(method, GROUPS[group]),
+            method=method,
+            seed=1,
+            out=place(method, group, folder),
+        )
+        for group in groups
+    ]
+
+
+def place(method: str, group: str, folder: Path) -> Path:
+    """Where a run lies: beside the pictures."""
+    return folder.with_name(f"{method}-{group}-{folder.name}")
 
 
 def found(scores: Scores, name: str, style: str) -> Score | None:
@@ -91,7 +102,29 @@ def table(results: dict[str, Scores], styles: tuple[str, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def told(score: Score) -> str:
+def halves(runs: dict[str, list[Path]], styles: Sequence[str]) -> str:
+    """A Markdown table of how often each style is recognised on the scenes, and on the photos."""
+    lines = ["| style | method | on scenes | n | on photos | n |", "|---|---|---|---|---|---|"]
+    seen = {method: [row for run in folders for row in rows(run)] for method, folders in runs.items()}
+    for style in styles:
+        for method, all_rows in seen.items():
+            mine = [row for row in all_rows if row["style"] == style]
+            cells = []
+            for is_scene in (True, False):
+                yes = [float(r["yes"]) >= 0.5 for r in mine if r["photo"].startswith("scene-") == is_scene]
+                cells += [told(rate_interval(yes)), str(len(yes))] if yes else ["", "0"]
+            if mine:
+                lines.append(f"| {style} | {method} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    """The lines of a run's table.csv."""
+    with (run / "table.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def told(score: Score | Estimate) -> str:
     """Value and interval."""
     ends = "" if score.low is None or score.high is None else f" ({score.low:.2f} to {score.high:.2f})"
     return f"{score.value:.2f}{ends}"
@@ -110,12 +143,14 @@ def main() -> None:
     groups = ["artists"] if asked.artists else list(GROUPS)
     styles = tuple(style for group in groups for style in GROUPS[group])
     folder = gathered(asked.photos, asked.count, asked.out / f"pictures-{asked.count}")
-    results = {method: measured(method, groups, folder, asked.out) for method in asked.methods}
+    runs = {method: measured(method, groups, folder) for method in asked.methods}
+    results = {method: [score for run in mine for score in run.scores] for method, mine in runs.items()}
     title = f"style success (recognised, less false yes): {asked.count} pictures, judged by vqa:pocket"
     chart = rate_chart(styles, successes(results, styles), title, "difference of two rates of yes")
     (asked.docs / "images" / f"study-{asked.count}.png").write_bytes(chart)
     head = f"# Style success on {asked.count} pictures\n\n![{title}](images/study-{asked.count}.png)\n\n"
-    page = head + table(results, styles)
+    folders = {method: [place(method, group, folder) for group in groups] for method in asked.methods}
+    page = head + table(results, styles) + "\nRecognised, on each half:\n\n" + halves(folders, styles)
     (asked.docs / f"study-{asked.count}.md").write_text(page)
     print(page)
 

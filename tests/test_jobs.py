@@ -507,6 +507,13 @@ def test_the_study_asks_neural_for_styles_with_a_picture() -> None:
     assert neural.estimates == [Estimate(0.5, 0.4, 0.6, 9), None]
 
 
+def test_the_study_tells_scenes_from_photos(tmp_path: Path) -> None:
+    lines = ["photo,style,yes", "scene-1.png,malevich,0.9", "scene-2.png,malevich,0.2", "a.jpg,malevich,0.6"]
+    (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
+    (row,) = study.halves({"redraw": [tmp_path]}, ("malevich", "banksy")).splitlines()[2:]
+    assert row.startswith("| malevich | redraw | 0.50 (0.09 to 0.91) | 2 | 1.00 (0.21 to 1.00) | 1 |")
+
+
 def test_score_styles_goes_on(family: fakes.Family, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     common: dict[str, Any] = {"what": "styles", "folder": str(folder), "styles": ("van-gogh", "malevich"), "steps": 2}
