@@ -31,6 +31,8 @@ OTHERS = ("monet", "hokusai", "kandinsky", "pencil", "watercolour", "pixel-art")
 GROUPS = {"artists": ARTISTS, "others": OTHERS}
 """What is run at a time: the artists can be had alone, and the others be added later."""
 METHODS = ("redraw", "describe", "neural")
+OWN = {"neural": {"side": 256}}
+"""Settings of a method: all draw at about the same size."""
 NAMES = (RATE, RATE_BEFORE, GAIN, "CLIP-T", "CLIP-I", "perceptual distance")
 
 
@@ -67,6 +69,7 @@ def measured(method: str, groups: Sequence[str], folder: Path) -> list[Result]:
             method=method,
             seed=1,
             out=place(method, group, folder),
+            **OWN.get(method, {}),
         )
         for group in groups
     ]
