@@ -288,6 +288,15 @@ def test_other_pictures_in_the_same_folder_are_refused(tmp_path: Path) -> None:
         run(tiny("dcgan", data=str(data)), tmp_path / "out")
 
 
+def test_a_resume_under_another_judge_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its KIDs are no longer those of the curve, and the best model would be the wrong one."""
+    run(tiny("dcgan"), tmp_path)
+    eye = train_watch.Watch.eye
+    monkeypatch.setattr(train_watch.Watch, "eye", lambda self: [mean + 0.1 for mean in eye(self)])
+    with pytest.raises(EaselError, match="measured by other weights of pocket than those of now"):
+        run(tiny("dcgan", kimg=0.032), tmp_path)
+
+
 def test_a_refused_resume_leaves_the_model_as_it_was_and_names_what_differs(tmp_path: Path) -> None:
     data, out = tmp_path / "data", tmp_path / "out"
     for index, name in enumerate(("cat", "dog", "owl")):

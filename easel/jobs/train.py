@@ -27,6 +27,8 @@ from easel.training.team import Team
 from easel.workspace import Workspace
 
 STATE = "training/checkpoint.safetensors"
+JUDGED = 0.01
+"""By so much may the means of the same judge's numbers differ between machines."""
 SAVE_SECONDS = 120.0
 """Between checkpoints."""
 LOOKS = 50
@@ -132,7 +134,12 @@ class Course:
 
     def _save(self, step: int) -> None:
         self.watch.write()
-        facts = {"seconds": self.seconds, "data": self.data_hash, "losses": self.watch.pending()}
+        facts = {
+            "seconds": self.seconds,
+            "data": self.data_hash,
+            "losses": self.watch.pending(),
+            "eye": self.watch.eye(),
+        }
         self.studio.save(self.workspace.path(STATE), step, facts)
 
     def resumed(self) -> int:
@@ -141,6 +148,11 @@ class Course:
         if not file.exists():
             return 0
         facts = self.studio.restore(file)
+        if any(abs(now - then) > JUDGED for now, then in zip(self.watch.eye(), facts.get("eye", ()), strict=False)):
+            raise EaselError(
+                f"{self.workspace.folder} was measured by other weights of {self.recipe.judge} than those of now: "
+                "their KIDs cannot be compared, so the best model could not be told; choose another --out"
+            )
         self.seconds = float(facts["seconds"])
         self.watch.resume(int(facts["step"]), facts.get("losses", {}))
         return int(facts["step"])
