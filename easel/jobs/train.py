@@ -27,8 +27,6 @@ from easel.training.team import Team
 from easel.workspace import Workspace
 
 STATE = "training/checkpoint.safetensors"
-JUDGED = 0.01
-"""By so much may the means of the same judge's numbers differ between machines."""
 SAVE_SECONDS = 120.0
 """Between checkpoints."""
 LOOKS = 50
@@ -138,7 +136,7 @@ class Course:
             "seconds": self.seconds,
             "data": self.data_hash,
             "losses": self.watch.pending(),
-            "eye": self.watch.eye(),
+            "judge": self.watch.judge.fingerprint,
         }
         self.studio.save(self.workspace.path(STATE), step, facts)
 
@@ -148,7 +146,7 @@ class Course:
         if not file.exists():
             return 0
         facts = self.studio.restore(file)
-        if any(abs(now - then) > JUDGED for now, then in zip(self.watch.eye(), facts.get("eye", ()), strict=False)):
+        if facts.get("judge", self.watch.judge.fingerprint) != self.watch.judge.fingerprint:
             raise EaselError(
                 f"{self.workspace.folder} was measured by other weights of {self.recipe.judge} than those of now: "
                 "their KIDs cannot be compared, so the best model could not be told; choose another --out"

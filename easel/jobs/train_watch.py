@@ -89,10 +89,6 @@ class Watch:
         self.write()
         self._refuse_collapse()
 
-    def eye(self) -> list[float]:
-        """How the judge sees the set, in a few numbers: other weights of the same name give others."""
-        return [float(mean) for mean in self._real.mean(axis=0)[:8]]
-
     def pending(self) -> dict[str, list[float]]:
         """The losses that are in no row yet, for the checkpoint: a curve must not depend on where it was cut."""
         return {name: [float(value) for value in values] for name, values in self._losses.items()}
