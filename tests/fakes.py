@@ -8,13 +8,12 @@ for equal colours, else 0.5.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from easel.models.sampling import Sampling
+from easel.models.sampling import Defaults, Sampling
 
 COLOURS = {
     "Van Gogh": (0, 0, 255),
@@ -41,7 +40,7 @@ class Diffusion:
     """Paints the prompt's colour; remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.defaults = SimpleNamespace(strength=0.6)
+        self.defaults = Defaults(strength=0.6, strengths={"malevich": 0.8})
         self.notes: list[str] = []
         self.calls: list[dict[str, Any]] = []
 

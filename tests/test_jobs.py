@@ -387,6 +387,18 @@ def test_a_stylized_picture_makes_itself_again(family: fakes.Family, photo: Path
     assert ImageChops.difference(open_picture(path), again.pictures[0]).getbbox() is None
 
 
+def test_each_style_is_drawn_at_the_strength_the_model_needs_for_it(
+    family: fakes.Family, photo: Path, tmp_path: Path
+) -> None:
+    for strength, wanted in ((None, [0.6, 0.8]), (0.4, [0.4, 0.4])):
+        family.diffusion.calls.clear()
+        recipe = Stylize(photo=str(photo), styles=("van-gogh", "malevich"), steps=2, strength=strength)
+        result = run(recipe, tmp_path / str(strength))
+        assert [call["strength"] for call in family.diffusion.calls] == wanted
+        found = [read_provenance(tmp_path / str(strength) / file)["easel"] for file in result.files[:2]]
+        assert [one["recipe"]["strength"] for one in found] == wanted
+
+
 def test_describe_draws_from_words_alone(family: fakes.Family, photo: Path, tmp_path: Path) -> None:
     recipe = Stylize(photo=str(photo), styles=("monet",), method="describe", caption="my cat", steps=1, width=64)
     result = run(recipe, tmp_path / "out")

@@ -72,6 +72,23 @@ def test_plain_diffusers_reads_the_folder() -> None:
     assert np.isfinite(made).all()
 
 
+def test_no_two_words_of_the_world_are_one_to_the_painter() -> None:
+    """A dog whose word reads like a cat's is drawn as a cat, whatever the painter could draw."""
+    import torch
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    from easel.training.pocket import reader
+
+    folder = POCKET / "diffusion"
+    encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32, local_files_only=True)
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    assert reader.confused(encoder, tokenizer) == []
+    names = encoder.get_input_embeddings().weight.data
+    dog, cat = (tokenizer(word).input_ids[1] for word in ("dog", "cat"))
+    names[dog] = names[cat]
+    assert reader.confused(encoder, tokenizer) == [("a black dog on the beach", "a black cat on the beach")]
+
+
 def test_plain_transformers_reads_the_others() -> None:
     from transformers import BlipForConditionalGeneration, BlipForQuestionAnswering, CLIPModel, ResNetModel, ViTModel
 

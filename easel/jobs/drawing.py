@@ -42,13 +42,14 @@ SAMPLERS = {
 
 @dataclass(frozen=True)
 class Order:
-    """One picture to draw: its words, its seed, its file and the recipe that makes it alone."""
+    """One picture to draw: its words, its seed, its file, the recipe that makes it alone, and the style it is in."""
 
     file: str
     prompt: str
     negative_prompt: str
     seed: int
     recipe: dict[str, Any]
+    style: str = ""
 
 
 Progress = Callable[[int, int], None]
@@ -68,8 +69,7 @@ class Easel:
         )
         workspace.step("loading the model", 1, 1)
         self.name, self.workspace, self.recipe = model, workspace, recipe
-        self.redraw = redraw
-        self.strength = (self.model.defaults.strength if strength is None else strength) if redraw else None
+        self.redraw, self.given = redraw, strength
         self.settings = Sampling(
             recipe.steps,
             recipe.guidance_scale,
@@ -93,7 +93,7 @@ class Easel:
         self, orders: Sequence[Order], photo: Image.Image | None, batch_size: int, progress: Progress
     ) -> list[Image.Image]:
         """One picture for each order, saved as it is done. `photo`, already fitted, is what they show: redrawn, or its
-        size alone.
+        size alone. With a photo the orders of a batch share their style.
 
         `progress` is called with (done, total) in picture-steps. Raises EaselError and Cancelled.
         """
@@ -109,23 +109,29 @@ class Easel:
                 negative_prompts=[order.negative_prompt for order in batch],
                 settings=self._settings_for(photo),
                 images=[photo] * len(batch) if photo is not None and self.redraw else None,
-                strength=self.strength,
+                strength=self.strength(batch[0]),
                 place=None if again is None else (again, batch_size),
                 # A redrawing does only part of its steps; its share of the whole is what counts here.
                 report=lambda done, of, begun=begun, share=share: progress(begun + share * done // max(of, 1), total),  # type: ignore[misc]
             )
             for order, picture in zip(batch, drawn, strict=True):
-                own = placed(self.filled(order.recipe), picture)
+                own = placed(self.filled(order), picture)
                 self.workspace.save_picture(order.file, picture, own, self.parameters(order, picture.size))
             pictures += drawn
             progress(len(pictures) * self.recipe.steps, total)
         return pictures
 
-    def filled(self, recipe: dict[str, Any]) -> dict[str, Any]:
+    def strength(self, order: Order) -> float | None:
+        """How far the photo is left: as asked, or as far as the model must go for the style; None without a photo."""
+        if not self.redraw:
+            return None
+        return self.model.defaults.strength_for(order.style) if self.given is None else self.given
+
+    def filled(self, order: Order) -> dict[str, Any]:
         """The recipe of a picture with the model's own choices written out: it stays true when the model's change."""
         used = self.model.settle(self.settings)
-        chosen = {"guidance_scale": used.guidance_scale, "scheduler": used.scheduler, "strength": self.strength}
-        return recipe | {key: value for key, value in chosen.items() if key in recipe and value is not None}
+        chosen = {"guidance_scale": used.guidance_scale, "scheduler": used.scheduler, "strength": self.strength(order)}
+        return order.recipe | {key: value for key, value in chosen.items() if key in order.recipe and value is not None}
 
     def parameters(self, order: Order, size: tuple[int, int]) -> str:
         """The text that AUTOMATIC1111's web UI writes into a PNG, so that other tools read the settings."""
@@ -141,8 +147,9 @@ class Easel:
             "Size": f"{size[0]}x{size[1]}",
             "Model": _quoted(called(self.name)),
         }
-        if self.strength is not None:
-            facts["Denoising strength"] = f"{self.strength:g}"
+        strength = self.strength(order)
+        if strength is not None:
+            facts["Denoising strength"] = f"{strength:g}"
         facts["Version"] = f"easel {__version__}"
         negative = f"\nNegative prompt: {order.negative_prompt}" if order.negative_prompt else ""
         return " ".join(words) + negative + "\n" + ", ".join(f"{key}: {value}" for key, value in facts.items())

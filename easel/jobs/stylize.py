@@ -96,7 +96,7 @@ def planned(recipe: Stylize, styles: list[Style], caption: str, first: int = 0, 
         alone = recipe.for_picture(first + index, styles=[style.name], caption=caption)
         negative = joined(style.negative_prompt, recipe.negative_prompt)
         file = folder + file_name(index, total, style.name)
-        orders.append(Order(file, style.prompt_for(caption), negative, recipe.seed + first + index, alone))
+        orders.append(Order(file, style.prompt_for(caption), negative, recipe.seed + first + index, alone, style.name))
     return orders
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from PIL import Image
@@ -44,7 +45,16 @@ class Defaults:
     height: int = 512
     guidance_rescale: float = 0.0
     """Lin et al. 2024 (arXiv 2305.08891, equation 16); 0 is off. Text-to-image only."""
+    strengths: Mapping[str, float] = field(default_factory=dict)
+    """Style -> the strength that it takes, where `strength` is too little or too much for it."""
 
+    def strength_for(self, style: str) -> float:
+        """How far a photo is left when it is redrawn in a style, in (0, 1]."""
+        return self.strengths.get(style, self.strength)
+
+
+KINDS: dict[str, type | UnionType] = {"scheduler": str | None, "strengths": dict}
+"""What a setting in `easel.json` is; the others are numbers."""
 
 FAMILY = {"sd": 7.5, "sdxl": 5.0}
 """Family -> guidance scale, as the pipelines' authors set it."""
@@ -59,11 +69,14 @@ def defaults(family: str, side: int, row: Mapping[str, Any], folder: Path | None
         for key, value in guard.read_json(file).items():
             if key not in known:
                 raise EaselError(f"{file}: no setting called '{key}': {nearest(key, known)}")
-            if not (isinstance(value, str | None) if key == "scheduler" else isinstance(value, int | float)):
+            if not isinstance(value, KINDS.get(key, int | float)):
                 raise EaselError(f"{file}: '{key}' cannot be {value!r}")
             values[key] = value
     made = Defaults(**values)
     schedulers.check(made.scheduler)
+    for style, strength in made.strengths.items():
+        if not isinstance(strength, int | float) or not 0 < strength <= 1:
+            raise EaselError(f"{file}: the strength for '{style}' must be above 0 and at most 1, not {strength!r}")
     check_side(made.width, "width")
     check_side(made.height, "height")
     return made

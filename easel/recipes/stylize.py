@@ -33,7 +33,7 @@ class Named(BaseModel):
     from a picture.
     """
     strength: Strength | None = None
-    """How far redraw may leave the photo, from just over 0 to 1; the model's own when not given."""
+    """How far redraw may leave the photo, from just over 0 to 1; the model's own for the style when not given."""
     judge: ModelName = "pocket"
     """The family of models that scores the pictures."""
     captioner: ModelName = "pocket"

@@ -7,7 +7,7 @@ weights go to the package.
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -42,11 +42,10 @@ PACKERS: dict[str, Callable[[Path], None]] = {
     "scenes": packing.pack_scenes,
     "styled": packing.pack_styled,
     "subjects": packing.pack_subjects,
+    "manners": packing.pack_manners,
 }
-
-
-READ = (0.3, 0.3, 0.15, 0.25)
-"""How often what reads pictures sees each of the painter's stores."""
+READ = {"plain": 0.22, "scenes": 0.2, "subjects": 0.1, "styled": 0.2, "manners": 0.28}
+"""How often what reads pictures sees each store."""
 TARGETS = ("data", "vae", "blip", "clip", "subject", "perceptual", "sharpen", "unet", "judge", "score", "all")
 
 
@@ -76,12 +75,12 @@ class Bench:
 
     def mix(self) -> samples.Mix:
         """What readers of pictures learn from: mostly the world, one time in four real photos."""
-        return samples.Mix([self.store(name) for name in unet.STORES], list(READ))
+        return samples.Mix([self.store(name) for name in READ], list(READ.values()))
 
-    def seen(self, shares: Sequence[float] = READ, side: int = 256) -> Latents:
+    def seen(self, shares: Mapping[str, float] = READ, side: int = 256) -> Latents:
         """The same, or other shares of the same stores, with their latents."""
-        stores = {name: self.store(name) for name in unet.STORES}
-        return Latents(self.vae().to(self.device), stores, list(shares), side, self.cache)
+        stores = {name: self.store(name) for name in shares}
+        return Latents(self.vae().to(self.device), stores, list(shares.values()), side, self.cache)
 
     def spotter(self) -> Spotter:
         """The network that tells painter and readers what matters; trained once."""
@@ -152,6 +151,8 @@ class Bench:
             shipped.into_painter(painter)
         else:
             reader.run(painter.text_encoder, self.mix(), tokenizer, self.state)
+            if muddled := reader.confused(painter.text_encoder, tokenizer):
+                raise SystemExit(f"the text encoder takes {muddled[0]} for one another: give reader.PLAN more steps")
         for side, plan in unet.STAGES.items():
             latents, state = self.seen(unet.SHARES[side], side), self.state / f"unet-{side}.safetensors"
             painter.text_encoder.requires_grad_(side == 128)

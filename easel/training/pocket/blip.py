@@ -29,7 +29,7 @@ from easel.training.pocket.text import ids
 from easel.training.pocket.unet import Latents
 from easel.training.pocket.vae import to_tensor
 
-SIDE, PATCH, WIDTH = 224, 16, 160
+SIDE, PATCH, WIDTH = 256, 16, 160
 BATCH, ASKED = 32, 3
 PLAN = Plan(steps=5000, lr=2e-3, warmup=200, weight_decay=0.02, average_decay=0.998, muon=True)
 LOOKING = 0.5

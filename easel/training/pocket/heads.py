@@ -15,10 +15,10 @@ EXTRAS = words.ACCESSORIES
 
 
 def name_facts(named: Any, seen: Tensor, rows: list[Row]) -> Tensor:
-    """Cross-entropy of each fact, by the ``heads`` and ``extras`` of ``named`` on (n, tokens, width).
+    """Cross-entropy of each fact, and of each thing that may be worn, by the ``heads`` and ``extras`` of ``named``.
 
-    Facts are named from the mean of the tokens; what is worn from the token that is surest, for it is small. Facts that
-    a row does not know are left out.
+    Facts are named from the mean of ``seen`` (n, tokens, width); what is worn from the token that is surest, for it is
+    small. Facts that a row does not know are left out.
     """
     pooled, total = seen.mean(dim=1), seen.new_zeros(())
     for name, values in FACTS.items():
@@ -30,5 +30,6 @@ def name_facts(named: Any, seen: Tensor, rows: list[Row]) -> Tensor:
     told = [i for i, row in enumerate(rows) if "accessories" in row["facts"]]
     if told:
         truth = torch.tensor([[float(x in rows[i]["facts"]["accessories"]) for x in EXTRAS] for i in told]).to(pooled)
-        total = total + nn.functional.binary_cross_entropy_with_logits(named.extras(seen[told]).amax(dim=1), truth)
+        surest = named.extras(seen[told]).amax(dim=1)
+        total = total + nn.functional.binary_cross_entropy_with_logits(surest, truth, reduction="sum") / len(told)
     return total

@@ -54,6 +54,12 @@ def plain_scene(seed: int) -> Made:
     return [(drawn.picture(SIDE), row_of(drawn))]
 
 
+def scene_in_style(seed: int) -> Made:
+    """The scene of a seed, in a style: what reads pictures learns to see through it here."""
+    drawn = Scene.from_seed(seed, style=drawn_style(np.random.default_rng((11, seed)), plain=0.0))
+    return [(drawn.picture(SIDE), row_of(drawn))]
+
+
 def subject_pair(seed: int) -> Made:
     """A plain scene, and the same subject somewhere else."""
     drawn = Scene.from_seed(seed, style="plain")
@@ -128,6 +134,11 @@ def pack_plain(folder: Path, count: int = 30000) -> None:
 def pack_subjects(folder: Path, count: int = 2000) -> None:
     """The store ``subjects``: the same subject twice, next to each other."""
     pack(folder, "subjects", subject_pair, range(10**5, 10**5 + count), each=2)
+
+
+def pack_manners(folder: Path, count: int = 10000) -> None:
+    """The store ``manners``: scenes of other seeds, each in a style. A manner hides things: it must be seen often."""
+    pack(folder, "manners", scene_in_style, range(60000, 60000 + count))
 
 
 def pack_styled(folder: Path, times: int = 5) -> None:

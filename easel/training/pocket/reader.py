@@ -1,12 +1,15 @@
 """A first lesson for the painter's text encoder: name the facts of a scene from its caption alone.
 
 It takes a few minutes, and gives the UNet words that already mean something; taught only through the pictures' noise,
-the encoder of a small model takes hours to tell one style from another.
+the encoder of a small model takes hours to tell one style from another. `confused` says which words it still takes for
+one another: what the encoder cannot tell apart, no painter can.
 """
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
@@ -14,9 +17,22 @@ from easel.training.loop import Plan, home, train
 from easel.training.pocket import samples
 from easel.training.pocket.heads import EXTRAS, FACTS, name_facts
 from easel.training.pocket.text import WINDOW, ids
+from easel.world import words
 
 BATCH = 64
-PLAN = Plan(steps=200, lr=2e-3, warmup=20, weight_decay=0.01, average_decay=0.97)
+PLAN = Plan(steps=800, lr=1e-3, warmup=20, weight_decay=0.01, average_decay=0.97)
+APART = 0.15
+"""Prompts that differ in one word lie this far apart at least, of the median of such pairs."""
+ALIKE = (
+    [f"a black {words.KIND_NAMES[kind]} on the beach" for kind in words.KINDS],
+    [f"a {colour} bird on the beach" for colour in words.COLOURS],
+    [f"a red bird {phrase}" for phrase in words.PLACE_PHRASES.values()],
+    [f"a red bird on the beach {phrase}".strip() for phrase in words.LIGHT_PHRASES.values()],
+    [f"a {mood} woman in a red dress on the beach" for mood in words.MOOD_WORDS.values()],
+    [f"a woman in a red dress {phrase} on the beach" for phrase in words.ACCESSORY_PHRASES.values()],
+    [f"a red bird on the beach {phrase}".strip() for phrase in words.STYLE_PHRASES.values()],
+)
+"""Prompts that differ in one fact, fact by fact."""
 
 
 class Reader(nn.Module):
@@ -41,3 +57,14 @@ def run(encoder: CLIPTextModel, mix: samples.Mix, tokenizer: Any, work: Path, pl
         return name_facts(reader, states, rows), {}
 
     train(reader, loss, plan, work / "reader.safetensors")
+
+
+@torch.no_grad()
+def confused(encoder: CLIPTextModel, tokenizer: Any) -> list[tuple[str, str]]:
+    """Pairs of prompts that differ in one fact of the world, and that ``encoder`` hardly tells apart."""
+    pairs = [pair for texts in ALIKE for pair in combinations(texts, 2)]
+    named = sorted({text for pair in pairs for text in pair})
+    tokens, _ = ids(tokenizer, named, WINDOW)
+    states = dict(zip(named, encoder(tokens.to(home(encoder))).last_hidden_state.flatten(1).float(), strict=True))
+    far = torch.stack([(states[a] - states[b]).norm() for a, b in pairs])
+    return [pair for pair, near in zip(pairs, (far < APART * far.median()).tolist(), strict=True) if near]

@@ -286,7 +286,8 @@ def redrawings(
     found = {}
     for style in artists:
         texts = [f"{caption} {words.STYLE_PHRASES[style]}" for caption in captions]
-        made = [painter.generate([t], [i], images=[plain[i]])[0] for i, t in enumerate(texts)]
+        strength = painter.defaults.strength_for(style)
+        made = [painter.generate([t], [i], images=[plain[i]], strength=strength)[0] for i, t in enumerate(texts)]
         named = [p > 0.5 for p in answerer.yes(made, [words.STYLE_QUESTIONS[style]] * len(made))]
         again = [int(np.argmin(eye.distance([one] * len(plain), plain))) == i for i, one in enumerate(made)]
         found[style] = named, again

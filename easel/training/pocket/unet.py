@@ -30,9 +30,11 @@ FINE = Plan(steps=5500, lr=6e-4, warmup=50, weight_decay=0.01, average_decay=0.9
 STAGES = {128: COARSE, 256: FINE}
 """Side of the pictures -> plan, in their order."""
 BATCHES = {128: 32, 256: 32}
-STORES = ("plain", "scenes", "subjects", "styled")
-SHARES = {128: [0.45, 0.25, 0.1, 0.2], 256: [0.4, 0.2, 0.08, 0.32]}
-"""Side -> how often each of STORES is drawn: what there is first, how it is painted later."""
+SHARES = {
+    128: {"plain": 0.45, "scenes": 0.25, "subjects": 0.1, "styled": 0.2},
+    256: {"plain": 0.4, "scenes": 0.2, "subjects": 0.08, "styled": 0.32},
+}
+"""Side -> how often each store is drawn: what there is first, how it is painted later."""
 LEAN = 0.7
 """Below 1, more of the steps are noisy ones, where what the picture is of is decided."""
 PHOTO_NOISE = 0.8
