@@ -180,7 +180,10 @@ def test_a_models_own_settings_come_from_its_folder(shelf: Path, tmp_path: Path)
     (bad / "easel.json").write_text('{"guidance": 3}', encoding="utf-8")
     with pytest.raises(EaselError, match="no setting called 'guidance': use one of guidance_scale"):
         diffusion(bad)
-    for strengths, words in (("0.5", "'strengths' cannot be 0.5"), ('{"banksy": 0}', "'banksy' must be above 0 and at")):
+    for strengths, words in (
+        ("0.5", "'strengths' cannot be 0.5"),
+        ('{"banksy": 0}', "'banksy' must be above 0 and at"),
+    ):
         (bad / "easel.json").write_text(f'{{"strengths": {strengths}}}', encoding="utf-8")
         with pytest.raises(EaselError, match=words):
             diffusion(bad)
