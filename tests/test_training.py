@@ -265,18 +265,26 @@ def test_muon_finds_a_known_matrix_and_resumes_to_the_same_weights(tmp_path: Pat
     assert "exp_avg_sq/weight" not in kept  # AdamW, which would find the matrix too, keeps the squares
 
 
-def test_the_spotter_tells_latents_apart_where_it_looks() -> None:
+def test_the_spotter_tells_latents_apart_and_what_they_do_not_show() -> None:
     torch.manual_seed(0)
     eyes = spotter.Spotter()
     latents, others = torch.randn(2, 8, 16, 16), torch.randn(2, 8, 16, 16)
-    assert eyes.distance(latents, latents).abs().max() < 1e-5
+    rows: Any = [{"facts": {"kind": "dog"}}, {"facts": {"style": "malevich"}}]
+
+    def looks(made: torch.Tensor, *weight: float) -> torch.Tensor:
+        return torch.stack(eyes.looks(made, latents, rows, torch.tensor(weight)))
+
+    assert looks(latents, 1.0, 1.0)[0].abs() < 1e-5
     guess = others.clone().requires_grad_(True)
-    apart = eyes.distance(guess, latents)
-    assert apart.shape == (2,)
-    assert apart.min() > 0.1
-    (slope,) = torch.autograd.grad(apart.sum(), guess)
-    nearer = guess.detach() - 0.5 * slope / slope.norm()
-    assert eyes.distance(nearer, latents).sum() < apart.sum()
+    missed = looks(guess, 1.0, 1.0)
+    assert missed.min() > 0.05
+    for index in (0, 1):
+        (slope,) = torch.autograd.grad(missed[index], guess, retain_graph=True)
+        nearer = guess.detach() - 0.1 * slope / slope.norm()
+        assert looks(nearer, 1.0, 1.0)[index] < missed[index]
+    apart, named = looks(others, 1.0, 0.0) + looks(others, 0.0, 1.0)
+    assert torch.allclose(torch.stack([apart, named]), missed)
+    assert looks(others, 0.0, 0.0).abs().max() == 0
 
 
 def test_patches_that_tell_the_features_at_their_places_miss_nothing() -> None:

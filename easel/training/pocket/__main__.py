@@ -156,8 +156,8 @@ class Bench:
         for side, plan in unet.STAGES.items():
             latents, state = self.seen(unet.SHARES[side], side), self.state / f"unet-{side}.safetensors"
             painter.text_encoder.requires_grad_(side == 128)
-            apart = self.spotter().distance if side == 256 else None
-            unet.run(painter, latents, tokenizer, plan, state, apart)
+            looks = self.spotter().looks if side == 256 else None
+            unet.run(painter, latents, tokenizer, plan, state, looks)
         export.write_diffusion(painter, self.vae(), tokenizer)
 
     def judge(self) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from easel.training.loop import Plan, home, mixed, train
 from easel.training.pocket.heads import EXTRAS, FACTS, name_facts
 from easel.training.pocket.judge import Block
+from easel.training.pocket.samples import Row
 from easel.training.pocket.unet import Latents
 from easel.training.pocket.vae import apart
 
@@ -43,11 +44,20 @@ class Spotter(nn.Module):
             seen.append(block(seen[-1]))
         return seen
 
-    def distance(self, made: Tensor, true: Tensor) -> Tensor:
-        """How differently two batches of latents look, (n,)."""
+    def looks(self, made: Tensor, true: Tensor, rows: list[Row], weight: Tensor) -> tuple[Tensor, Tensor]:
+        """How differently two batches of latents look, and how far the made ones are from showing what the rows say.
+
+        Both are means over the pictures, each counting ``weight`` (n,).
+        """
         with torch.no_grad():
             wanted = self(true)
-        return apart(self(made), wanted)
+        seen = self(made)
+        return (weight * apart(seen, wanted)).mean(), name_facts(self, tokens(seen), rows, weight)
+
+
+def tokens(seen: list[Tensor]) -> Tensor:
+    """The last features as (n, places, channels), float32."""
+    return seen[-1].float().flatten(2).mT
 
 
 def run(data: Latents, work: Path, plan: Plan = PLAN, device: str = "cpu") -> Spotter:
@@ -62,8 +72,8 @@ def run(data: Latents, work: Path, plan: Plan = PLAN, device: str = "cpu") -> Sp
         rough = ROUGHNESS * rng.random((BATCH, 1, 1, 1)) * rng.standard_normal(latents.shape)
         given = torch.from_numpy((latents + rough).astype(np.float32)).contiguous(memory_format=torch.channels_last)
         with mixed(spotter):
-            last = spotter(given.to(home(spotter)))[-1]
-        named = name_facts(spotter, last.float().flatten(2).mT, rows)
+            seen = spotter(given.to(home(spotter)))
+        named = name_facts(spotter, tokens(seen), rows)
         return named, {"facts": named.item()}
 
     train(spotter, loss, plan, work / f"spotter-{data.side}.safetensors")

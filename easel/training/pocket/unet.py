@@ -41,10 +41,10 @@ PHOTO_NOISE = 0.8
 """Real photos are only ever redrawn, so they are taught up to this share of the schedule; beyond it is the world's."""
 REDRAWN = 0.7
 """Share of the filtered photos that are learned as redrawings of the photo itself."""
-APART_WEIGHT = 2.0
-"""Of how differently two latents look, beside the squared error of the velocity."""
-Apart = Callable[[Tensor, Tensor], Tensor]
-"""Two batches of latents -> how differently each pair looks, (n,)."""
+APART_WEIGHT, NAMED_WEIGHT = 2.0, 0.05
+"""Of how differently two latents look, and of facts that cannot be seen, beside the squared error of the velocity."""
+Looks = Callable[[Tensor, Tensor, list[samples.Row], Tensor], tuple[Tensor, Tensor]]
+"""`Spotter.looks`: latents as guessed and as they are, what they show, and how much each counts -> two errors."""
 
 
 def text_encoder(tokenizer: Any) -> CLIPTextModel:
@@ -131,13 +131,14 @@ def cache(vae: PixelAutoencoder, store: Store, path: Path, side: int) -> NDArray
 
 class Batch(NamedTuple):
     """Latents (n, 8, h, w), what each is drawn over (itself, or the photo that it is a filtered picture of), prompts,
-    some of them empty, and how far into the schedule each goes (n,).
+    some of them empty, how far into the schedule each goes (n,), and what is known of each.
     """
 
     latents: Tensor
     over: Tensor
     prompts: list[str]
     reach: Tensor
+    rows: list[samples.Row]
 
 
 class Latents:
@@ -160,7 +161,7 @@ class Latents:
     def batch(self, step: int, size: int) -> Batch:
         """The batch of a step, always the same."""
         rng = np.random.default_rng((61, self.side, step))
-        latents, over, prompts, reach = [], [], [], []
+        latents, over, prompts, reach, rows = [], [], [], [], []
         for _ in range(size):
             s, k = self.mix.pick(rng)
             row = samples.row(self.mix.stores[s], k)
@@ -169,7 +170,8 @@ class Latents:
             latents.append(self.arrays[s][k])
             over.append(self.arrays[s][photo_of(row, k) if redrawn else k])
             reach.append(PHOTO_NOISE if "path" in row else 1.0)
-        return Batch(stacked(latents), stacked(over), prompts, torch.tensor(reach))
+            rows.append(row)
+        return Batch(stacked(latents), stacked(over), prompts, torch.tensor(reach), rows)
 
 
 def photo_of(row: samples.Row, k: int) -> int:
@@ -201,21 +203,22 @@ def velocity(alphas: Tensor, noisy: Tensor, latents: Tensor) -> Tensor:
 
 
 def run(
-    painter: Painter, data: Latents, tokenizer: Any, plan: Plan, checkpoint: Path, apart: Apart | None = None
+    painter: Painter, data: Latents, tokenizer: Any, plan: Plan, checkpoint: Path, looks: Looks | None = None
 ) -> None:
     """Train the painter in place (or go on) on one size of latents.
 
     What is drawn over another picture has some of that in its noisy latent, and itself as the goal: so a redrawing at
-    a low strength takes on the style that the words ask for. With ``apart`` it also counts how differently the latent
-    that the painter guesses looks from the true one, in proportion to the amplitude of the signal that was left in the
-    noise.
+    a low strength takes on the style that the words ask for. With ``looks`` it also counts how differently the latent
+    that the painter guesses looks from the true one, and how far it is from showing what its words say (a reward by
+    another network, as in Xu et al. 2023, arXiv 2304.05977, for one guess instead of a whole drawing); both in
+    proportion to the amplitude of the signal that was left in the noise.
     """
     noise_schedule = scheduler()
     device, size = home(painter), BATCHES[data.side]
     alphas = noise_schedule.alphas_cumprod.to(device)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        latents, over, prompts, reach = data.batch(step, size)
+        latents, over, prompts, reach, rows = data.batch(step, size)
         tokens, _ = ids(tokenizer, prompts, WINDOW)
         generator = torch.Generator().manual_seed(step)
         noise = torch.randn(latents.shape, generator=generator).contiguous(memory_format=torch.channels_last)
@@ -236,12 +239,13 @@ def run(
         weight = (5.0 * (1 - alphas[times])).clamp(max=1.0)
         errors = (made.float() - target).square().mean(dim=(1, 2, 3))
         total, numbers = (errors * weight).mean(), {"mse": errors.mean().item()}
-        if apart is not None:
+        if looks is not None:
             # the velocity of the noisy latent and the velocity is the latent: the formula undoes itself
             guessed = noise_schedule.get_velocity(made.float(), noisy, times)
             with mixed(painter):
-                looks = (alphas[times].sqrt() * apart(guessed, latents)).mean()
-            total, numbers = total + APART_WEIGHT * looks, numbers | {"apart": looks.item()}
+                apart, named = looks(guessed, latents, rows, alphas[times].sqrt())
+            total = total + APART_WEIGHT * apart + NAMED_WEIGHT * named
+            numbers |= {"apart": apart.item(), "named": named.item()}
         return total, numbers
 
     train(painter, loss, plan, checkpoint)
