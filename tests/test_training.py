@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -285,6 +285,40 @@ def test_the_spotter_tells_latents_apart_and_what_they_do_not_show() -> None:
     apart, named = looks(others, 1.0, 0.0) + looks(others, 0.0, 1.0)
     assert torch.allclose(torch.stack([apart, named]), missed)
     assert looks(others, 0.0, 0.0).abs().max() == 0
+
+
+def test_the_painter_is_judged_by_what_it_guesses_and_by_the_signal_that_was_left(tmp_path: Path) -> None:
+    """Where there is no noise yet, a network that says nothing guesses the latent itself."""
+    from transformers import CLIPTokenizer
+
+    from easel.models.catalog import PACKAGE
+    from easel.training.pocket import unet
+
+    tokenizer = CLIPTokenizer.from_pretrained(PACKAGE / "pocket" / "diffusion" / "tokenizer", local_files_only=True)
+    latents, rows, asked = torch.randn(4, 8, 8, 8), [{"facts": {"kind": "dog"}}] * 4, []
+
+    class Still:
+        side = 256
+
+        def batch(self, step: int, size: int) -> unet.Batch:
+            return unet.Batch(latents, latents, ["a dog", "", "a dog", "a dog"], torch.zeros(4), rows)
+
+    def looks(guess: torch.Tensor, true: torch.Tensor, told: Any, weight: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        asked.append((guess.detach(), true, told, weight))
+        return guess.mean(), guess.square().mean()
+
+    painter, data, one = unet.Painter(tokenizer), cast("Any", Still()), Plan(steps=1, average_decay=0)
+    painter.unet.conv_out.weight.data.zero_()
+    painter.unet.conv_out.bias.data.zero_()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(unet.BATCHES, 256, 4)
+        unet.run(painter, data, tokenizer, one, tmp_path / "state", cast("Any", looks))
+    ((guess, true, told, weight),) = asked
+    first = unet.scheduler().alphas_cumprod[0]  # reach 0: the first time of the schedule
+    assert torch.allclose(weight, first.sqrt().expand(4), atol=1e-4)
+    assert torch.allclose(guess, first * latents, atol=0.2)
+    assert torch.equal(true, latents)
+    assert told == rows
 
 
 def test_patches_that_tell_the_features_at_their_places_miss_nothing() -> None:
