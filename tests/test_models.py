@@ -41,7 +41,7 @@ from easel.models import (
     schedulers,
 )
 from easel.models.quiet import hush
-from easel.models.sampling import Sampling
+from easel.models.sampling import Sampling, first_size
 from easel.models.vision import together
 from easel.recipes import SCHEDULERS, Generate, recipe_from
 from easel.runners import here, machine
@@ -190,6 +190,24 @@ def test_a_models_own_settings_come_from_its_folder(shelf: Path, tmp_path: Path)
     (bad / "easel.json").write_text('{"strength": 0.3, "strengths": {"malevich": 0.6}}', encoding="utf-8")
     own = diffusion(bad).defaults
     assert (own.strength_for("malevich"), own.strength_for("banksy")) == (0.6, 0.3)
+
+
+def test_a_large_picture_is_drawn_small_first_where_the_model_wants_it(shelf: Path, tmp_path: Path) -> None:
+    folder = copied(shelf / "eight", tmp_path / "two")
+    (folder / "easel.json").write_text('{"hires_strength": 0.5}', encoding="utf-8")
+    model, large, seen = diffusion(folder), Sampling(4, width=96, height=128), list[tuple[int, int]]()
+    call: dict[str, Any] = {"prompts": ["a bird"] * 2, "seeds": [5, 6]}
+    made = model.generate(**call, settings=large, report=lambda done, of: seen.append((done, of)))
+    assert [one.size for one in made] == [(96, 128)] * 2
+    assert seen == sorted(seen)
+    assert seen[-1] == (2 * 4 + 2 * 2, 2 * 4 + 2 * 2)
+    assert model.notes[-1] == "drawn at 56 x 72, enlarged, and redrawn at strength 0.5"
+    first = model.generate(**call, settings=Sampling(4, width=56, height=72))
+    second = model.generate(**call, settings=large, images=first, strength=0.5)
+    assert [far(*pair) for pair in zip(made, second, strict=True)] == [0, 0]
+    for once in (Sampling(1, width=96, height=128), Sampling(4, width=72, height=80)):  # too few steps, too small
+        assert first_size(once, model.defaults) is None
+    assert first_size(large, diffusion(shelf / "eight").defaults) is None
 
 
 def test_text_to_image_and_image_to_image_share_the_weights(shelf: Path) -> None:

@@ -13,7 +13,7 @@ from easel.errors import EaselError
 from easel.models import adapters, drawing, latents, pipelines, sampling, schedulers, single_file
 from easel.models import prompts as wording
 from easel.models.devices import dtype_word, out_of_memory, pick_device, pick_dtype
-from easel.models.drawing import Drawing, Memory, Order, Report
+from easel.models.drawing import Drawing, Memory, Order, Report, in_two
 from easel.models.places import Place
 from easel.models.quiet import hush
 from easel.models.sampling import Defaults, Sampling
@@ -85,7 +85,8 @@ class Diffusion:
         place: tuple[int, int] | None = None,
         report: Report | None = None,
     ) -> list[Image.Image]:
-        """One RGB picture for each prompt and seed; with `images`, each photo redrawn.
+        """One RGB picture for each prompt and seed; with `images`, each photo redrawn. From words alone, in two passes
+        where the model's `hires_strength` says so.
 
         A picture depends on its own seed and settings: noise is drawn for it alone, in float32 on the CPU, and only
         prompts of the same number of chunks and size share a batch. What a batch can still change is the order of sums
@@ -102,6 +103,16 @@ class Diffusion:
             EaselError: settings that cannot be, broken numbers (with the way out), no memory.
         """
         wish = settings or Sampling()
+        full = self.settle(wish)
+        small = sampling.first_size(full, self.defaults) if images is None else None
+        if small is not None:
+            strength = self.defaults.hires_strength
+            self._note(f"drawn at {small[0]} x {small[1]}, enlarged, and redrawn at strength {strength:g}")
+            first, report = in_two(report, len(prompts) * full.steps, len(prompts) * int(full.steps * strength))
+            first_wish, wish = (replace(wish, width=w, height=h) for w, h in (small, (full.width, full.height)))
+            images = self.generate(
+                prompts, seeds, negative_prompts=negative_prompts, settings=first_wish, place=place, report=first
+            )
         shared = self._shared(wish, strength, report, images is not None, len(prompts))
         if place is not None and not 0 <= place[0] < place[1]:
             raise EaselError(f"place {place} is not a row and the size of a batch: the row must be from 0 to size - 1")

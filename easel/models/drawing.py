@@ -13,6 +13,16 @@ from easel.models import guidance, latents, pipelines, prompts, schedulers
 from easel.models.sampling import Sampling
 
 Report = Callable[[int, int], None]
+
+
+def in_two(report: Report | None, first: int, second: int) -> tuple[Report | None, Report | None]:
+    """What two parts of so many steps report to, when `report` is told of both as one."""
+    if report is None:
+        return None, None
+    whole = first + second
+    return lambda done, _: report(done, whole), lambda done, _: report(first + done, whole)
+
+
 MOST = 64
 """Prompts, and photos, that are remembered."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ UNIT = 8
 LONGEST = 2048
 SHORTEST = 64
 WIDEST = 2.0
+LARGER = 1.5
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class Defaults:
     height: int = 512
     guidance_rescale: float = 0.0
     """Lin et al. 2024 (arXiv 2305.08891, equation 16); 0 is off. Text-to-image only."""
+    hires_strength: float = 0.0
+    """Above 0, a picture from words of more than LARGER times the model's own area is drawn in two passes: at about
+    that area, then enlarged and redrawn at this strength ("hires fix"). A model that only knows small pictures draws
+    everything twice in a large one.
+    """
     strengths: Mapping[str, float] = field(default_factory=dict)
     """Style -> the strength that it takes, where `strength` is too little or too much for it."""
 
@@ -100,6 +107,18 @@ def settled(settings: Sampling, own: Defaults, scheduler_name: str) -> Sampling:
     check_side(full.width or 0, "width")
     check_side(full.height or 0, "height")
     return full
+
+
+def first_size(full: Sampling, own: Defaults) -> tuple[int, int] | None:
+    """Width and height of the first of two passes: in the proportions of `full`, about the model's own area. None where
+    one pass is enough, or the steps are too few for two.
+    """
+    width, height, usual = full.width or own.width, full.height or own.height, own.width * own.height
+    if int(full.steps * own.hires_strength) < 1 or width * height <= LARGER * usual:
+        return None
+    scale = math.sqrt(usual / (width * height))
+    small_width, small_height = (max(UNIT, round(side * scale / UNIT) * UNIT) for side in (width, height))
+    return small_width, small_height
 
 
 def check_side(side: int, word: str) -> None:

@@ -18,9 +18,9 @@ class Part(NamedTuple):
 
 
 BLIP = (
-    "at 224 px, guided at each patch by a network that names facts from latents, Muon, the encoder alone in the first "
-    "half. The shipped ones had 12,700 steps with AdamW at 160 px and without the guide first, then 1,600 without that "
-    "half and 2,600 of these"
+    "at 256 px, guided at each patch by a network that names facts from latents, Muon, the encoder alone in the first "
+    "half. The shipped ones had 12,700 steps with AdamW at 160 px and without the guide first, then at 224 px and "
+    "without the store of scenes in styles 1,600 without that half and 2,600 with it, then 2,400 of these"
 )
 PARTS = {
     "diffusion": Part(
@@ -30,10 +30,12 @@ PARTS = {
         f"then {vae.SHARPEN.steps} of its decoder alone with a perceptual and a patch-adversarial term, Muon (the "
         "shipped one: 1,700, after one of three coarse blocks was taken out); "
         f"UNet and text encoder: {unet.COARSE.steps} steps of {unet.BATCHES[128]} at 128 px, then the UNet "
-        f"{unet.FINE.steps} steps of {unet.BATCHES[256]} at 256 px with a latent perceptual loss, v-prediction with "
-        "zero terminal SNR, Muon; seven in ten of the filtered photos as redrawings of the photo. The shipped ones had "
-        "150,000 pictures, 208,000 at 128 px and 46,000 at 256 px with AdamW and without that loss first, then 175,000 "
-        "at 256 px as said here, the last 93,000 of them with redrawings",
+        f"{unet.FINE.steps} steps of {unet.BATCHES[256]} at 256 px with a latent perceptual loss and a reward for "
+        "facts that can be seen, v-prediction with zero terminal SNR, Muon; seven in ten of the filtered photos as "
+        "redrawings of the photo. The shipped ones had 150,000 pictures, 208,000 at 128 px and 46,000 at 256 px with "
+        "AdamW and without that loss first, then at 256 px, Muon, 175,000 with it, the last 93,000 of them with "
+        "redrawings, and 61,000 after the text encoder had learned to tell a dog from a cat (one picture in ten a dog, "
+        "one in twenty of something worn), the last 24,000 of them with the reward",
     ),
     "caption": Part(
         "Pocket: captions",

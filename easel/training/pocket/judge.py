@@ -23,14 +23,14 @@ from easel.training.pocket.vae import to_tensor
 from easel.world import words
 from easel.world.scene import Scene
 
-FIRST, COUNT = 7_000_000, 14_000
+FIRST, COUNT = 7_000_000, 40_000
 """Its scenes: seeds that neither pocket's training nor its scores use."""
 SIDE, BATCH = 128, 64
 WIDTHS = (32, 64, 128, 160)
 NAMED = {"kind": words.KINDS, "colour": words.COLOURS, "place": words.PLACES, "time": words.TIMES,
          "style": tuple(words.STYLE_PHRASES)}  # fmt: skip
 """What it names, and the words for it."""
-PLAN = Plan(steps=5200, lr=2e-3, warmup=100, weight_decay=0.02, average_decay=0.995)
+PLAN = Plan(steps=7000, lr=2e-3, warmup=100, weight_decay=0.02, average_decay=0.995)
 WEIGHTS = Path(__file__).parents[3] / "tests" / "judge.safetensors"
 """Where the trained judge lies in a checkout."""
 
