@@ -66,7 +66,7 @@ class Run:
 RUNS = {
     "stylegan-birds": Run("stylegan", "birds", 20, "birds", STYLE),
     "dcgan-birds": Run("dcgan", "birds", 20, "birds", CPU),
-    "vae-birds": Run("vae", "birds", 20, "birds", CPU | {"beta": 0.2}),
+    "vae-birds": Run("vae", "birds", 20, "birds", CPU),
     "cgan-fashion": Run(
         "cgan",
         "fashion",

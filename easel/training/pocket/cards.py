@@ -20,7 +20,8 @@ class Part(NamedTuple):
 BLIP = (
     "at 256 px, guided at each patch by a network that names facts from latents, Muon, the encoder alone in the first "
     "half. The shipped ones had 12,700 steps with AdamW at 160 px and without the guide first, then at 224 px and "
-    "without the store of scenes in styles 1,600 without that half and 2,600 with it, then 2,400 of these"
+    "without the store of scenes in styles 1,600 without that half and 2,600 with it, then 2,400 of these and 900 of "
+    "both"
 )
 PARTS = {
     "diffusion": Part(
@@ -34,8 +35,9 @@ PARTS = {
         "facts that can be seen, v-prediction with zero terminal SNR, Muon; seven in ten of the filtered photos as "
         "redrawings of the photo. The shipped ones had 150,000 pictures, 208,000 at 128 px and 46,000 at 256 px with "
         "AdamW and without that loss first, then at 256 px, Muon, 175,000 with it, the last 93,000 of them with "
-        "redrawings, and 61,000 after the text encoder had learned to tell a dog from a cat (one picture in ten a dog, "
-        "one in twenty of something worn), the last 24,000 of them with the reward",
+        "redrawings, and 80,000 after the text encoder had learned to tell a dog from a cat (one picture in ten a dog, "
+        "one in twenty of something worn): 36,000 without the reward, 13,000 with it, 21,000 with four times as much, and "
+        "10,000 without it",
     ),
     "caption": Part(
         "Pocket: captions",
