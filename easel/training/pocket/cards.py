@@ -36,7 +36,7 @@ PARTS = {
         "redrawings of the photo. The shipped ones had 150,000 pictures, 208,000 at 128 px and 46,000 at 256 px with "
         "AdamW and without that loss first, then at 256 px, Muon, 175,000 with it, the last 93,000 of them with "
         "redrawings, and 80,000 after the text encoder had learned to tell a dog from a cat (one picture in ten a dog, "
-        "one in twenty of something worn): 36,000 without the reward, 13,000 with it, 21,000 with four times as much, and "
+        "one in twenty of something worn): 36,000 without the reward, 13,000 with it, 21,000 with four times as much, "
         "10,000 without it",
     ),
     "caption": Part(
