@@ -103,16 +103,9 @@ class Diffusion:
             EaselError: settings that cannot be, broken numbers (with the way out), no memory.
         """
         wish = settings or Sampling()
-        full = self.settle(wish)
-        small = sampling.first_size(full, self.defaults) if images is None else None
-        if small is not None:
-            strength = self.defaults.hires_strength
-            self._note(f"drawn at {small[0]} x {small[1]}, enlarged, and redrawn at strength {strength:g}")
-            first, report = in_two(report, len(prompts) * full.steps, len(prompts) * int(full.steps * strength))
-            first_wish, wish = (replace(wish, width=w, height=h) for w, h in (small, (full.width, full.height)))
-            images = self.generate(
-                prompts, seeds, negative_prompts=negative_prompts, settings=first_wish, place=place, report=first
-            )
+        if images is None and (small := sampling.first_size(self.settle(wish), self.defaults)):
+            more = {"negative_prompts": negative_prompts, "place": place}
+            return self._in_two_passes(prompts, seeds, wish, small, report, more)
         shared = self._shared(wish, strength, report, images is not None, len(prompts))
         if place is not None and not 0 <= place[0] < place[1]:
             raise EaselError(f"place {place} is not a row and the size of a batch: the row must be from 0 to size - 1")
@@ -131,6 +124,24 @@ class Diffusion:
             )
             pictures |= {order.index: picture for order, picture in zip(group, drawn, strict=True)}
         return [pictures[index] for index in range(len(orders))]
+
+    def _in_two_passes(
+        self,
+        prompts: list[str],
+        seeds: list[int],
+        wish: Sampling,
+        small: tuple[int, int],
+        report: Report | None,
+        more: dict[str, Any],
+    ) -> list[Image.Image]:
+        """Pictures from words drawn at the size `small`, enlarged, and redrawn at the size that is wished for."""
+        full, strength = self.settle(wish), self.defaults.hires_strength
+        self._note(f"drawn at {small[0]} x {small[1]}, enlarged, and redrawn at strength {strength:g}")
+        first, second = in_two(report, len(prompts) * full.steps, len(prompts) * int(full.steps * strength))
+        before = replace(wish, width=small[0], height=small[1])
+        after = replace(wish, width=full.width, height=full.height)
+        images = self.generate(prompts, seeds, settings=before, report=first, **more)
+        return self.generate(prompts, seeds, settings=after, images=images, strength=strength, report=second, **more)
 
     def _shared(
         self, wish: Sampling, strength: float | None, report: Report | None, redraw: bool, count: int

@@ -41,30 +41,35 @@ def row_of(drawn: Scene) -> Row:
     return {"seed": drawn.seed, "captions": drawn.captions(), "questions": drawn.questions(), "facts": facts}
 
 
+def shown(*scenes: Scene) -> Made:
+    """Each scene's picture, and what it knows of itself."""
+    return [(one.picture(SIDE), row_of(one)) for one in scenes]
+
+
 def scene(seed: int) -> Made:
     """The scene of a seed."""
     rng = np.random.default_rng((5, seed))
     drawn = Scene.from_seed(seed, style=drawn_style(rng, plain=0.6))
-    return [(drawn.picture(SIDE), row_of(drawn))]
+    return shown(drawn)
 
 
 def plain_scene(seed: int) -> Made:
     """The scene of a seed, in no style: what things look like is learned here."""
     drawn = Scene.from_seed(seed, style="plain")
-    return [(drawn.picture(SIDE), row_of(drawn))]
+    return shown(drawn)
 
 
 def scene_in_style(seed: int) -> Made:
     """The scene of a seed, in a style: what reads pictures learns to see through it here."""
     drawn = Scene.from_seed(seed, style=drawn_style(np.random.default_rng((11, seed)), plain=0.0))
-    return [(drawn.picture(SIDE), row_of(drawn))]
+    return shown(drawn)
 
 
 def subject_pair(seed: int) -> Made:
     """A plain scene, and the same subject somewhere else."""
     drawn = Scene.from_seed(seed, style="plain")
     other = drawn.elsewhere(seed + 10**6)
-    return [(one.picture(SIDE), row_of(one)) for one in (drawn, other)]
+    return shown(drawn, other)
 
 
 def styled(task: tuple[int, Row]) -> Made:
