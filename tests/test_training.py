@@ -36,7 +36,7 @@ from easel.training.pocket import (
 from easel.training.pocket.pictures import Store
 from easel.world.language import moment
 from easel.world.scene import Scene
-from easel.world.words import COLOURLESS
+from easel.world.words import COLOURLESS, LABELS
 
 QUIET: Any = lambda line: None  # noqa: E731
 
@@ -204,6 +204,28 @@ def test_stages_of_the_unet_share_one_network() -> None:
     assert schedule.alphas_cumprod[-1] < 1e-8  # the last step holds no signal
 
 
+def test_an_error_counts_most_where_the_subjects_head_is() -> None:
+    """By the world's own labels: a dog's place is found, and what is high on it counts more than its feet."""
+    from easel.training.pocket import packing, unet
+
+    scenes = [Scene.from_seed(seed, kind=kind, style="plain") for seed in range(6) for kind in ("dog", "woman", "car")]
+    for scene in scenes:
+        counts = unet.focus(packing.row_of(scene), 32)
+        found = scene.segmentation(32) == LABELS[scene.kind]
+        assert (counts[found] > 1).mean() > 0.85
+        rows = np.flatnonzero(found.any(axis=1))
+        top, foot = (counts[row][found[row]].mean() for row in (rows[len(rows) // 5], rows[-3]))
+        assert top > foot + 1
+        assert counts.max() == pytest.approx(1 + unet.FOCUS, abs=0.2)
+
+
+@pytest.mark.parametrize("facts", [{"kind": "room", "accessories": []}, {"style": "plain"}])
+def test_a_room_and_a_photo_count_the_same_everywhere(facts: dict[str, Any]) -> None:
+    from easel.training.pocket import unet
+
+    assert (unet.focus({"seed": 1, "facts": facts}, 8) == 1).all()
+
+
 def test_muon_gives_every_direction_the_same_step() -> None:
     torch.manual_seed(0)
     turned = muon.orthogonal(torch.randn(24, 24) @ torch.diag(torch.logspace(0, -2, 24)) @ torch.randn(24, 24))
@@ -295,7 +317,7 @@ def test_the_painter_is_judged_by_what_it_guesses_and_by_the_signal_that_was_lef
     from easel.training.pocket import unet
 
     tokenizer = CLIPTokenizer.from_pretrained(PACKAGE / "pocket" / "diffusion" / "tokenizer", local_files_only=True)
-    latents, rows, asked = torch.randn(4, 8, 8, 8), [{"facts": {"kind": "dog"}}] * 4, []
+    latents, rows, asked = torch.randn(4, 8, 8, 8), [{"facts": {"style": "plain"}}] * 4, []
 
     class Still:
         side = 256

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,30 @@ def draw(scene: Scene, size: int, truth: bool = False) -> Canvas:
     return canvas
 
 
+class Stance(NamedTuple):
+    """Where a subject stands, in 256ths of the picture: its middle and its foot, how high it is, how far it goes to
+    each side.
+    """
+
+    x: float
+    foot: float
+    tall: float
+    reach: float
+
+
+def stance(scene: Scene) -> Stance:
+    """Where the subject of a scene stands; what stands on a table may be drawn a little higher."""
+    pose = np.random.default_rng([scene.seed, 2]).random(6)
+    low, high = HEIGHTS[scene.kind]
+    tall = low + (high - low) * pose[0]
+    foot = 218 + 26 * pose[1]
+    if is_close(scene):
+        tall, foot = tall * 1.55, foot + 92
+    reach = REACH.get(scene.kind, 0.3) * tall
+    slack = max(8.0, min(46.0, 124 - reach))
+    return Stance(128 + (pose[2] * 2 - 1) * slack, foot, tall, reach)
+
+
 def is_close(scene: Scene) -> bool:
     """Whether a person is seen from near by, without the feet; never with a suitcase, which would be cut off."""
     pick = np.random.default_rng([scene.seed, 2]).random(6)[5]
@@ -75,15 +99,8 @@ def is_close(scene: Scene) -> bool:
 def _subject(
     canvas: Canvas, scene: Scene, colour: Colour, rngs: tuple[np.random.Generator, np.random.Generator], horizon: float
 ) -> None:
+    x, foot, tall, reach = stance(scene)
     pose = rngs[1].random(6)
-    low, high = HEIGHTS[scene.kind]
-    tall = low + (high - low) * pose[0]
-    foot = 218 + 26 * pose[1]
-    if is_close(scene):
-        tall, foot = tall * 1.55, foot + 92
-    reach = REACH.get(scene.kind, 0.3) * tall
-    slack = max(8.0, min(46.0, 124 - reach))
-    x = 128 + (pose[2] * 2 - 1) * slack
     if scene.time == "night" and scene.kind != "lamp":
         canvas.glow((x, foot - tall * 0.5), (reach * 1.7 + 30, tall * 0.85), (120, 128, 190), 0.5)
     depth = depth_at(min(foot, 250.0), horizon)
