@@ -26,6 +26,7 @@ from easel.metrics.frechet import frechet_distance
 from easel.metrics.intervals import Estimate, wilson
 from easel.metrics.kernel import kernel_distance
 from easel.metrics.manifold import nearest
+from easel.models.sampling import Defaults
 from easel.recipes import Ask, Caption, Generate, Recipe, Score, Stylize, read_yaml, recipe_from
 from easel.result import Result
 from easel.result import Score as Number
@@ -392,11 +393,21 @@ def test_each_style_is_drawn_at_the_strength_the_model_needs_for_it(
 ) -> None:
     for strength, wanted in ((None, [0.6, 0.8]), (0.4, [0.4, 0.4])):
         family.diffusion.calls.clear()
-        recipe = Stylize(photo=str(photo), styles=("van-gogh", "malevich"), steps=2, strength=strength)
+        recipe = Stylize(photo=str(photo), styles=("van-gogh", "malevich"), steps=3, strength=strength)
         result = run(recipe, tmp_path / str(strength))
         assert [call["strength"] for call in family.diffusion.calls] == wanted
         found = [read_provenance(tmp_path / str(strength) / file)["easel"] for file in result.files[:2]]
         assert [one["recipe"]["strength"] for one in found] == wanted
+
+
+def test_a_picture_of_two_passes_says_so_in_the_words_of_other_tools(family: fakes.Family, tmp_path: Path) -> None:
+    family.diffusion.defaults = Defaults(width=64, height=64, hires_strength=0.3)
+    both = "Size: 88x48, Model: pocket, Denoising strength: 0.3, Hires resize: 192x104"
+    for width, height, wanted in ((192, 104, both), (72, 64, "")):
+        result = run(Generate(prompt="a cat", steps=4, width=width, height=height), tmp_path / str(width))
+        found = read_provenance(tmp_path / str(width) / result.files[0])["parameters"]
+        assert wanted in found
+        assert ("Hires" in found) == bool(wanted)
 
 
 def test_describe_draws_from_words_alone(family: fakes.Family, photo: Path, tmp_path: Path) -> None:

@@ -397,6 +397,7 @@ def test_any_name_takes_a_weight(name: str, weight: float) -> None:
         ({"side": 1024}, "side: belongs to method: neural"),
         ({"method": "describe", "tile": 600}, "tile: belongs to method: neural"),
         ({"method": "describe", "strength": 0.5}, "strength: belongs to method: redraw"),
+        ({"steps": 3, "strength": 0.3}, "steps: 3 at strength 0.3 are less than one: give 4 or more"),
         ({"method": "neural", "model": "sd-1.5"}, "model: belongs to method: redraw and describe"),
         ({"method": "neural", "scheduler": "euler"}, "scheduler: belongs to method: redraw and describe"),
         ({"method": "neural", "style_weight": 0.0}, "style_weight is 0"),

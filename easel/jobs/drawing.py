@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from easel import models
 from easel.jobs.naming import called
 from easel.jobs.photos import batches
-from easel.models.sampling import Sampling
+from easel.models.sampling import Sampling, first_size
 from easel.recipes.knobs import Sampled, lora_parts
 from easel.version import __version__
 from easel.workspace import Workspace
@@ -138,18 +138,22 @@ class Easel:
         used = self.model.settle(self.settings)
         loras = [lora_parts(text) for text in self.recipe.lora]
         words = [order.prompt, *(f"<lora:{Path(file).stem}:{scale:g}>" for file, scale, _ in loras)]
-        scheduler = used.scheduler or "unknown"
+        scheduler, own = used.scheduler or "unknown", self.model.defaults
+        small = None if self.redraw else first_size(replace(used, width=size[0], height=size[1]), own)
+        width, height = small or size
         facts = {
             "Steps": str(used.steps),
             "Sampler": SAMPLERS.get(scheduler, scheduler),
             "CFG scale": f"{used.guidance_scale:g}",
             "Seed": str(order.seed),
-            "Size": f"{size[0]}x{size[1]}",
+            "Size": f"{width}x{height}",
             "Model": _quoted(called(self.name)),
         }
-        strength = self.strength(order)
+        strength = own.hires_strength if small else self.strength(order)
         if strength is not None:
             facts["Denoising strength"] = f"{strength:g}"
+        if small:
+            facts["Hires resize"] = f"{size[0]}x{size[1]}"
         facts["Version"] = f"easel {__version__}"
         negative = f"\nNegative prompt: {order.negative_prompt}" if order.negative_prompt else ""
         return " ".join(words) + negative + "\n" + ", ".join(f"{key}: {value}" for key, value in facts.items())

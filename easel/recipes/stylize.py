@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -53,6 +54,10 @@ class Styled(Neural, Named):
             raise ValueError("styles: with a style_image all would be painted alike: give one name, or none")
         if self.method == "neural" and self.start == "photo" and getattr(self, "count", 1) > 1:
             raise ValueError("count: from the photo every picture comes out the same: use start: noise, or count: 1")
+        steps = getattr(self, "steps", None)
+        if steps and self.strength and int(steps * self.strength) < 1:
+            least = math.ceil(1 / self.strength)
+            raise ValueError(f"steps: {steps} at strength {self.strength:g} are less than one: give {least} or more")
         return self
 
 
