@@ -46,25 +46,33 @@ class Item:
 
 
 @dataclass(slots=True)
+class Tally:
+    """How many, and the first few by name."""
+
+    count: int = 0
+    names: list[str] = field(default_factory=list)
+
+    def add(self, name: str) -> None:
+        """Count one more."""
+        self.count += 1
+        self.names += [name][: FEW - len(self.names)]
+
+
+@dataclass(slots=True)
 class Lost:
-    """Pictures that a set's tables or its folder lack, of one split or of all: how many, and the first few."""
+    """Pictures that only a set's tables or only its folder knows, of one split or of all."""
 
     split: str | None = None
-    count: int = 0
+    missing: Tally = field(default_factory=Tally)
     """Named by a table, and not in the folder."""
-    names: list[str] = field(default_factory=list)
-    unnamed: int = 0
+    unnamed: Tally = field(default_factory=Tally)
     """In the folder, and named by no line of its table."""
-    unnamed_names: list[str] = field(default_factory=list)
+
+    def counts(self, split: str) -> bool:
+        """Whether a picture of this split is among those asked for."""
+        return self.split in (None, split)
 
     def add(self, name: str, split: str = "") -> None:
-        """Count one more that is not there."""
-        if self.split in (None, split):
-            self.count += 1
-            self.names += [name][: FEW - len(self.names)]
-
-    def add_unnamed(self, name: str, split: str = "") -> None:
-        """Count one more that no line names."""
-        if self.split in (None, split):
-            self.unnamed += 1
-            self.unnamed_names += [name][: FEW - len(self.unnamed_names)]
+        """Count one more that is not in the folder."""
+        if self.counts(split):
+            self.missing.add(name)

@@ -154,10 +154,10 @@ def _made(folder: Path, word: str, found: Gathered, lost: Lost) -> PictureSet:
         layout=word,
         boxes=found.boxes if len(found.boxes) and (found.boxes >= 0).any() else None,
         split=found.split if found.split.values else None,
-        missing=lost.count,
-        missing_names=tuple(lost.names),
-        unnamed=lost.unnamed,
-        unnamed_names=tuple(lost.unnamed_names),
+        missing=lost.missing.count,
+        missing_names=tuple(lost.missing.names),
+        unnamed=lost.unnamed.count,
+        unnamed_names=tuple(lost.unnamed.names),
     )
 
 
@@ -171,7 +171,7 @@ def _split_word(split: str | None) -> str | None:
 
 def _refuse_empty(folder: Path, word: str, split: str | None, lost: Lost) -> None:
     part = f" in the split '{split}'" if split else ""
-    if lost.count:
-        named = ", ".join(lost.names[:3])
-        raise EaselError(f"none of the {lost.count:,} pictures that {folder} speaks of{part} is there ({named}, ...)")
+    if lost.missing.count:
+        named = ", ".join(lost.missing.names[:3])
+        raise EaselError(f"none of the {lost.missing.count:,} pictures that {folder} speaks of{part} is there ({named}, ...)")
     raise EaselError(f"there are no pictures in {folder}{part}; layout '{word}' is {LAYOUTS[word].tree}")

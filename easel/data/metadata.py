@@ -53,9 +53,9 @@ def metadata(folder: Path, lost: Lost) -> Iterator[Item]:
                 yield item
             else:
                 lost.add(item.name, item.split)
-        for name in _in_folder(place):
+        for name in _in_folder(place) if lost.counts(split) else ():
             if hash(prefix + name) not in seen:
-                lost.add_unnamed(prefix + name, split)
+                lost.unnamed.add(prefix + name)
 
 
 def _in_folder(place: Path) -> Iterator[str]:
