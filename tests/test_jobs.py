@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -718,6 +719,18 @@ def test_score_sets_reads_what_training_reads(
     assert nearest_real.startswith("images/" if layout == "metadata" else "class ")
 
 
+def test_one_part_of_the_real_set_is_compared(family: fakes.Family, sets: tuple[Path, Path], tmp_path: Path) -> None:
+    """What lies in train/ says nothing about a model that learned from it: test/ is asked for, and it alone is read."""
+    alone, place = run(of_sets(sets), tmp_path / "alone"), tmp_path / "both"
+    shutil.copytree(sets[0], place / "test")
+    shutil.copytree(sets[1], place / "train")
+    part = run(of_sets((place, sets[1]), split="test", layout="flat"), tmp_path / "part")
+    assert part.scores == alone.scores
+    assert run(of_sets((place, sets[1])), tmp_path / "whole").texts["real"].startswith("24 PNG")
+    with pytest.raises(EaselError, match=r"is not laid out as 'cub'"):
+        run(of_sets((place, sets[1]), layout="cub"), tmp_path / "wrong")
+
+
 def test_real_pictures_are_cut_as_for_training(family: fakes.Family, tmp_path: Path) -> None:
     """Wide photos whose middle squares are the made pictures: nothing is left between the two sets."""
     real, made = tmp_path / "real", tmp_path / "made"
@@ -777,6 +790,8 @@ def test_a_broken_judge_is_told(
 def test_made_belongs_to_sets_alone() -> None:
     with pytest.raises(ValueError, match="made is missing: it must be given for sets"):
         Score(what="sets", folder="a")
+    with pytest.raises(ValueError, match="split: belongs to what: sets"):
+        Score(what="styles", folder="a", split="test")
     with pytest.raises(ValueError, match="made: belongs to what: sets"):
         Score(what="prompt", folder="a", made="b")
     with pytest.raises(ValueError, match="resolution: belongs to what: sets"):

@@ -18,6 +18,8 @@ from easel.recipes.reading import validated
 
 DRAWING = ("captioner", "method", "strength", "styles", "styles_file", *Sampled.model_fields, *Neural.model_fields)
 """Settings of a score that have a meaning only where it draws."""
+CUT = ("resolution", "layout", "split")
+"""Settings of a score that have a meaning only where two sets are compared."""
 PATHS = ("space", "sampling", "samples", "prompt")
 """Settings of a score that have a meaning only where a model's latents are walked through."""
 
@@ -55,13 +57,13 @@ score_styles = flags.command(
     lambda given, common: make("score", given | {"what": "styles"}, common),
     Score,
     ("folder",),
-    fixed=("what", "made", "resolution", *PATHS),
+    fixed=("what", "made", *CUT, *PATHS),
 )
 score_prompt = flags.command(
     lambda given, common: make("score", given | {"what": "prompt"}, common),
     Score,
     ("folder",),
-    fixed=("what", "made", "resolution", *PATHS, *DRAWING),
+    fixed=("what", "made", *CUT, *PATHS, *DRAWING),
 )
 score_sets = flags.command(
     lambda given, common: make("score", given | {"what": "sets"}, common),
@@ -73,7 +75,7 @@ score_ppl = flags.command(
     lambda given, common: make("score", given | {"what": "ppl"}, common),
     Score,
     (),
-    fixed=("what", "folder", "made", "resolution", "count", *DRAWING),
+    fixed=("what", "folder", "made", "count", *CUT, *DRAWING),
 )
 
 

@@ -173,5 +173,7 @@ def _refuse_empty(folder: Path, word: str, split: str | None, lost: Lost) -> Non
     part = f" in the split '{split}'" if split else ""
     if lost.missing.count:
         named = ", ".join(lost.missing.names[:3])
-        raise EaselError(f"none of the {lost.missing.count:,} pictures that {folder} speaks of{part} is there ({named}, ...)")
+        raise EaselError(
+            f"none of the {lost.missing.count:,} pictures that {folder} speaks of{part} is there ({named}, ...)"
+        )
     raise EaselError(f"there are no pictures in {folder}{part}; layout '{word}' is {LAYOUTS[word].tree}")

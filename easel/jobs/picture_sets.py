@@ -47,9 +47,9 @@ class Pictures:
     missing: int
 
     @classmethod
-    def of(cls, folder: str, side: int | None = None) -> Pictures:
-        """The set in `folder`. Raises EaselError on none, and on fewer than two pictures."""
-        found = open_set(folder)
+    def of(cls, folder: str, side: int | None = None, layout: str | None = None, split: str | None = None) -> Pictures:
+        """The set in `folder`, or one split of it. Raises EaselError on none, and on fewer than two pictures."""
+        found = open_set(folder, layout, split)
         items = list(found)
         if (Path(folder) / "result.json").is_file():  # a run of ours: its sheet and chart are none of the set
             items = [item for item in items if item.name not in NOT_PICTURES]

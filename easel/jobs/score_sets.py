@@ -45,7 +45,8 @@ def run(recipe: Score, workspace: Workspace) -> Result:
     """
     if recipe.folder is None or recipe.made is None:
         raise EaselError("folder or made is missing: name the folder of real pictures and that of made ones")
-    sets = [Pictures.of(folder, recipe.resolution) for folder in (recipe.folder, recipe.made)]
+    side = recipe.resolution
+    sets = [Pictures.of(recipe.folder, side, recipe.layout, recipe.split), Pictures.of(recipe.made, side)]
     workspace.step("loading judge", 0, 1)
     judge = models.load(recipe.judge, "features", workspace.device)
     workspace.step("loading judge", 1, 1)

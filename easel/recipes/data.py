@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import FileName, Name
+from easel.recipes.knobs import FileName, Name, Split
 
 
 class Data(Recipe):
@@ -21,7 +21,7 @@ class Data(Recipe):
     """The folder of the set: the one to look at, or to draw into."""
     layout: Name | None = None
     """How the set is laid out: flat, classes, metadata, cub, celeba, dogs or hotels; recognised when not given."""
-    split: Literal["train", "valid", "test"] | None = None
+    split: Split | None = None
     """Only this part of the set."""
     what: Literal[
         "birds",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import Count, FileName, Prompt, Sampled
+from easel.recipes.knobs import Count, FileName, Name, Prompt, Sampled, Split
 from easel.recipes.stylize import Styled
 
 NEEDED: dict[str, tuple[str, ...]] = {"folder": ("styles", "prompt", "sets"), "made": ("sets",)}
@@ -18,6 +18,8 @@ ONLY_FOR: dict[str, tuple[str, ...]] = {
     "samples": ("ppl",),
     "prompt": ("ppl",),
     "resolution": ("sets",),
+    "layout": ("sets",),
+    "split": ("sets",),
 }
 """Settings that the others have no use for, and that need not be given."""
 
@@ -35,6 +37,10 @@ class Score(Sampled, Styled, Recipe):
     """The folder of pictures; for sets, of the real ones, in any layout that training reads."""
     made: FileName | None = None
     """For sets: the folder of made pictures."""
+    layout: Name | None = None
+    """For sets: how the real one is laid out: flat, classes, metadata, cub, ...; recognised when not given."""
+    split: Split | None = None
+    """For sets: only this part of the real one, such as test for a model that learned from train."""
     resolution: Annotated[int, Field(ge=8, le=1024)] | None = None
     """For sets: cut every picture to a square of so many pixels a side first, as training does."""
     space: Literal["z", "w"] = "z"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import Count, FileName, ModelName, Name
+from easel.recipes.knobs import Count, FileName, ModelName, Name, Split
 
 
 def _sized(value: float | None) -> float | None:
@@ -31,7 +31,7 @@ class Train(Recipe):
     """The folder of pictures, in any layout that easel knows."""
     layout: Name | None = None
     """How the set is laid out: flat, classes, metadata, cub, celeba, dogs or hotels; recognised when not given."""
-    split: Literal["train", "valid", "test"] | None = None
+    split: Split | None = None
     """Only this part of the set."""
     resolution: Annotated[int, Field(ge=8, le=1024)] = 64
     """Pixels a side: a power of two, or 28."""
