@@ -119,6 +119,8 @@ def test_every_page_is_in_the_menu() -> None:
     assert yaml.safe_load(menu)["theme"]["font"] is False
 
 
-def test_the_documents_name_no_place_of_their_makers() -> None:
-    for page in PAGES:
+def test_documents_and_models_name_no_place_of_their_makers() -> None:
+    shipped = [path for path in (catalog.PACKAGE / "pocket").rglob("*") if path.suffix in (".json", ".md")]
+    assert len(shipped) > 20
+    for page in (*PAGES, *shipped):
         assert not re.search(r"(?<![\w.])/(work|opt|tmp|home|root)/", page.read_text(encoding="utf-8"))

@@ -174,6 +174,14 @@ def test_matrices_are_stored_in_one_byte_and_the_rest_in_two() -> None:
     assert export.shrink(torch.ones(3, 3, dtype=torch.long)).dtype == torch.long
 
 
+def test_an_exported_folder_forgets_where_it_was_made(tmp_path: Path) -> None:
+    (tmp_path / "vae").mkdir()
+    told = {"_name_or_path": "/home/someone/vae", "latent_channels": 8}
+    (tmp_path / "vae" / "config.json").write_text(json.dumps(told))
+    export.shrink_folder(tmp_path)
+    assert json.loads((tmp_path / "vae" / "config.json").read_text()) == {"latent_channels": 8}
+
+
 def test_the_subject_encoder_begins_as_blips_eyes() -> None:
     """The first layers of both, on the same picture, give the same tokens."""
     from transformers import BlipVisionConfig, BlipVisionModel

@@ -26,10 +26,14 @@ def shrink(tensor: Tensor) -> Tensor:
 
 
 def shrink_folder(folder: Path) -> None:
-    """Rewrite every safetensors file below ``folder`` in place."""
+    """Rewrite every safetensors file below ``folder`` in place, and forget where parts were read from."""
     for path in sorted(folder.rglob("*.safetensors")):
         tensors = {name: shrink(tensor) for name, tensor in load_file(path).items()}
         save_file(tensors, path, {"format": "pt"})
+    for path in sorted(folder.rglob("config.json")):
+        told = json.loads(path.read_text())
+        if told.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(told, indent=2) + "\n")
 
 
 def write_transformers(name: str, model: Any, parts: list[Any], target: Path = POCKET) -> None:
