@@ -227,6 +227,23 @@ def test_an_error_counts_most_where_the_subjects_head_is() -> None:
         assert counts.max() == pytest.approx(1 + unet.FOCUS, abs=0.2)
 
 
+def test_what_takes_longest_is_drawn_more_often(tmp_path: Path) -> None:
+    """Of a store in which a dog is one scene in a hundred, a quarter of what the painter draws is dogs; readers get it
+    as it is.
+    """
+    from easel.training.pocket import unet
+
+    kinds = ["dog", *["car"] * 98, "room"]
+    rows = [{"captions": [kind], "facts": {"kind": kind, "style": "plain"}, "questions": []} for kind in kinds]
+    store: Any = type("Few", (), {"rows": rows, "pixels": np.zeros((100, 8, 8, 3), np.uint8)})()
+    np.save(tmp_path / "latents-few-64.npy", np.zeros((100, 8, 1, 1), np.float16))
+    data = unet.Latents(cast("Any", None), {"few": store}, [1.0], 64, tmp_path)
+    drawn = [row["facts"]["kind"] for step in range(40) for row in data.batch(step, 32).rows]
+    assert drawn.count("dog") / len(drawn) == pytest.approx(unet.OFTEN["dog"] + 0.01 * 0.78, abs=0.03)
+    read = [row["facts"]["kind"] for row in data.told(np.random.default_rng(0), 1000)[0]]
+    assert read.count("dog") < 30
+
+
 @pytest.mark.parametrize("facts", [{"kind": "room", "accessories": []}, {"style": "plain"}])
 def test_a_room_and_a_photo_count_the_same_everywhere(facts: dict[str, Any]) -> None:
     from easel.training.pocket import unet

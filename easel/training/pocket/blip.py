@@ -31,7 +31,7 @@ from easel.training.pocket.vae import to_tensor
 
 SIDE, PATCH, WIDTH = 256, 16, 160
 BATCH, ASKED = 32, 3
-PLAN = Plan(steps=5000, lr=2e-3, warmup=200, weight_decay=0.02, average_decay=0.998, muon=True)
+PLAN = Plan(steps=6500, lr=2e-3, warmup=200, weight_decay=0.02, average_decay=0.998, muon=True)
 LOOKING = 0.5
 """Share of the steps in which only the encoder learns."""
 

@@ -20,7 +20,7 @@ class Part(NamedTuple):
 BLIP = (
     "at 256 px, guided at each patch by a network that names facts from latents, Muon, the encoder alone in the first "
     "half. The shipped ones had 12,700 steps with AdamW at 160 px and without the guide first, then at 224 px and "
-    "without the store of scenes in styles 1,600 without that half and 2,600 with it, then 2,400 of these and 900 of "
+    "without the store of scenes in styles 1,600 without that half and 2,600 with it, then 2,400 of these and 3,500 of "
     "both"
 )
 PARTS = {
@@ -31,13 +31,14 @@ PARTS = {
         f"then {vae.SHARPEN.steps} of its decoder alone with a perceptual and a patch-adversarial term, Muon (the "
         "shipped one: 1,700, after one of three coarse blocks was taken out); "
         f"UNet and text encoder: {unet.COARSE.steps} steps of {unet.BATCHES[128]} at 128 px, then the UNet "
-        f"{unet.FINE.steps} steps of {unet.BATCHES[256]} at 256 px with a latent perceptual loss and a reward for "
-        "facts that can be seen, v-prediction with zero terminal SNR, Muon; seven in ten of the filtered photos as "
-        "redrawings of the photo. The shipped ones had 150,000 pictures, 208,000 at 128 px and 46,000 at 256 px with "
+        f"{unet.FINE.steps} steps of {unet.BATCHES[256]} at 256 px with a latent perceptual loss, a reward for facts "
+        "that can be seen, and errors that count most at the subject's head, v-prediction with zero terminal SNR, "
+        "Muon; seven in ten of the filtered photos as redrawings of the photo, and animals more often than chance "
+        "brings them. The shipped ones had 150,000 pictures, 208,000 at 128 px and 46,000 at 256 px with "
         "AdamW and without that loss first, then at 256 px, Muon, 175,000 with it, the last 93,000 of them with "
         "redrawings, and 80,000 after the text encoder had learned to tell a dog from a cat (one picture in ten a dog, "
         "one in twenty of something worn): 36,000 without the reward, 13,000 with it, 21,000 with four times as much, "
-        "10,000 without it",
+        "10,000 without it; then 107,000 as planned, but the last quarter without the reward",
     ),
     "caption": Part(
         "Pocket: captions",

@@ -66,8 +66,8 @@ def write_diffusion(painter: Painter, vae: PixelAutoencoder, tokenizer: Any, tar
     pipeline.save_pretrained(partial, safe_serialization=True)
     add_prefix(partial / "text_encoder" / "model.safetensors")
     shrink_folder(partial)
-    settings = {"guidance_scale": 3.0, "strength": 0.3, "strengths": {"malevich": 0.65}, "hires_strength": 0.3}
-    settings |= {"width": 256, "height": 256}
+    settings: dict[str, Any] = {"guidance_scale": 3.0, "strength": 0.3, "hires_strength": 0.3}
+    settings |= {"strengths": {"malevich": 0.65, "banksy": 0.4}, "width": 256, "height": 256}
     (partial / "easel.json").write_text(json.dumps(settings, indent=1) + "\n")
     swap(partial, folder)
 
