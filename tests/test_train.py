@@ -31,7 +31,7 @@ from easel.errors import Cancelled, EaselError
 from easel.images import open_picture, read_provenance
 from easel.jobs import train, train_board, train_chart, train_watch, walking
 from easel.metrics import path_length
-from easel.models import catalog, shelf
+from easel.models import catalog, shelf, trained
 from easel.recipes import Generate, Score, Train, read_yaml, recipe_from
 from easel.result import Result
 from easel.runners import here
@@ -1143,3 +1143,18 @@ def test_tensorboard_reads_it(tmp_path: Path) -> None:
     assert seen == [(round(1000 * float(row["kimg"])), pytest.approx(float(row["KID"]))) for row in rows]
     grids = [path.read_bytes() for path in sorted((tmp_path / "samples").iterdir())]
     assert [event.encoded_image_string for event in board.Images("samples")] == grids
+
+
+def test_equal_models_are_equal_files(tmp_path: Path) -> None:
+    """However the library orders what stands in the header; and the file is read as before."""
+    players = {"generator": torch.nn.Linear(3, 2)}
+    facts = {f"fact {n}": "\u00e9\u2028\x01" * n for n in range(12)}
+    written = set()
+    for place in "abcd":
+        (tmp_path / place).mkdir()
+        trained.write_players(tmp_path / place, players, facts)
+        written.add((tmp_path / place / "model.safetensors").read_bytes())
+    assert len(written) == 1
+    assert trained.read_header(tmp_path / "a") == {"format": "pt", **facts}
+    weights = load_file(tmp_path / "a" / "model.safetensors")
+    assert torch.equal(weights["generator.weight"], players["generator"].weight)

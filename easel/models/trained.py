@@ -167,7 +167,19 @@ def write_players(folder: Path, players: Mapping[str, nn.Module], facts: Mapping
         if name in players
         for key, value in players[name].state_dict().items()
     }
-    write_atomic(folder / WEIGHTS, save(tensors, metadata={"format": "pt", **facts}))
+    write_atomic(folder / WEIGHTS, in_order(save(tensors, metadata={"format": "pt", **facts})))
+
+
+def in_order(file: bytes) -> bytes:
+    """A safetensors file with its metadata sorted: the library leaves their order to chance, and equal models are to be
+    equal files.
+    """
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.loads(file[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + file[end:]
 
 
 def read_header(folder: Path) -> dict[str, str]:
