@@ -74,13 +74,13 @@ RUNS = {
         "fashion",
         CPU | {"resolution": 28, "layout": "classes", "critic_steps": 1, "augment": "differentiable"},
     ),
-    "cgan-kinds": Run("cgan", "kinds", 12, "kinds", CPU | {"critic_steps": 1}),
+    "cgan-kinds": Run("cgan", "kinds", 14, "kinds", CPU | {"critic_steps": 1}),
     "control-gan-faces": Run(
         "control-gan", "faces", 12, "faces", CPU | {"attributes": ("hat", "sunglasses", "scarf", "happy")}
     ),
     "text-dcgan-birds": Run("text-dcgan", "birds", 12, "words", CPU),
     "stackgan-birds-1": Run("stackgan", "birds", 12, "words", STACK),
-    "stackgan-birds-2": Run("stackgan", "birds-128", 12, "sharper", STACK | {"resolution": 128}, "stackgan-birds-1"),
+    "stackgan-birds-2": Run("stackgan", "birds-128", 22, "sharper", STACK | {"resolution": 128}, "stackgan-birds-1"),
     "stylegan-portraits": Run("stylegan", "portraits", 12, "portraits", STYLE | {"mirror": True}),
     "stylegan-portraits-augmented": Run(
         "stylegan",

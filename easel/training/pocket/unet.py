@@ -47,7 +47,7 @@ REDRAWN = 0.7
 """Share of the filtered photos that are learned as redrawings of the photo itself."""
 FOCUS = 4.0
 """How much more an error counts at the top of the subject than beside it, less and less towards its feet: ears, snouts
-and faces are a hundredth of the picture, and all that tells a dog from a cat.
+and faces are little of the picture, and all that tells a dog from a cat.
 """
 APART_WEIGHT, NAMED_WEIGHT = 2.0, 0.05
 """Of how differently two latents look, and of facts that cannot be seen, beside the squared error of the velocity."""
