@@ -39,8 +39,9 @@ def main(words: list[str] | None = None) -> None:
     chosen = parser.parse_args(words)
     count, judge = chosen.count, chosen.judge
     print(f"{'set metrics: FID + KID + P/R':<46} {'ours':>9} {'peer':>9} {'clock':>7} {'cpu':>7}   n")
-    rows = {Path(str(seed)): features(count, seed) for seed in range(2)}
-    line(f"{WIDTH} features at hand, measuring alone", count, *rows, rows.__getitem__)
+    real, made = Path("real"), Path("made")
+    rows = {place: features(count, seed) for seed, place in enumerate((real, made))}
+    line(f"{WIDTH} features at hand, measuring alone", count, real, made, rows.__getitem__)
     if chosen.measuring_alone:
         return
     with tempfile.TemporaryDirectory() as place:

@@ -135,7 +135,7 @@ def opened(place: Path, device: torch.device) -> tuple[Any, Any]:
         sys.exit(f"no checkout of stylegan2-ada-pytorch in {place}: it has no training/networks.py")
     sys.path.insert(0, str(place))
     warnings.filterwarnings("ignore", message="conv2d_gradfix not supported")
-    convolution = importlib.import_module("torch_utils.ops.conv2d_gradfix")
+    convolution: Any = importlib.import_module("torch_utils.ops.conv2d_gradfix")
     convolution.enabled = device.type == "cuda"
     torch.backends.cudnn.benchmark = True
     return importlib.import_module("training.networks"), importlib.import_module("training.loss")

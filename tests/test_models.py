@@ -937,6 +937,16 @@ def test_yes_is_the_models_own_odds(shelf: Path, photo: Image.Image) -> None:
     assert model.yes([photo], ["is this a cat?"])[0] == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("size", [(40_001, 1), (1, 40_001), (300, 200), (200, 300)])
+def test_pocket_reads_the_middle_square_however_long_a_picture_is(size: tuple[int, int]) -> None:
+    picture, (width, height) = Image.new("RGB", size, "blue"), size
+    beside = max(5, int(1.2 * min(size))) // 2
+    picture.paste("red", (width // 2 - beside, height // 2 - beside, width // 2 + beside, height // 2 + beside))
+    red = models.load("pocket", "caption")._loaded.pixels([picture])[0]
+    assert red.shape == (3, 256, 256)
+    assert torch.allclose(red[:, 64:192, 64:192], torch.tensor([1.0, -1.0, -1.0])[:, None, None].expand(3, 128, 128))
+
+
 def test_clip_rows_are_units(shelf: Path, photo: Image.Image) -> None:
     model = models.load(str(shelf / "clip"), "clip", device="cpu")
     rows = model.images([photo, photo.rotate(90)])

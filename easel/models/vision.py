@@ -18,6 +18,19 @@ from easel.models.pipelines import load_weights
 from easel.models.places import Place
 from easel.models.quiet import hush
 
+LONGEST = 16
+"""Of pictures whose middle square is looked at, sides of more than this to one lose their ends first: the shorter side
+is brought to the model's, and a line of pixels would grow to gigabytes on the way.
+"""
+
+
+def without_ends(image: Image.Image) -> Image.Image:
+    """The middle of a very long or tall picture, others as they are."""
+    width, height = image.size
+    keep = LONGEST * min(image.size)
+    left, top = max(0, (width - keep) // 2), max(0, (height - keep) // 2)
+    return image.crop((left, top, left + min(width, keep), top + min(height, keep)))
+
 
 @dataclass(frozen=True)
 class Vision:
@@ -30,9 +43,10 @@ class Vision:
 
     def pixels(self, images: Sequence[Image.Image]) -> Any:
         """PIL pictures to (n, 3, h, w) as this model wants them."""
-        prepared = self.processor(images=[image.convert("RGB") for image in images], return_tensors="pt")[
-            "pixel_values"
-        ]
+        shown = [image.convert("RGB") for image in images]
+        if getattr(self.processor, "do_center_crop", False):
+            shown = [without_ends(image) for image in shown]
+        prepared = self.processor(images=shown, return_tensors="pt")["pixel_values"]
         return prepared.to(self.device, self.model.dtype)
 
     def words(self, texts: list[str]) -> dict[str, Any]:

@@ -43,8 +43,10 @@ PACKERS: dict[str, Callable[[Path], None]] = {
     "styled": packing.pack_styled,
     "subjects": packing.pack_subjects,
     "manners": packing.pack_manners,
+    "redrawn": packing.pack_redrawn,
+    "kin": packing.pack_kin,
 }
-READ = {"plain": 0.22, "scenes": 0.2, "subjects": 0.1, "styled": 0.2, "manners": 0.28}
+READ = {"plain": 0.18, "scenes": 0.14, "subjects": 0.06, "styled": 0.14, "manners": 0.48}
 """How often what reads pictures sees each store."""
 TARGETS = ("data", "vae", "blip", "clip", "subject", "perceptual", "sharpen", "unet", "judge", "score", "all")
 

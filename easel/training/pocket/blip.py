@@ -31,7 +31,7 @@ from easel.training.pocket.vae import to_tensor
 
 SIDE, PATCH, WIDTH = 256, 16, 160
 BATCH, ASKED = 32, 3
-PLAN = Plan(steps=6500, lr=2e-3, warmup=200, weight_decay=0.02, average_decay=0.998, muon=True)
+PLAN = Plan(steps=9500, lr=2e-3, warmup=200, weight_decay=0.02, average_decay=0.998, muon=True)
 LOOKING = 0.5
 """Share of the steps in which only the encoder learns."""
 
@@ -151,9 +151,10 @@ def small(picture: Pixels) -> Pixels:
 
 
 def image_processor() -> BlipImageProcessorPil:
-    """Pictures to (3, SIDE, SIDE) in [-1, 1]."""
+    """The middle square of pictures, as they were learned, to (3, SIDE, SIDE) in [-1, 1]."""
     half = [0.5, 0.5, 0.5]
-    return BlipImageProcessorPil(size={"height": SIDE, "width": SIDE}, image_mean=half, image_std=half)
+    crop = dict(size={"shortest_edge": SIDE}, do_center_crop=True, crop_size={"height": SIDE, "width": SIDE})
+    return BlipImageProcessorPil(**crop, image_mean=half, image_std=half)
 
 
 def processor(tokenizer: Any) -> BlipProcessor:

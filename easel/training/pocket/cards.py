@@ -21,7 +21,7 @@ BLIP = (
     "at 256 px, guided at each patch by a network that names facts from latents, Muon, the encoder alone in the first "
     "half. The shipped ones had 12,700 steps with AdamW at 160 px and without the guide first, then at 224 px and "
     "without the store of scenes in styles 1,600 without that half and 2,600 with it, then 2,400 of these and 3,500 of "
-    "both"
+    "both with 10,000 scenes in styles, and 3,000 with all 22,000"
 )
 PARTS = {
     "diffusion": Part(
@@ -33,12 +33,15 @@ PARTS = {
         f"UNet and text encoder: {unet.COARSE.steps} steps of {unet.BATCHES[128]} at 128 px, then the UNet "
         f"{unet.FINE.steps} steps of {unet.BATCHES[256]} at 256 px with a latent perceptual loss, a reward for facts "
         "that can be seen, and errors that count most at the subject's head, v-prediction with zero terminal SNR, "
-        "Muon; seven in ten of the filtered photos as redrawings of the photo, and animals more often than chance "
-        "brings them. The shipped ones had 150,000 pictures, 208,000 at 128 px and 46,000 at 256 px with "
-        "AdamW and without that loss first, then at 256 px, Muon, 175,000 with it, the last 93,000 of them with "
-        "redrawings, and 80,000 after the text encoder had learned to tell a dog from a cat (one picture in ten a dog, "
-        "one in twenty of something worn): 36,000 without the reward, 13,000 with it, 21,000 with four times as much, "
-        "10,000 without it; then 107,000 as planned, but the last quarter without the reward",
+        "Muon; seven in ten of the filtered photos and scenes as redrawings of the plain ones, and five scenes of each "
+        "batch with a dog, a cat and a bird in turn, drawn over one another. The shipped ones had 150,000 pictures, "
+        "208,000 at 128 px and 46,000 at 256 px with AdamW and without that loss first, then at 256 px, Muon, 175,000 "
+        "with it, the last 93,000 of them with redrawings, and 80,000 after the text encoder had learned to tell a dog "
+        "from a cat (one picture in ten a dog, one in twenty of something worn): 36,000 without the reward, 13,000 "
+        "with it, 21,000 with four times as much, 10,000 without it; then 107,000 with animals more often than by "
+        "chance and without such families and redrawn scenes, 14,000 with families that were not drawn over one "
+        "another, and 72,000 as planned (the last quarter of each without the reward, a family's own errors counting 4 "
+        "instead of 10 in the first 24,000 and the last 18,000)",
     ),
     "caption": Part(
         "Pocket: captions",

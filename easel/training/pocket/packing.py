@@ -18,6 +18,9 @@ from easel.world.words import LIGHT_PHRASES, STYLE_ANSWERS, STYLE_PHRASES, STYLE
 ARTISTS = ("van-gogh", "malevich", "delaunay", "banksy")
 OTHERS = tuple(style for style in STYLE_PHRASES if style != "plain" and style not in ARTISTS)
 
+KIN = ("dog", "cat", "bird")
+"""Kinds that are hardest to paint: the same scene with each of them shows what the word means, and nothing else."""
+
 WORKERS = 2
 Row = dict[str, Any]
 
@@ -70,6 +73,17 @@ def subject_pair(seed: int) -> Made:
     drawn = Scene.from_seed(seed, style="plain")
     other = drawn.elsewhere(seed + 10**6)
     return shown(drawn, other)
+
+
+def kin(seed: int) -> Made:
+    """A plain scene with each of KIN in turn, where everything else is the same."""
+    return shown(*(Scene.from_seed(seed, style="plain", kind=kind) for kind in KIN))
+
+
+def redrawn(seed: int) -> Made:
+    """A scene in no style, and itself in a style; the second knows that it is a redrawing of the first."""
+    [(made, row)] = scene_in_style(seed)
+    return [*plain_scene(seed), (made, {**row, "redrawn": True})]
 
 
 def styled(task: tuple[int, Row]) -> Made:
@@ -141,9 +155,19 @@ def pack_subjects(folder: Path, count: int = 2000) -> None:
     pack(folder, "subjects", subject_pair, range(10**5, 10**5 + count), each=2)
 
 
-def pack_manners(folder: Path, count: int = 10000) -> None:
+def pack_manners(folder: Path, count: int = 22000) -> None:
     """The store ``manners``: scenes of other seeds, each in a style. A manner hides things: it must be seen often."""
     pack(folder, "manners", scene_in_style, range(60000, 60000 + count))
+
+
+def pack_kin(folder: Path, count: int = 3000) -> None:
+    """The store ``kin``: the same scene with each of KIN, next to each other."""
+    pack(folder, "kin", kin, range(2 * 10**5, 2 * 10**5 + count), each=len(KIN))
+
+
+def pack_redrawn(folder: Path, count: int = 4000) -> None:
+    """The store ``redrawn``: scenes of ``manners``, each plain and in its style, next to each other."""
+    pack(folder, "redrawn", redrawn, range(60000, 60000 + count), each=2)
 
 
 def pack_styled(folder: Path, times: int = 5) -> None:

@@ -20,6 +20,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from easel.networks.autoencoder import PixelAutoencoder
 from easel.training.loop import Plan, home, mixed, train
 from easel.training.pocket import samples
+from easel.training.pocket.packing import KIN
 from easel.training.pocket.pictures import Pixels, Store
 from easel.training.pocket.text import WINDOW, ids
 from easel.training.pocket.vae import to_tensor
@@ -34,17 +35,19 @@ STAGES = {128: COARSE, 256: FINE}
 BATCHES = {128: 32, 256: 32}
 SHARES = {
     128: {"plain": 0.45, "scenes": 0.25, "subjects": 0.1, "styled": 0.2},
-    256: {"plain": 0.4, "scenes": 0.2, "subjects": 0.08, "styled": 0.32},
+    256: {"plain": 0.32, "scenes": 0.18, "subjects": 0.08, "styled": 0.3, "redrawn": 0.12, "kin": 0.0},
 }
 """Side -> how often each store is drawn: what there is first, how it is painted later."""
-OFTEN = {"dog": 0.22, "cat": 0.18, "bird": 0.04}
-"""Kind -> how often a plain scene of it is drawn beside what chance brings: animals' heads take longest."""
+FAMILIES = 5
+"""How many scenes of a batch at 256 px are there with each of `packing.KIN`: what is hardest to tell apart."""
+KINDRED = 10.0
+"""How much more an error counts in what differs between the members of a family: that is what the word is worth."""
 LEAN = 0.7
 """Below 1, more of the steps are noisy ones, where what the picture is of is decided."""
 PHOTO_NOISE = 0.8
 """Real photos are only ever redrawn, so they are taught up to this share of the schedule; beyond it is the world's."""
 REDRAWN = 0.7
-"""Share of the filtered photos that are learned as redrawings of the photo itself."""
+"""Share of the filtered photos and scenes that are learned as redrawings of the plain ones."""
 FOCUS = 4.0
 """How much more an error counts at the top of the subject than beside it, less and less towards its feet: ears, snouts
 and faces are little of the picture, and all that tells a dog from a cat.
@@ -138,8 +141,9 @@ def cache(vae: PixelAutoencoder, store: Store, path: Path, side: int) -> NDArray
 
 
 class Batch(NamedTuple):
-    """Latents (n, 8, h, w), what each is drawn over (itself, or the photo that it is a filtered picture of), prompts,
-    some of them empty, how far into the schedule each goes (n,), and what is known of each.
+    """Latents (n, 8, h, w), what each is drawn over (itself, or the plain picture that it is a filtered one of),
+    prompts, some of them empty, how far into the schedule each goes (n,), what is known of each, and the first of its
+    family (n,), whose noise it shares: of most, themselves.
     """
 
     latents: Tensor
@@ -147,6 +151,7 @@ class Batch(NamedTuple):
     prompts: list[str]
     reach: Tensor
     rows: list[samples.Row]
+    first: Tensor
 
 
 class Latents:
@@ -155,29 +160,18 @@ class Latents:
     def __init__(
         self, vae: PixelAutoencoder, stores: dict[str, Store], weights: list[float], side: int, work: Path
     ) -> None:
-        self.side = side
+        self.side, self.kin = side, list(stores).index("kin") if "kin" in stores else None
         self.arrays = [cache(vae, store, work / f"latents-{name}-{side}.npy", side) for name, store in stores.items()]
         self.mix = samples.Mix(list(stores.values()), weights)
-        self.often = [(share, self.plain(kind)) for kind, share in OFTEN.items()]
 
-    def plain(self, kind: str) -> list[tuple[int, int]]:
-        """The scenes of a kind in no style: which store, and which of its pictures."""
-        wanted = {"kind": kind, "style": "plain"}.items()
-        return [
-            (s, k)
-            for s, store in enumerate(self.mix.stores)
-            for k, row in enumerate(store.rows)
-            if wanted <= row.get("facts", {}).items()
-        ]
-
-    def pick(self, rng: np.random.Generator) -> tuple[int, int]:
-        """Which store, and which of its pictures."""
-        point = rng.random()
-        for share, places in self.often:
-            if point < share and places:
-                return places[int(rng.integers(len(places)))]
-            point -= share
-        return self.mix.pick(rng)
+    def families(self, rng: np.random.Generator, size: int) -> list[list[tuple[int, int]]]:
+        """``size`` places, each a store and one of its pictures: scenes with each of KIN first, then one by one."""
+        together: list[list[tuple[int, int]]] = []
+        if self.kin is not None:
+            count = len(self.mix.stores[self.kin].rows) // len(KIN)
+            begun = len(KIN) * rng.integers(count, size=FAMILIES)
+            together = [[(self.kin, int(k) + j) for j in range(len(KIN))] for k in begun]
+        return together + [[self.mix.pick(rng)] for _ in range(size - len(KIN) * len(together))]
 
     def told(self, rng: np.random.Generator, size: int) -> tuple[list[samples.Row], NDArray[np.float32], list[Pixels]]:
         """``size`` rows, their latents (size, 8, h, w), and their pictures at full size."""
@@ -189,22 +183,37 @@ class Latents:
     def batch(self, step: int, size: int) -> Batch:
         """The batch of a step, always the same."""
         rng = np.random.default_rng((61, self.side, step))
-        latents, over, prompts, reach, rows = [], [], [], [], []
-        for _ in range(size):
-            s, k = self.pick(rng)
-            row = samples.row(self.mix.stores[s], k)
+        latents, over, prompts, reach, first = [], [], [], [], []
+        rows: list[samples.Row] = []
+        for family in self.families(rng, size):
             dropped, redrawn, canonical = rng.random(3) < (DROPPED, REDRAWN, 0.5)
-            prompts.append("" if dropped else samples.caption(row, rng, canonical=bool(canonical)))
-            latents.append(self.arrays[s][k])
-            over.append(self.arrays[s][photo_of(row, k) if redrawn else k])
-            reach.append(PHOTO_NOISE if "path" in row else 1.0)
-            rows.append(row)
-        return Batch(stacked(latents), stacked(over), prompts, torch.tensor(reach), rows)
+            wording, head = int(rng.integers(2**32)), len(rows)
+            stranger = family[int(rng.integers(len(family)))][1] if len(family) > 1 and not dropped else None
+            for s, k in family:
+                row = samples.row(self.mix.stores[s], k)
+                said = samples.caption(row, np.random.default_rng(wording), canonical=bool(canonical))
+                prompts.append("" if dropped else said)
+                latents.append(self.arrays[s][k])
+                under = plain_of(row, k) if stranger is None else stranger
+                over.append(self.arrays[s][under if redrawn else k])
+                reach.append(PHOTO_NOISE if "path" in row else 1.0)
+                rows.append(row)
+                first.append(head)
+        return Batch(stacked(latents), stacked(over), prompts, torch.tensor(reach), rows, torch.tensor(first))
 
 
-def photo_of(row: samples.Row, k: int) -> int:
-    """Where the plain photo lies that row ``k`` is a filtered picture of: just before it; a scene is its own."""
-    return k - 1 if "path" in row and row["facts"]["style"] != "plain" else k
+def plain_of(row: samples.Row, k: int) -> int:
+    """Where the plain picture lies that row ``k`` is a redrawing of: just before it; most are of themselves."""
+    filtered = "path" in row and row["facts"]["style"] != "plain"
+    return k - 1 if filtered or row.get("redrawn") else k
+
+
+def kindred(errors: Tensor, first: Tensor) -> Tensor:
+    """What an error (n, ...) has beside the mean of its family, whose members name the same ``first`` (n,)."""
+    shape = (-1, *[1] * (errors.dim() - 1))
+    count = torch.bincount(first, minlength=len(first)).clamp(min=1)
+    mean = torch.zeros_like(errors).index_add(0, first, errors) / count.view(shape)
+    return errors - mean[first]
 
 
 def stacked(latents: list[NDArray[np.float16]]) -> Tensor:
@@ -250,9 +259,11 @@ def run(
     """Train the painter in place (or go on) on one size of latents.
 
     What is drawn over another picture has some of that in its noisy latent, and itself as the goal: so a redrawing at
-    a low strength takes on the style that the words ask for. With ``looks`` it also counts how differently the latent
-    that the painter guesses looks from the true one, and how far it is from showing what its words say (a reward by
-    another network, as in Xu et al. 2023, arXiv 2304.05977, for one guess instead of a whole drawing); both in
+    a low strength takes on the style that the words ask for. The members of a family, one scene with several kinds,
+    share words, noise and time, so that what their errors do not share is what the name of the kind should have told.
+    With ``looks`` it also counts how differently the latent that the painter guesses looks from the true one, and how
+    far it is from showing what its words say (a reward by another network, as in Xu et al. 2023, arXiv 2304.05977, for
+    one guess instead of a whole drawing); both in
     proportion to the amplitude of the signal that was left in the noise.
     """
     noise_schedule = scheduler()
@@ -260,19 +271,22 @@ def run(
     alphas = noise_schedule.alphas_cumprod.to(device)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        latents, over, prompts, reach, rows = data.batch(step, size)
+        latents, over, prompts, reach, rows, first = data.batch(step, size)
         tokens, _ = ids(tokenizer, prompts, WINDOW)
         generator = torch.Generator().manual_seed(step)
-        noise = torch.randn(latents.shape, generator=generator).contiguous(memory_format=torch.channels_last)
+        noise = torch.randn(latents.shape, generator=generator)[first].contiguous(memory_format=torch.channels_last)
         # stratified: one time in every nth of the schedule, which steadies small batches (Kingma et al. 2021,
         # appendix I)
-        share = (torch.arange(size) + torch.rand(size, generator=generator)) / size
+        share = (torch.randperm(size, generator=generator) + torch.rand(size, generator=generator)) / size
+        share = share[first]
         times = (share**LEAN * 1000 * reach).long()
-        kept = left(noise_schedule.alphas_cumprod, times, torch.rand(size, generator=generator))
+        kept = left(noise_schedule.alphas_cumprod, times, torch.rand(size, generator=generator)[first])
         begun = torch.lerp(latents, over, kept[:, None, None, None])
-        latents, begun, noise, times, tokens = (x.to(device) for x in (latents, begun, noise, times, tokens))
-        noisy = noise_schedule.add_noise(begun, noise, times)
-        target = velocity(alphas[times][:, None, None, None], noisy, latents)
+        latents, begun, noise, times, tokens, first = (
+            x.to(device) for x in (latents, begun, noise, times, tokens, first)
+        )
+        noisy, signal = noise_schedule.add_noise(begun, noise, times), alphas[times][:, None, None, None]
+        target = velocity(signal, noisy, latents)
         with mixed(painter):
             states = painter.text_encoder(tokens).last_hidden_state
             made = painter.unet(noisy, times, states).sample
@@ -280,8 +294,10 @@ def run(
         # left to do
         weight = (5.0 * (1 - alphas[times])).clamp(max=1.0)
         counts = torch.from_numpy(np.stack([focus(row, latents.shape[-1]) for row in rows])).to(device)
-        errors = ((made.float() - target).square().mean(dim=1) * counts).mean(dim=(1, 2))
-        total, numbers = (errors * weight).mean(), {"mse": errors.mean().item()}
+        wrong = made.float() - target
+        kin = KINDRED * (1 - signal) * kindred(wrong, first).square()
+        errors = ((wrong.square() + kin).mean(dim=1) * counts).mean(dim=(1, 2))
+        total, numbers = (errors * weight).mean(), {"mse": wrong.square().mean().item(), "kin": kin.mean().item()}
         if looks is not None:
             # the velocity of the noisy latent and the velocity is the latent: the formula undoes itself
             guessed = noise_schedule.get_velocity(made.float(), noisy, times)
