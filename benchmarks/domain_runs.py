@@ -66,7 +66,7 @@ class Run:
 RUNS = {
     "stylegan-birds": Run("stylegan", "birds", 20, "birds", STYLE),
     "dcgan-birds": Run("dcgan", "birds", 20, "birds", CPU),
-    "vae-birds": Run("vae", "birds", 20, "birds", CPU),
+    "vae-birds": Run("vae", "birds", 20, "birds", CPU | {"latent": 64, "prior": "flow", "perceptual": 1.0}),
     "cgan-fashion": Run(
         "cgan",
         "fashion",
@@ -81,13 +81,13 @@ RUNS = {
     "text-dcgan-birds": Run("text-dcgan", "birds", 12, "words", CPU),
     "stackgan-birds-1": Run("stackgan", "birds", 12, "words", STACK),
     "stackgan-birds-2": Run("stackgan", "birds-128", 22, "sharper", STACK | {"resolution": 128}, "stackgan-birds-1"),
-    "stylegan-portraits": Run("stylegan", "portraits", 12, "portraits", STYLE | {"mirror": True}),
+    "stylegan-portraits": Run("stylegan", "portraits", 30, "portraits", STYLE | {"mirror": True}),
     "stylegan-portraits-augmented": Run(
         "stylegan",
         "portraits",
-        12,
+        30,
         "portraits",
-        STYLE | {"mirror": True, "augment": "adaptive"},
+        STYLE | {"mirror": True, "augment": "differentiable"},
         "stylegan-portraits",
     ),
 }

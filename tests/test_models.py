@@ -977,6 +977,19 @@ def test_perceptual_distance(tmp_path: Path, photo: Image.Image, head: bool) -> 
     assert there > 0
 
 
+def test_perceptual_distance_of_tensors_has_a_gradient_and_moves_no_weight(tmp_path: Path) -> None:
+    """`apart` is for training: at the pictures' own size, 0 for the same, smaller along its own slope."""
+    model = models.load(str(tiny.resnet(tmp_path / "m")), "perceptual", device="cpu")
+    x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    made = x.flip(3).requires_grad_()
+    far = model.apart(made, x)
+    assert far.shape == (2,)
+    assert model.apart(x, x).abs().max() < 1e-6
+    (slope,) = torch.autograd.grad(far.sum(), made)
+    assert (model.apart(made - 0.1 * slope / slope.norm(), x) < far).all()
+    assert not any(weight.requires_grad for weight in model._loaded.model.parameters())
+
+
 def test_judges_are_guarded_too(shelf: Path, tmp_path: Path) -> None:
     with pytest.raises(EaselError, match="holds CLIPModel; this role needs one of BlipForConditionalGeneration"):
         models.load(str(shelf / "clip"), "caption")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from easel import networks
 from easel.errors import EaselError
 from easel.networks import layers, text_dcgan, vae
+from easel.networks.flow import Flow
 from easel.networks.autoencoder import PixelAutoencoder
 from easel.networks.equalised import EqualConv, EqualLinear, ModulatedConv, halved, upsampled
 from easel.networks.stylegan import CriticBlock, deviation, mixed
@@ -160,6 +161,7 @@ def test_configurations_are_plain_values_and_come_back(word: str) -> None:
         ({"network": "dcgan", "channels": "4"}, "channels is '4', but takes int"),
         ({"network": "dcgan", "channels": 0}, "channels is 0, but must be at least 1"),
         ({"network": "vae", "classes": -1}, "classes is -1, but must be at least 0"),
+        ({"network": "vae", "prior": "flwo"}, "flow"),
         ({"network": "dcgan", "resolution": 48}, "no network draws 48 px: take a power of two"),
         ({"network": "dcgan", "resolution": 4}, "no network draws 4 px"),
         ({"network": "stylegan", "resolution": 28}, "stylegan: resolution must be a power of two"),
@@ -424,6 +426,45 @@ def test_a_vae_comes_back_by_its_mean_and_walks_between_two() -> None:
     assert torch.allclose(walk[[0, -1]], back, atol=1e-5)
     plain = made("vae", classes=0)
     assert vae.interpolate(plain["encoder"].eval(), plain["generator"].eval(), x, 3).shape == (3, 3, 16, 16)
+
+
+def moved_flow(size: int) -> Flow:
+    """A flow that does something, in float64."""
+    flow = Flow(size)
+    for index, weight in enumerate(flow.parameters()):
+        nn.init.normal_(weight, std=0.03, generator=seeded(index))
+    return flow
+
+
+@pytest.mark.parametrize("size", [2, 5, 8])
+def test_a_flow_goes_there_and_back_and_knows_its_slope(size: int) -> None:
+    """Real NVP: the logarithm of the slope is that of the Jacobian's determinant, by autograd."""
+    u = torch.randn(4, size, generator=seeded())
+    assert torch.equal(Flow(size)(u), u)
+    flow = moved_flow(size)
+    z = flow(u)
+    back, slope = flow.inverse(z)
+    assert (z - u).abs().max() > 0.01
+    assert torch.allclose(back, u, atol=1e-5)
+    for row, own in zip(z, slope, strict=True):
+        matrix: Any = torch.autograd.functional.jacobian(lambda one: flow.inverse(one[None])[0][0], row)
+        assert own.item() == pytest.approx(torch.linalg.slogdet(matrix)[1].item(), abs=1e-4)
+
+
+def test_a_flow_is_computed_in_float32() -> None:
+    flow, u = moved_flow(4), torch.randn(3, 4, generator=seeded())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(flow(u), moved_flow(4)(u))
+        assert flow.inverse(u.bfloat16())[0].dtype == torch.float32
+
+
+def test_a_vae_with_a_flow_draws_through_it_and_rebuilds_without_it() -> None:
+    players = made("vae", classes=0, prior="flow")
+    encoder, generator = players["encoder"].eval(), players["generator"].eval()
+    generator.prior = moved_flow(5)
+    x, z = torch.rand(2, 3, 16, 16, generator=seeded()), generator.latent(2, seeded())
+    assert torch.equal(generator(z), generator.decode(generator.prior(z)))
+    assert torch.equal(vae.reconstruct(encoder, generator, x), generator.decode(encoder(x)[0]))
 
 
 def test_the_reparameterisation_by_hand() -> None:

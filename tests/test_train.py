@@ -375,8 +375,25 @@ def test_a_vae_comes_to_rebuild_what_it_sees(tmp_path: Path) -> None:
     x = feed.Feed(packed(open_set(data), 16, tmp_path / "cache"), feed.Told(), 8, 0).pixels(np.arange(8))
     encoder: Any = model.players["encoder"]
     with torch.no_grad():
-        back = model.generator(encoder(x)[0])
+        back = model.generator.decode(encoder(x)[0])
     assert (back - x).square().mean() < 0.1 * x.square().mean()
+
+
+def test_a_vae_looks_and_learns_where_its_codes_lie(tmp_path: Path) -> None:
+    """The flow and the look of pictures: both are in the curves, and the model draws, also after a stop."""
+    data = two_colours(tmp_path / "data", 32)
+    recipe = tiny("vae", data=str(data), kimg=0.6, batch_size=16, prior="flow", perceptual=0.25)
+    run(recipe, tmp_path / "whole")
+    rows = (tmp_path / "whole" / "metrics.csv").read_text().splitlines()
+    assert {"perceptual", "KL", "error"} <= set(rows[0].split(","))
+    model = models.load(str(tmp_path / "whole"), "generator", "cpu")
+    assert model.config.prior == "flow"
+    u = model.latents([1])
+    assert not torch.equal(model.generator.prior(u), u)
+    run(recipe.model_copy(update={"kimg": 0.3}), tmp_path / "parts")
+    run(recipe, tmp_path / "parts")
+    parts, whole = (load_file(tmp_path / name / "training" / "checkpoint.safetensors") for name in ("parts", "whole"))
+    assert all(torch.equal(parts[key], whole[key]) for key in whole)
 
 
 def test_a_loss_that_is_no_number_is_said_and_the_last_good_model_kept(
@@ -659,16 +676,19 @@ def test_broken_pictures_are_left_out_and_told(tmp_path: Path) -> None:
 
 def test_classes_of_one_picture_are_told_of_the_classes_that_are_learned(small: Packed) -> None:
     told = feed.Told("labels", ("cat", "lone", "owl"), np.array([0, 0, 1, 2, 2]))
-    said = train.notes(tiny("vae", classes="colour"), open_set(FACES), small, told)
+    said = train.notes(tiny("vae", classes="colour", prior="flow"), open_set(FACES), small, told)
     assert said == ["1 of 3 classes have fewer than two pictures: lone"]
     for other in (feed.Told(), feed.told_attributes(small, ("hat",))):
-        assert train.notes(tiny("vae"), open_set(FACES), small, other) == []
+        assert train.notes(tiny("vae", prior="flow"), open_set(FACES), small, other) == []
+    assert "--prior flow" in train.notes(tiny("vae"), open_set(FACES), small, feed.Told())[0]
 
 
 def test_settings_of_other_networks_are_refused() -> None:
     for network, name, value, said in (
         ("vae", "augment", "adaptive", "augment: belongs to dcgan and cgan and .*, not to vae"),
         ("dcgan", "beta", 4, "beta: belongs to vae, not to dcgan"),
+        ("dcgan", "prior", "flow", "prior: belongs to vae, not to dcgan"),
+        ("stylegan", "perceptual", 0.25, "perceptual: belongs to vae, not to stylegan"),
     ):
         with pytest.raises(EaselError, match=said):
             recipe_from({"kind": "train", "network": network, "data": "x", name: value})

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from easel import networks
 from easel.errors import EaselError
+from easel.networks.flow import Flow
 from easel.training import augment, checkpoints, muon, objectives, steer
 from easel.training.loop import Plan, rate, train
 from easel.training.pocket import (
@@ -812,6 +813,33 @@ def test_kl_is_torchs_own(mean: float, log_variance: float) -> None:
     q = torch.distributions.Normal(mean, math.exp(0.5 * log_variance))
     theirs = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0))
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-4, abs=1e-6)
+
+
+def test_kl_to_a_prior_that_is_still_normal_is_the_closed_form() -> None:
+    """A flow that has learned nothing: the mean over many codes is the formula's."""
+    mean, log_variance = torch.tensor([[0.5, -1.0, 0.0, 2.0]]), torch.tensor([[-2.0, 0.0, 1.0, -4.0]])
+    noise = torch.randn(200_000, 4, generator=torch.Generator().manual_seed(0))
+    u, slope = Flow(4).inverse(mean + noise * (0.5 * log_variance).exp())
+    by_codes = objectives.kl_of_codes(noise, log_variance, u, slope)
+    assert by_codes.item() == pytest.approx(objectives.kl(mean, log_variance).item(), rel=0.01)
+
+
+def test_a_flow_learns_where_codes_lie() -> None:
+    """Codes in two heaps: the KL to what was learned is far below that to the standard normal."""
+    torch.manual_seed(0)
+    flow, chance = Flow(2, wide=32), torch.Generator().manual_seed(1)
+    optimiser = torch.optim.Adam(flow.parameters(), lr=1e-2)
+    log_variance = torch.full((128, 2), -2.0)
+    for _ in range(200):
+        mean = torch.randint(0, 2, (128, 1), generator=chance) * 8.0 - 4 + torch.zeros(128, 2)
+        noise = torch.randn(128, 2, generator=chance)
+        learned = objectives.kl_of_codes(noise, log_variance, *flow.inverse(mean + noise * (0.5 * log_variance).exp()))
+        optimiser.zero_grad()
+        learned.backward()
+        optimiser.step()
+    assert learned < 0.3 * objectives.kl(mean, log_variance)
+    drawn = flow(torch.randn(400, 2, generator=chance))
+    assert (drawn.abs() - 4).abs().mean() < 1.0
 
 
 def test_the_kl_warms_up_to_beta() -> None:

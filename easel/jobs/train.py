@@ -180,6 +180,8 @@ def notes(recipe: Train, pictures: PictureSet, data: Packed, told: feed.Told) ->
     found += unnamed_note(pictures)
     if len(data) < FEW and recipe.augment == "none" and recipe.network != "vae":
         found.append(f"{len(data):,} pictures are few: a critic learns them by heart; try --augment adaptive")
+    if recipe.network == "vae" and recipe.prior == "normal" and not recipe.perceptual:
+        found.append("a vae's pictures are soft; --prior flow --perceptual 1 makes them clearer")
     single = told.small_classes()
     if single:
         named = f"{', '.join(single[:5])}{' ...' if len(single) > 5 else ''}"

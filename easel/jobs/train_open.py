@@ -41,7 +41,7 @@ def refused(recipe: Train, pictures: PictureSet) -> Plan:
             "with --stage-one"
         )
     config_of(recipe, told)
-    chosen = ("objective", "batch_size", "learning_rate", "critic_steps", "r1_gamma", "beta")
+    chosen = ("objective", "batch_size", "learning_rate", "critic_steps", "r1_gamma", "beta", "perceptual")
     return plan_for(recipe.network, recipe.resolution, {name: getattr(recipe, name) for name in chosen})
 
 
@@ -130,6 +130,8 @@ def config_of(recipe: Train, told: feed.Told) -> Any:
             before = stage_one_of(recipe.stage_one, recipe.resolution)
             values |= {key: getattr(before, key) for key in ("first", "words", "latent")}
             values["channels"], values["widest"] = before.channels, before.widest
+    if recipe.network == "vae":
+        values["prior"] = recipe.prior
     if recipe.network == "stylegan" and recipe.latent:
         values["style"] = recipe.latent
     if recipe.objective == "wgan-gp" and recipe.network not in ("stylegan", "vae"):
@@ -149,6 +151,8 @@ def studio_of(recipe: Train, plan: Plan, source: feed.Feed, workspace: Workspace
         networks.fit_words(studio.players, torch.from_numpy(source.told.values))
     if recipe.stage_one is not None:
         networks.fit_words({"critic": studio.players["critic"]}, torch.from_numpy(source.told.values))
+    if plan.perceptual:
+        studio.eyes = models.load(recipe.model, "perceptual", workspace.device).apart
     mixed = torch.bfloat16 if workspace.computed_in == "bfloat16" else None
     studio.open(pick_device(workspace.device), mixed)
     return studio

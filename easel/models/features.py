@@ -70,6 +70,7 @@ class Perceptual:
     def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
         self.name, self.notes = place.name, list(place.notes)
         self._loaded = load_vision(place, ("ResNetModel",), device, dtype)
+        self._loaded.model.requires_grad_(False)
 
     def distance(self, a: Sequence[Image.Image], b: Sequence[Image.Image]) -> list[float]:
         """For each pair the sum over stages of the mean squared difference of unit-length features; 0 is the same
@@ -89,28 +90,34 @@ class Perceptual:
     def between(self, a: Tensor, b: Tensor) -> NDArray[float32]:
         """The same for pictures (n, 3, h, w) in -1..1 that never were of 8 bits, which see no small step: (n,).
 
-        For path lengths and training. They are resized to the network's side, without the crop of some processors.
+        For path lengths. They are resized to the network's side, without the crop of some processors.
         """
         import torch
 
         if a.shape != b.shape:
             raise ValueError(f"pictures of shapes {tuple(a.shape)} and {tuple(b.shape)}")
         with torch.no_grad():
-            found: NDArray[float32] = self._apart(self._prepared(a), self._prepared(b)).cpu().numpy()
+            found: NDArray[float32] = self.apart(self._resized(a), self._resized(b)).cpu().numpy()
         return found
 
-    def _prepared(self, pictures: Tensor) -> Tensor:
+    def apart(self, a: Tensor, b: Tensor) -> Tensor:
+        """The same at the pictures' own size, differentiable, where the pictures are: (n,), for training."""
+        return self._apart(self._prepared(a), self._prepared(b))
+
+    def _resized(self, pictures: Tensor) -> Tensor:
         import torch
 
-        processor, model = self._loaded.processor, self._loaded.model
-        side = processor.size.get("shortest_edge") or processor.size.get("height")
+        size = self._loaded.processor.size
+        side = size.get("shortest_edge") or size.get("height")
         x = pictures.to(self._loaded.device, torch.float32)
-        x = torch.nn.functional.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
+        return torch.nn.functional.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
+
+    def _prepared(self, pictures: Tensor) -> Tensor:
+        processor, model = self._loaded.processor, self._loaded.model
         mean, std = (
-            x.new_tensor(list(values))[:, None, None] for values in (processor.image_mean, processor.image_std)
+            pictures.new_tensor(list(values))[:, None, None] for values in (processor.image_mean, processor.image_std)
         )
-        ready: Tensor = (((x + 1) / 2 - mean) / std).to(model.dtype)
-        return ready
+        return ((pictures + 1) / 2 - mean).div(std).to(model.dtype)
 
     def _apart(self, left: Any, right: Any) -> Tensor:
         """Distances (n,) of prepared pictures (n, 3, h, w)."""

@@ -1,7 +1,8 @@
 """A variational autoencoder (Kingma, Welling 2013, arXiv 1312.6114; beta: Higgins 2017) with DCGAN's stacks.
 
 Its generator is the decoder, so that it draws, walks and is scored as any GAN. The two terms of its loss are
-`easel.training.objectives.gaussian_error` and `kl`, weighed by `kl_weight`.
+`easel.training.objectives.gaussian_error` and `kl`, weighed by `kl_weight`. With ``prior`` "flow" the generator begins
+with a flow that has learned where codes lie; `decode` is what follows it, and what the encoder's codes go through.
 """
 
 from dataclasses import dataclass
@@ -9,12 +10,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from easel.errors import unknown
 from easel.networks import layers
+from easel.networks.flow import Flow
+
+PRIORS = "normal", "flow"
 
 
 @dataclass(frozen=True)
 class Config:
-    """``latent`` numbers; with ``classes`` above 0 encoder and decoder are told the class (Sohn 2015)."""
+    """``latent`` numbers; with ``classes`` above 0 encoder and decoder are told the class (Sohn 2015).
+
+    ``prior``: "normal", or a "flow" learned along (Chen 2017), which knows no classes.
+    """
 
     network: str = "vae"
     resolution: int = 64
@@ -22,8 +30,11 @@ class Config:
     latent: int = 128
     channels: int = 64
     widest: int = 512
+    prior: str = "normal"
 
     def __post_init__(self) -> None:
+        if self.prior not in PRIORS:
+            raise unknown("prior", self.prior, PRIORS)
         layers.check(self, zero=("classes",))
 
 
@@ -60,21 +71,26 @@ class Generator(nn.Module):
         super().__init__()
         self.config = config
         self.body = layers.Growing(config.latent + config.classes, config, config.classes)
+        self.prior = Flow(config.latent) if config.prior == "flow" else None
 
     def latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """(n, latent) numbers from the prior, the standard normal."""
+        """(n, latent) standard normal numbers."""
         return layers.draw(n, self.config.latent, generator, self)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """(n, latent), and labels where there are classes -> (n, 3, resolution, resolution)."""
-        shares = told(condition, self.config.classes, len(z), z)
-        picture: Tensor = self.body(torch.cat([z, shares], dim=1), shares)
+        return self.decode(z if self.prior is None else self.prior(z), condition)
+
+    def decode(self, code: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Codes as the encoder gives them, (n, latent) -> (n, 3, resolution, resolution)."""
+        shares = told(condition, self.config.classes, len(code), code)
+        picture: Tensor = self.body(torch.cat([code, shares], dim=1), shares)
         return picture
 
 
 def reconstruct(encoder: nn.Module, generator: nn.Module, x: Tensor, condition: Tensor | None = None) -> Tensor:
     """Pictures (n, 3, side, side) there and back by the mean of their latents."""
-    picture: Tensor = generator(encoder(x, condition)[0], condition)
+    picture: Tensor = generator.decode(encoder(x, condition)[0], condition)  # type: ignore[operator]
     return picture
 
 
@@ -89,7 +105,7 @@ def interpolate(
     mean = encoder(pair, shares)[0]
     way = torch.linspace(0, 1, count, device=mean.device)[:, None]
     between = None if shares is None else torch.lerp(shares[:1], shares[1:], way)
-    pictures: Tensor = generator(torch.lerp(mean[:1], mean[1:], way), between)
+    pictures: Tensor = generator.decode(torch.lerp(mean[:1], mean[1:], way), between)  # type: ignore[operator]
     return pictures
 
 

@@ -61,6 +61,10 @@ class Train(Recipe):
     """For stackgan above 64 pixels: the model folder of its trained stage I."""
     beta: Annotated[float, Field(ge=0, le=1000)] = 1.0
     """For vae: the weight of the KL term; above 1 gives fewer, more separate factors."""
+    prior: Literal["normal", "flow"] = "normal"
+    """For vae: where codes are drawn from, the standard normal or a flow that learns where they lie."""
+    perceptual: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    """For vae: how much the look of a picture counts beside its pixels, 1 for clearer ones; 0 is none."""
     latent: Width | None = None
     """Numbers that each picture is drawn from; the network's own when not given."""
     channels: Width | None = None
@@ -76,7 +80,7 @@ class Train(Recipe):
     licence: Name | None = None
     """The licence of the pictures, for the model card."""
     model: ModelName = "pocket"
-    """For text-dcgan and stackgan: the model whose text encoder reads the captions."""
+    """For text-dcgan and stackgan: whose text encoder reads the captions; for vae: who tells how pictures look."""
     count: Count = 64
     """Pictures on the grid of samples."""
 
@@ -100,5 +104,7 @@ ONLY_FOR = {
     "r1_gamma": GANS,
     "augment": GANS,
     "beta": ("vae",),
+    "prior": ("vae",),
+    "perceptual": ("vae",),
 }
 """Settings that some networks have no use for."""

@@ -110,6 +110,14 @@ def kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
 
 
+def kl_of_codes(noise: Tensor, log_variance: Tensor, u: Tensor, slope: Tensor) -> Tensor:
+    """KL to a learned prior in nats, by one code a picture: log q(z|x) - log p(z), mean over n (Chen 2017, equation 11).
+
+    The code is mean + ``noise`` * deviation; ``u`` (n, size) and ``slope`` (n,) are what a `Flow.inverse` makes of it.
+    """
+    return (0.5 * (u.square() - noise.square() - log_variance).sum(dim=1) - slope).mean()
+
+
 def kl_weight(step: int, warmup: int, beta: float = 1.0) -> float:
     """The KL's weight: from 0 to ``beta`` (Higgins 2017) in ``warmup`` steps (Sonderby 2016), then ``beta``."""
     return beta * min(1.0, step / warmup) if warmup else beta

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ MOVING = ("average", "running_mean", "running_var")
 
 
 class Studio:
-    """One training, alone or in a team. ``extras`` are numbers that phases keep from step to step."""
+    """One training, alone or in a team. ``extras`` are numbers that phases keep from step to step; ``eyes`` tell how
+    different pictures (n, 3, h, w) look, (n,), where that is trained for.
+    """
 
     def __init__(self, config: Any, plan: Plan, feed: Feed, adaptive: bool = False, always: bool = False) -> None:
         torch.manual_seed(feed.seed)
@@ -40,6 +43,7 @@ class Studio:
         self.objective = objectives.OBJECTIVES.get(plan.objective, objectives.OBJECTIVES["non-saturating"])
         self.phases = phases(self.network, plan)
         self.precision: torch.dtype | None = None
+        self.eyes: Callable[[Tensor, Tensor], Tensor] | None = None
         self._shared = torch.Generator()
 
     @property
