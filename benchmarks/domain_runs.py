@@ -70,11 +70,11 @@ RUNS = {
     "cgan-fashion": Run(
         "cgan",
         "fashion",
-        10,
+        20,
         "fashion",
-        CPU | {"resolution": 28, "layout": "classes", "critic_steps": 1, "augment": "differentiable"},
+        CPU | {"channels": 64, "resolution": 28, "layout": "classes", "critic_steps": 1, "augment": "differentiable"},
     ),
-    "cgan-kinds": Run("cgan", "kinds", 14, "kinds", CPU | {"critic_steps": 1}),
+    "cgan-kinds": Run("cgan", "kinds", 45, "kinds", CPU | {"critic_steps": 1}),
     "control-gan-faces": Run(
         "control-gan", "faces", 12, "faces", CPU | {"attributes": ("hat", "sunglasses", "scarf", "happy")}
     ),

@@ -155,6 +155,20 @@ def test_links_that_lead_back_are_not_followed(tmp_path):
     assert list(open_set(place).names) == [*names, "y/more/4.jpg"]
 
 
+def test_links_that_lead_to_themselves_are_passed_over_or_named(tmp_path):
+    """One called like a folder is none; one called like a picture is a broken picture."""
+    for name in ("x/1.jpg", "y/2.jpg", "y/3.jpg"):
+        paint(tmp_path / name)
+    for name in ("x/round", "round", "y/round.jpg"):
+        (tmp_path / name).symlink_to(Path(name).name)
+    found = open_set(tmp_path)
+    assert found.layout == "classes"
+    assert list(found.names) == ["x/1.jpg", "y/2.jpg", "y/3.jpg", "y/round.jpg"]
+    data = packed(found, 16, tmp_path / "cache")
+    assert len(data) == 3
+    assert list(data.broken) == ["y/round.jpg"]
+
+
 def metadata(folder: Path, *rows: dict[str, Any], name: str = "metadata.jsonl") -> Path:
     for row in rows:
         file = row.get("file_name", row.get("file"))

@@ -20,13 +20,20 @@ def is_picture(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122 - a million times
 
 
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder to look into: not a hidden one, nor a link that leads to itself."""
+    if entry.name.startswith("."):
+        return False
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()  # noqa: PTH112 - raises on no link
+
+
 def listed(folder: Path) -> tuple[list[str], list[str]]:
     """Names of the pictures and of the folders directly in `folder`, sorted. Raises EaselError."""
     pictures, folders = [], []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.is_dir() and not entry.name.startswith((".", "__")):
+                if is_folder(entry) and not entry.name.startswith("__"):
                     folders.append(entry.name)
                 elif is_picture(entry.name):
                     pictures.append(entry.name)
@@ -42,9 +49,9 @@ def has_pictures(folder: Path, depth: int = 0) -> bool:
     below: list[Path] = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if is_picture(entry.name) and entry.is_file():
+            if is_picture(entry.name) and os.path.isfile(entry.path):  # noqa: PTH113 - likewise
                 return True
-            if depth and entry.is_dir() and not entry.name.startswith("."):
+            if depth and is_folder(entry):
                 below.append(Path(entry.path))
     return any(has_pictures(path, depth - 1) for path in below)
 
