@@ -117,7 +117,10 @@ class Perceptual:
         return [0.0 if centre(one) == centre(other) else 0.5 for one, other in zip(a, b, strict=True)]
 
     def between(self, a: Any, b: Any) -> Any:
-        return (a - b).double().square().mean(dim=(1, 2, 3)).numpy()
+        return self.apart(a.double(), b.double()).numpy()
+
+    def apart(self, a: Any, b: Any) -> Any:
+        return (a - b).square().mean(dim=(1, 2, 3))
 
 
 class Rows:

@@ -15,6 +15,7 @@ function ``players(config)``, the networks that training brings together::
 | generator, stylegan | ``mapping(z)``, ``styles(z, condition, psi)`` | w (n, style), styles (n, layers, style) |
 | generator, stylegan | ``synthesis(styles, noise)`` | pictures |
 | generator, stackgan | ``moments(condition)`` | mean and log variance of the conditioning, (n, words) each |
+| generator, vae | ``decode(codes, condition=None)`` | pictures of codes as the encoder gives them |
 | critic | ``critic(x, condition=None)`` | scores (n,), higher is more real |
 | classifier, control-gan | ``classifier(x)`` | logits (n, attributes) |
 | encoder, vae | ``encoder(x, condition=None)`` | mean and log variance of z, (n, latent) each |
