@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from easel import networks
 from easel.errors import EaselError
 from easel.networks import layers, text_dcgan, vae
-from easel.networks.flow import Flow
 from easel.networks.autoencoder import PixelAutoencoder
 from easel.networks.equalised import EqualConv, EqualLinear, ModulatedConv, halved, upsampled
+from easel.networks.flow import Flow
 from easel.networks.stylegan import CriticBlock, deviation, mixed
 
 
@@ -162,6 +162,7 @@ def test_configurations_are_plain_values_and_come_back(word: str) -> None:
         ({"network": "dcgan", "channels": 0}, "channels is 0, but must be at least 1"),
         ({"network": "vae", "classes": -1}, "classes is -1, but must be at least 0"),
         ({"network": "vae", "prior": "flwo"}, "flow"),
+        ({"network": "vae", "prior": "flow", "latent": 1}, "latent must be at least 2"),
         ({"network": "dcgan", "resolution": 48}, "no network draws 48 px: take a power of two"),
         ({"network": "dcgan", "resolution": 4}, "no network draws 4 px"),
         ({"network": "stylegan", "resolution": 28}, "stylegan: resolution must be a power of two"),

@@ -13,8 +13,8 @@ STEEP = 2.0
 
 
 class Coupling(nn.Module):
-    """The order is turned around, then the first half scales and shifts the second (equations 7 and 8), then each number
-    its own way (actnorm, Kingma 2018, arXiv 1807.03039, section 3.1). Begins as that turning alone.
+    """The order is turned around, then the first half scales and shifts the second (section 3.2), then each number is
+    scaled and shifted by itself (actnorm, Kingma 2018, arXiv 1807.03039, section 3.1). Begins as that turning alone.
     """
 
     def __init__(self, size: int, wide: int = WIDE) -> None:
@@ -65,7 +65,7 @@ class Flow(nn.Module):
         return z
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """z -> u (n, size), and log |du/dz| (n,): log p(z) is log N(u; 0, 1) plus that (equation 3)."""
+        """z -> u (n, size), and log |du/dz| (n,): log p(z) is log N(u; 0, 1) plus that (section 3.1)."""
         with torch.autocast(z.device.type, enabled=False):
             u, slope = z.float(), z.new_zeros(len(z), dtype=torch.float32)
             for coupling in reversed(self.couplings):

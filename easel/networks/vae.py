@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from easel.errors import unknown
+from easel.errors import EaselError, unknown
 from easel.networks import layers
 from easel.networks.flow import Flow
 
@@ -36,6 +36,8 @@ class Config:
         if self.prior not in PRIORS:
             raise unknown("prior", self.prior, PRIORS)
         layers.check(self, zero=("classes",))
+        if self.prior == "flow" and self.latent < 2:
+            raise EaselError("vae: a flow moves one half of the numbers by the other: latent must be at least 2")
 
 
 def told(condition: Tensor | None, classes: int, n: int, like: Tensor) -> Tensor:

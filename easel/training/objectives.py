@@ -111,7 +111,7 @@ def kl(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def kl_of_codes(noise: Tensor, log_variance: Tensor, u: Tensor, slope: Tensor) -> Tensor:
-    """KL to a learned prior in nats, by one code a picture: log q(z|x) - log p(z), mean over n (Chen 2017, equation 11).
+    """KL to a learned prior in nats, by one code a picture: log q(z|x) - log p(z), mean over n (Chen 2017, 3.2).
 
     The code is mean + ``noise`` * deviation; ``u`` (n, size) and ``slope`` (n,) are what a `Flow.inverse` makes of it.
     """
