@@ -87,7 +87,7 @@ RUNS = {
         "portraits",
         30,
         "portraits",
-        STYLE | {"mirror": True, "augment": "adaptive", "augment_kimg": 100},
+        STYLE | {"mirror": True, "augment": "differentiable"},
         "stylegan-portraits",
     ),
 }

@@ -697,8 +697,6 @@ def test_settings_of_other_networks_are_refused() -> None:
         recipe_from({"kind": "train", "network": "dcgan", "data": "x", "attributes": ["hat"]})
     with pytest.raises(EaselError, match="kimg or minutes: both are given"):
         recipe_from({"kind": "train", "network": "dcgan", "data": "x", "kimg": 1, "minutes": 1})
-    with pytest.raises(EaselError, match="augment_kimg: belongs to augment adaptive"):
-        recipe_from({"kind": "train", "network": "dcgan", "data": "x", "augment_kimg": 100})
     assert isinstance(read_yaml(ROOT / "examples" / "train-vae.yaml"), Train)
 
 
@@ -826,14 +824,6 @@ def test_other_objectives_train(objective: str, tmp_path: Path) -> None:
     assert "KID" in {score.name for score in result.scores}
     critics = [key for key in state(tmp_path) if key.startswith("player/critic") and "running_mean" in key]
     assert (critics == []) == (objective == "wgan-gp")
-
-
-def test_adaptive_augmentation_sets_in_as_fast_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A critic that is always sure: after three batches the smoothed sign is above 0.6, and each adds 16 of 200."""
-    monkeypatch.setattr("easel.training.augment.overfitting", lambda real: 1.0)
-    run(tiny("dcgan", augment="adaptive", augment_kimg=0.2, kimg=0.128, batch_size=16), tmp_path)
-    facts = json.loads(checkpoints.read(tmp_path / train.STATE)[1]["state"])
-    assert facts["extras"]["p"] == pytest.approx(5 * 16 / 200)
 
 
 def test_minutes_end_it_and_count_over_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

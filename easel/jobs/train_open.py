@@ -25,10 +25,6 @@ from easel.workspace import Workspace
 if TYPE_CHECKING:
     from torch import nn
 
-CHOSEN = (
-    "objective", "batch_size", "learning_rate", "critic_steps", "r1_gamma", "augment_kimg", "beta", "perceptual",
-)  # fmt: skip
-"""Settings of a recipe that stand in the plan under the same name."""
 NAMED = 5
 """Classes or attributes in an error, at most."""
 TEXTS = 256  # captions before the text encoder at once
@@ -45,7 +41,8 @@ def refused(recipe: Train, pictures: PictureSet) -> Plan:
             "with --stage-one"
         )
     config_of(recipe, told)
-    return plan_for(recipe.network, recipe.resolution, {name: getattr(recipe, name) for name in CHOSEN})
+    chosen = ("objective", "batch_size", "learning_rate", "critic_steps", "r1_gamma", "beta", "perceptual")
+    return plan_for(recipe.network, recipe.resolution, {name: getattr(recipe, name) for name in chosen})
 
 
 def packed_of(recipe: Train, pictures: PictureSet, tell: Tell | None = None) -> Packed:

@@ -51,8 +51,6 @@ class Train(Recipe):
     """Weight of the R1 penalty on the critic's slope; 0 is none; the paper's when not given."""
     augment: Literal["none", "adaptive", "differentiable"] = "none"
     """Change what the critic sees, for small sets: always (differentiable), or as much as it overfits (adaptive)."""
-    augment_kimg: Amount | None = None
-    """For adaptive augmentation: thousands of pictures to go from none to always; the paper's 500 when not given."""
     mirror: bool = False
     """Show every picture half of the time in a mirror."""
     classes: Name | None = None
@@ -90,8 +88,6 @@ class Train(Recipe):
     def _what_fits_together(self) -> Train:
         if self.kimg is not None and self.minutes is not None:
             raise ValueError("kimg or minutes: both are given; say one")
-        if self.augment_kimg is not None and self.augment != "adaptive":
-            raise ValueError("augment_kimg: belongs to augment adaptive")
         for name, networks in ONLY_FOR.items():
             if getattr(self, name) != type(self).model_fields[name].default and self.network not in networks:
                 raise ValueError(f"{name}: belongs to {' and '.join(networks)}, not to {self.network}")

@@ -99,7 +99,7 @@ def overfitting(real: Tensor) -> float:
     return float(real.detach().float().sign().mean())
 
 
-def adapted(p: float, r: float, pictures: int, target: float = 0.6, ramp: float = 500_000) -> float:
+def adapted(p: float, r: float, pictures: int, target: float = 0.6, ramp: int = 500_000) -> float:
     """The next p (Karras 2020, section 3.1): up where ``r`` is above ``target``, down where below, within 0-1.
 
     ``pictures`` is how many the critic has seen since the last call; p goes from 0 to 1 in ``ramp`` pictures.

@@ -12,8 +12,7 @@ class Plan:
     ``critic_steps``: steps from one of the generator's to the next. ``r1_gamma``: weight of R1 (0: none), added every
     ``r1_interval`` steps; ``path_weight`` likewise of path length. ``average_kimg``: half-life of the weights' moving
     average. ``deviation``: of the pixels about the VAE's mean; ``warmup_kimg``: in which its KL comes to full weight;
-    ``perceptual``: how much the look of a picture counts beside its pixels. ``augment_kimg``: thousands of pictures in
-    which adaptive augmentation's probability may go from 0 to 1.
+    ``perceptual``: how much the look of a picture counts beside its pixels.
     ``score_every``: thousands of pictures from one measurement to the next.
     """
 
@@ -32,7 +31,6 @@ class Plan:
     deviation: float = 0.25
     warmup_kimg: float = 10.0
     perceptual: float = 0.0
-    augment_kimg: float = 500.0
     kimg: float = 1000.0
     score_every: float = 20.0
 

@@ -83,8 +83,7 @@ class Studio:
             now = self.team.mean(augment.overfitting(real))
             seen = SMOOTH * self.extras["overfitting"] + (1 - SMOOTH) * now
             self.extras["overfitting"] = seen
-            count, ramp = len(real) * self.team.size, self.plan.augment_kimg * 1000
-            self.extras["p"] = augment.adapted(self.extras["p"], seen, count, ramp=ramp)
+            self.extras["p"] = augment.adapted(self.extras["p"], seen, len(real) * self.team.size)
 
     def step(self, step: int) -> dict[str, Tensor]:
         """One step: every phase whose turn it is. Numbers for the curves come back.
