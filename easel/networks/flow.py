@@ -19,13 +19,13 @@ class Coupling(nn.Module):
 
     def __init__(self, size: int, wide: int = WIDE) -> None:
         super().__init__()
-        self.half = size // 2
+        self.kept = size // 2
         self.tell = nn.Sequential(
-            nn.Linear(self.half, wide), nn.SiLU(), nn.Linear(wide, wide), nn.SiLU(),
-            nn.Linear(wide, 2 * (size - self.half)),
+            nn.Linear(self.kept, wide), nn.SiLU(), nn.Linear(wide, wide), nn.SiLU(),
+            nn.Linear(wide, 2 * (size - self.kept)),
         )  # fmt: skip
-        nn.init.zeros_(self.tell[-1].weight)
-        nn.init.zeros_(self.tell[-1].bias)
+        for weight in self.tell[-1].parameters():
+            nn.init.zeros_(weight)
         self.scale, self.shift = nn.Parameter(torch.zeros(size)), nn.Parameter(torch.zeros(size))
 
     def told(self, first: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,13 +35,13 @@ class Coupling(nn.Module):
 
     def forward(self, u: Tensor) -> Tensor:
         """(n, size) in and out."""
-        first, second = u.flip(1).tensor_split([self.half], dim=1)
+        first, second = u.flip(1).tensor_split([self.kept], dim=1)
         scale, shift = self.told(first)
         return torch.cat([first, second * scale.exp() + shift], dim=1) * self.scale.exp() + self.shift
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """(n, size) back, and the logarithm of the slope of going back, (n,)."""
-        first, second = ((z - self.shift) * (-self.scale).exp()).tensor_split([self.half], dim=1)
+        first, second = ((z - self.shift) * (-self.scale).exp()).tensor_split([self.kept], dim=1)
         scale, shift = self.told(first)
         u = torch.cat([first, (second - shift) * (-scale).exp()], dim=1).flip(1)
         return u, -scale.sum(dim=1) - self.scale.sum()

@@ -5,7 +5,7 @@ A new network that plays by these losses is a line in `phases`; a new loss is a 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -146,10 +146,8 @@ def evidence(studio: "Studio", batch: Batch, chance: torch.Generator) -> tuple[T
     z = layers.sample(moments, noise)
     made = player.decode(z, batch.condition)  # type: ignore[operator]
     error = objectives.gaussian_error(made, batch.real, plan.deviation)
-    if player.prior is None:
-        kl = objectives.kl(*moments)
-    else:
-        kl = objectives.kl_of_codes(noise, moments[1], *player.prior.inverse(z))  # type: ignore[operator]
+    prior: Any = player.prior
+    kl = objectives.kl(*moments) if prior is None else objectives.kl_of_codes(noise, moments[1], *prior.inverse(z))
     steps = round(plan.warmup_kimg * 1000 / plan.batch_size)
     loss = error + objectives.kl_weight(batch.step, steps, plan.beta) * kl
     numbers = {"error": error, "KL": kl}
