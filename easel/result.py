@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from easel.errors import EaselError, shortened
 from easel.images import open_picture
 
-NOT_PICTURES = frozenset({"sheet.png", "chart.png", "walk.png"})
+NOT_PICTURES = frozenset({"sheet.png", "chart.png", "walk.png", "walk.webp"})
 
 
 class Score(BaseModel):

@@ -30,6 +30,7 @@ from easel.data import Packed, open_set, packed
 from easel.errors import Cancelled, EaselError
 from easel.images import open_picture, read_provenance
 from easel.jobs import train, train_board, train_chart, train_watch, walking
+from easel.jobs.picture_sets import Pictures
 from easel.metrics import path_length
 from easel.models import catalog, shelf, trained
 from easel.recipes import Generate, Score, Train, read_yaml, recipe_from
@@ -477,6 +478,13 @@ def test_a_walk_goes_from_picture_to_picture_and_back(shelfful: dict[str, Path],
     strip = open_picture(tmp_path / walking.STRIP)
     tile = strip.crop((2, 2, 130, 130)).resize((16, 16), Image.Resampling.NEAREST)
     assert ImageChops.difference(tile, result.pictures[0]).getbbox() is None
+
+
+def test_a_walk_is_no_picture_of_the_set(shelfful: dict[str, Path], tmp_path: Path) -> None:
+    """Strip and animation are not scored among the pictures they lie beside."""
+    result = drawn(model_of("dcgan", shelfful), tmp_path, walk=5, count=3)
+    assert sorted(Pictures.of(str(tmp_path)).paths) == sorted(path.name for path in result.picture_paths)
+    assert len(result.picture_paths) == 3
 
 
 def test_a_walk_keeps_the_length_of_its_latents() -> None:
