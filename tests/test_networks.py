@@ -465,7 +465,11 @@ def test_a_vae_with_a_flow_draws_through_it_and_rebuilds_without_it() -> None:
     generator.prior = moved_flow(5)
     x, z = torch.rand(2, 3, 16, 16, generator=seeded()), generator.latent(2, seeded())
     assert torch.equal(generator(z), generator.decode(generator.prior(z)))
-    assert torch.equal(vae.reconstruct(encoder, generator, x), generator.decode(encoder(x)[0]))
+    back = vae.reconstruct(encoder, generator, x)
+    assert torch.equal(back, generator.decode(encoder(x)[0]))
+    way, latents = vae.interpolate(encoder, generator, x, 3), generator.latent_of(encoder(x)[0])
+    assert torch.allclose(way[[0, 2]], back, atol=1e-4)
+    assert torch.allclose(way[1], generator(latents.mean(dim=0, keepdim=True))[0], atol=1e-5)
 
 
 def test_the_reparameterisation_by_hand() -> None:

@@ -83,6 +83,10 @@ class Generator(nn.Module):
         """(n, latent), and labels where there are classes -> (n, 3, resolution, resolution)."""
         return self.decode(z if self.prior is None else self.prior(z), condition)
 
+    def latent_of(self, code: Tensor) -> Tensor:
+        """The latent that a code of the encoder's is drawn from, (n, latent) both."""
+        return code if self.prior is None else self.prior.inverse(code)[0]
+
     def decode(self, code: Tensor, condition: Tensor | None = None) -> Tensor:
         """Codes as the encoder gives them, (n, latent) -> (n, 3, resolution, resolution)."""
         shares = told(condition, self.config.classes, len(code), code)
@@ -101,13 +105,14 @@ def interpolate(
 ) -> Tensor:
     """``count`` pictures on the straight line between the latents of two: pair (2, 3, side, side) -> (count, ...).
 
+    With a flow the line is in the normal numbers before it, where what lies between two pictures is one as well.
     ``condition`` has one row for each of the two; between them it is blended as the latents are.
     """
     shares = None if condition is None else layers.labels(condition, encoder.classes)  # type: ignore[arg-type]
-    mean = encoder(pair, shares)[0]
-    way = torch.linspace(0, 1, count, device=mean.device)[:, None]
+    ends = generator.latent_of(encoder(pair, shares)[0])  # type: ignore[operator]
+    way = torch.linspace(0, 1, count, device=ends.device)[:, None]
     between = None if shares is None else torch.lerp(shares[:1], shares[1:], way)
-    pictures: Tensor = generator.decode(torch.lerp(mean[:1], mean[1:], way), between)  # type: ignore[operator]
+    pictures: Tensor = generator(torch.lerp(ends[:1], ends[1:], way), between)
     return pictures
 
 
