@@ -16,6 +16,7 @@ function ``players(config)``, the networks that training brings together::
 | generator, stylegan | ``synthesis(styles, noise)`` | pictures |
 | generator, stackgan | ``moments(condition)`` | mean and log variance of the conditioning, (n, words) each |
 | generator, vae | ``decode(codes, condition=None)`` | pictures of codes as the encoder gives them |
+| generator, vae | ``latent_of(codes)`` | the z that codes are drawn from |
 | critic | ``critic(x, condition=None)`` | scores (n,), higher is more real |
 | classifier, control-gan | ``classifier(x)`` | logits (n, attributes) |
 | encoder, vae | ``encoder(x, condition=None)`` | mean and log variance of z, (n, latent) each |

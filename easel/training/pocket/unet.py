@@ -253,6 +253,20 @@ def velocity(alphas: Tensor, noisy: Tensor, latents: Tensor) -> Tensor:
     return (alphas.sqrt() * noisy - latents) / (1 - alphas).sqrt()
 
 
+def begun(batch: Batch, step: int, alphas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What chance brings to a batch in a step: times (n,), noise, and the latents that it is added to (n, 8, h, w),
+    which hold what is left of what they are drawn over. A family has one time and one noise.
+    """
+    generator, first = torch.Generator().manual_seed(step), batch.first
+    noise = torch.randn(batch.latents.shape, generator=generator)[first].contiguous(memory_format=torch.channels_last)
+    # stratified: one time in every nth of the schedule, which steadies small batches (Kingma et al. 2021, appendix I)
+    size = len(first)
+    share = ((torch.randperm(size, generator=generator) + torch.rand(size, generator=generator)) / size)[first]
+    times = (share**LEAN * 1000 * batch.reach).long()
+    kept = left(alphas, times, torch.rand(size, generator=generator)[first])
+    return times, noise, torch.lerp(batch.latents, batch.over, kept[:, None, None, None])
+
+
 def run(
     painter: Painter, data: Latents, tokenizer: Any, plan: Plan, checkpoint: Path, looks: Looks | None = None
 ) -> None:
@@ -271,38 +285,30 @@ def run(
     alphas = noise_schedule.alphas_cumprod.to(device)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        latents, over, prompts, reach, rows, first = data.batch(step, size)
-        tokens, _ = ids(tokenizer, prompts, WINDOW)
-        generator = torch.Generator().manual_seed(step)
-        noise = torch.randn(latents.shape, generator=generator)[first].contiguous(memory_format=torch.channels_last)
-        # stratified: one time in every nth of the schedule, which steadies small batches (Kingma et al. 2021,
-        # appendix I)
-        share = (torch.randperm(size, generator=generator) + torch.rand(size, generator=generator)) / size
-        share = share[first]
-        times = (share**LEAN * 1000 * reach).long()
-        kept = left(noise_schedule.alphas_cumprod, times, torch.rand(size, generator=generator)[first])
-        begun = torch.lerp(latents, over, kept[:, None, None, None])
-        latents, begun, noise, times, tokens, first = (
-            x.to(device) for x in (latents, begun, noise, times, tokens, first)
+        batch = data.batch(step, size)
+        tokens, _ = ids(tokenizer, batch.prompts, WINDOW)
+        chance = begun(batch, step, noise_schedule.alphas_cumprod)
+        times, noise, under, latents, first, tokens = (
+            x.to(device) for x in (*chance, batch.latents, batch.first, tokens)
         )
-        noisy, signal = noise_schedule.add_noise(begun, noise, times), alphas[times][:, None, None, None]
-        target = velocity(signal, noisy, latents)
+        noisy, signal = noise_schedule.add_noise(under, noise, times), alphas[times]
+        target = velocity(signal[:, None, None, None], noisy, latents)
         with mixed(painter):
             states = painter.text_encoder(tokens).last_hidden_state
             made = painter.unet(noisy, times, states).sample
         # full weight where noise leads (those steps decide what the picture is of), less and less where little is
         # left to do
-        weight = (5.0 * (1 - alphas[times])).clamp(max=1.0)
-        counts = torch.from_numpy(np.stack([focus(row, latents.shape[-1]) for row in rows])).to(device)
+        weight = (5.0 * (1 - signal)).clamp(max=1.0)
+        counts = torch.from_numpy(np.stack([focus(row, latents.shape[-1]) for row in batch.rows])).to(device)
         wrong = made.float() - target
-        kin = KINDRED * (1 - signal) * kindred(wrong, first).square()
+        kin = KINDRED * (1 - signal[:, None, None, None]) * kindred(wrong, first).square()
         errors = ((wrong.square() + kin).mean(dim=1) * counts).mean(dim=(1, 2))
         total, numbers = (errors * weight).mean(), {"mse": wrong.square().mean().item(), "kin": kin.mean().item()}
         if looks is not None:
             # the velocity of the noisy latent and the velocity is the latent: the formula undoes itself
             guessed = noise_schedule.get_velocity(made.float(), noisy, times)
             with mixed(painter):
-                apart, named = looks(guessed, latents, rows, alphas[times].sqrt())
+                apart, named = looks(guessed, latents, batch.rows, signal.sqrt())
             total = total + APART_WEIGHT * apart + NAMED_WEIGHT * named
             numbers |= {"apart": apart.item(), "named": named.item()}
         return total, numbers
