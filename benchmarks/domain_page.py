@@ -1,4 +1,7 @@
-"""docs/domains.md and its pictures, from the results of `benchmarks.domains` that are there."""
+"""docs/domains.md and its pictures, from the results of `benchmarks.domains` that are there.
+
+Numbers are kept in domains.json beside this file, so that runs that lie on another machine stay on the page.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,8 @@ from easel.sheet import Cell, sheet
 
 SEEN = Path(__file__).with_name("domains.yaml")
 """What a person sees on the grids, and what was tried: a name and its sentences."""
+KEPT = SEEN.with_suffix(".json")
+"""Run -> its result, of all that was ever put on the page."""
 COLOURS = ("#c4472d", "#2f6f8f", "#8a8f3c", "#8a5a83", "#5c5c62")
 PANELS = {
     "64 px birds": ("stylegan-birds", "dcgan-birds", "vae-birds"),
@@ -37,14 +42,18 @@ SHOWN, ROWS = 40, 8
 
 
 def write_page(places: Places, docs: Path) -> None:
-    """Write the page, a grid for each result, and the curves."""
-    results = {
+    """Write the page, a grid for each result that is here, and the curves of all that have one."""
+    here = {
         name: read(places.run(name) / "result.json") for name in RUNS if (places.run(name) / "result.json").is_file()
     }
+    kept = read(KEPT) | here
+    results = {name: kept[name] for name in RUNS if name in kept}
+    write_atomic(KEPT, (json.dumps(results, indent=1) + "\n").encode())
     images = docs / "images"
-    for name in results:
+    for name in here:
         save(grid(places, name), images / f"domain-{name}.jpg")
-    write_atomic(images / "domain-curves.png", curves(results))
+    if all(result["curve"] for result in results.values()):
+        write_atomic(images / "domain-curves.png", curves(results))
     seen = yaml.safe_load(SEEN.read_text(encoding="utf-8"))
     parts = [
         seen["head"].strip(),

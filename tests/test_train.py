@@ -798,6 +798,23 @@ def test_phases_are_rows_and_come_at_their_intervals(small: Packed) -> None:
     assert rate == pytest.approx(plan.learning_rate * 16 / 17)
 
 
+@pytest.mark.parametrize("p", [0.0, 1.0])
+def test_control_gans_classifier_sees_what_the_critic_sees(p: float, small: Packed) -> None:
+    """Real pictures when it learns, made ones when it judges; with augmentation both are changed, without neither."""
+    told = feed.told_attributes(small, ["colour=red"])
+    config = networks.config({"network": "control-gan", "resolution": 16, "channels": 4, "widest": 8, "latent": 4})
+    studio = Studio(config, plans.plan_for("control-gan", 16, {"batch_size": 4}), feed.Feed(small, told, 4, 0))
+    studio.open(torch.device("cpu"))
+    studio.extras["p"] = p
+    seen: list[torch.Tensor] = []
+    studio.players["classifier"].register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
+    made: list[torch.Tensor] = []
+    studio.players["generator"].register_forward_hook(lambda _, __, found: made.append(found.detach()))
+    studio.step(0)
+    assert torch.equal(seen[0], studio.feed.batch(0).real) == (p == 0)
+    assert torch.equal(seen[1], made[-1]) == (p == 0)
+
+
 def test_stackgans_words_are_not_put_out() -> None:
     """The KL of its clouds of words weighs as a mean over their numbers: as a sum it made all captions one."""
 

@@ -165,6 +165,25 @@ def test_the_loss_falls_at_every_size(optimiser: Any) -> None:
     assert by_size[64, 128][-1].loss < 0.5 * by_size[64, 128][0].loss
 
 
+def test_a_step_of_lbfgs_that_runs_away_is_taken_back() -> None:
+    """A bowl whose third slope is a lie: the picture leaps far away, comes back, and reaches the bottom after all."""
+
+    class Lying:
+        calls = 0
+
+        def slope(self, x: Tensor) -> tuple[float, Tensor]:
+            self.calls += 1
+            lie = 1e6 if self.calls == 3 else 1.0
+            return float((x - 0.5).square().sum()), lie * 2 * (x - 0.5)
+
+    start = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    losses: list[float] = []
+    bowl: Any = Lying()
+    made = transfer.optimised(start, bowl, 20, "lbfgs", lambda moment: losses.append(moment.loss))
+    assert max(losses) == losses[0]
+    assert torch.allclose(made, torch.full_like(made, 0.5), atol=1e-2)
+
+
 @pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
 def test_without_style_the_photo_stays(optimiser: Any) -> None:
     photo = picture(48, 64)

@@ -7,6 +7,7 @@ forms are settled where they are cheap. Plain functions over tensors; the networ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -22,6 +23,8 @@ LEARNING_RATE = 0.03
 """Of Adam, in pixels of 0 to 1; it falls to a tenth over each size by half a cosine."""
 HISTORY = 20
 """Steps that L-BFGS remembers: each is a picture's worth of memory, twice."""
+LEAP = 10.0
+"""How many times its lowest the loss may be before L-BFGS is set back: without a line search it can run away."""
 COARSER = 2.0
 """From one size to the next finer one."""
 SMALLEST = 128
@@ -215,6 +218,11 @@ def noise(photo: Tensor, generator: torch.Generator) -> Tensor:
     return made
 
 
+def lbfgs(x: Tensor) -> torch.optim.LBFGS:
+    """One step at a time, without a search along the line, nothing known of the slopes yet."""
+    return torch.optim.LBFGS([x], max_iter=1, history_size=HISTORY, tolerance_grad=0.0, tolerance_change=0.0)
+
+
 def optimised(
     picture: Tensor,
     goal: Goal,
@@ -225,12 +233,13 @@ def optimised(
 ) -> Tensor:
     """`picture` after `steps` steps downhill, in 0 to 1, without the `margin` of pixels around it.
 
-    Raises EaselError where a loss is no number.
+    A step of L-BFGS after which the loss is ``LEAP`` times the lowest or no number is taken back. Raises EaselError
+    where a loss is no number all the same.
     """
     x = picture.clone().contiguous().requires_grad_()
     walk: torch.optim.Optimizer
     if optimiser == "lbfgs":
-        walk = torch.optim.LBFGS([x], max_iter=1, history_size=HISTORY, tolerance_grad=0.0, tolerance_change=0.0)
+        walk = lbfgs(x)
     else:
         walk = torch.optim.Adam([x], lr=LEARNING_RATE, betas=(0.9, 0.99))
         fall = torch.optim.lr_scheduler.CosineAnnealingLR(walk, steps, LEARNING_RATE / 10)
@@ -241,8 +250,15 @@ def optimised(
         loss, x.grad = goal.slope(x.detach())
         return loss
 
+    lowest, kept = math.inf, x.detach().clone()
     for done in range(1, steps + 1):
+        before = x.detach().clone()
         loss = float(walk.step(slope))
+        if optimiser == "lbfgs" and not loss <= LEAP * lowest:  # its last step went astray: back, and forget the slopes
+            x.data.copy_(kept)
+            walk, loss = lbfgs(x), lowest
+        elif loss <= lowest:
+            lowest, kept = loss, before
         if optimiser == "adam":
             fall.step()
             with torch.no_grad():

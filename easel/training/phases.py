@@ -100,7 +100,7 @@ def generator(studio: "Studio", batch: Batch, chance: torch.Generator) -> tuple[
         numbers["KL"] = objectives.kl(mean, log_variance)
         loss = loss + CLOUD * numbers["KL"] / mean.shape[1]
     if condition is not None and "classifier" in studio.players:
-        numbers["asked"] = asked(studio, made, condition)
+        numbers["asked"] = asked(studio, changed(studio, made, chance), condition)
         loss = loss + studio.extras["balance"] * numbers["asked"]
     return loss, numbers
 
@@ -117,10 +117,10 @@ def asked(studio: "Studio", made: Tensor, condition: Tensor) -> Tensor:
 
 
 def classifier(studio: "Studio", batch: Batch, chance: torch.Generator) -> tuple[Tensor, Numbers]:
-    """Name the attributes of real pictures."""
-    del chance
+    """Name the attributes of real pictures, as changed as the critic sees them."""
     assert batch.condition is not None
-    loss = objectives.attribute_error(studio.players["classifier"].train()(batch.real), batch.condition)
+    x = changed(studio, batch.real, chance)
+    loss = objectives.attribute_error(studio.players["classifier"].train()(x), batch.condition)
     studio.extras["classified"] = studio.team.mean(float(loss.detach()))
     return loss, {"classifier": loss}
 
@@ -170,5 +170,5 @@ def drawn(studio: "Studio", batch: Batch, condition: Tensor | None, chance: torc
 
 
 def changed(studio: "Studio", x: Tensor, chance: torch.Generator) -> Tensor:
-    """Pictures as the critic sees them."""
+    """Pictures as critic and classifier see them."""
     return augment.augmented(x, studio.extras["p"], generator=chance)
