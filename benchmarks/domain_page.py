@@ -42,7 +42,7 @@ SHOWN, ROWS = 40, 8
 
 
 def write_page(places: Places, docs: Path) -> None:
-    """Write the page, a grid for each result that is here, and the curves of all that have one."""
+    """Write the page, a grid for each result that is here, and the chart once all on it have curves."""
     here = {
         name: read(places.run(name) / "result.json") for name in RUNS if (places.run(name) / "result.json").is_file()
     }
@@ -52,7 +52,7 @@ def write_page(places: Places, docs: Path) -> None:
     images = docs / "images"
     for name in here:
         save(grid(places, name), images / f"domain-{name}.jpg")
-    if all(result["curve"] for result in results.values()):
+    if all(results[name]["curve"] for names in PANELS.values() for name in names if name in results):
         write_atomic(images / "domain-curves.png", curves(results))
     seen = yaml.safe_load(SEEN.read_text(encoding="utf-8"))
     parts = [

@@ -250,19 +250,19 @@ def optimised(
         loss, x.grad = goal.slope(x.detach())
         return loss
 
-    lowest, kept = math.inf, x.detach().clone()
+    lowest, kept = math.inf, picture
     for done in range(1, steps + 1):
-        before = x.detach().clone()
+        before = x.detach().clone() if optimiser == "lbfgs" else picture
         loss = float(walk.step(slope))
-        if optimiser == "lbfgs" and not loss <= LEAP * lowest:  # its last step went astray: back, and forget the slopes
-            x.data.copy_(kept)
-            walk, loss = lbfgs(x), lowest
-        elif loss <= lowest:
-            lowest, kept = loss, before
         if optimiser == "adam":
             fall.step()
             with torch.no_grad():
                 x.clamp_(0, 1)
+        elif not loss <= LEAP * lowest:  # the last step went astray: back, and forget the slopes
+            x.data.copy_(kept)
+            walk, loss = lbfgs(x), lowest
+        elif loss <= lowest:
+            lowest, kept = loss, before
         check(loss, x, done, size, optimiser)
         if report is not None:
             report(Moment(size, done, steps, loss, inside))
