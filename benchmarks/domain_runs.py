@@ -46,8 +46,6 @@ class Run:
     settings: Mapping[str, Any] = field(default_factory=dict)
     after: str | None = None
     """The run that must be there before: stage I, or what is compared with."""
-    truncation: float = 1.0
-    """The psi of a second set of draws, nearer to what is typical; 1 for none."""
 
     def command(self, name: str, minutes: float) -> str:
         """What a person would type for it."""
@@ -74,8 +72,9 @@ RUNS = {
         "fashion",
         20,
         "fashion",
-        CPU | {"channels": 64, "resolution": 28, "layout": "classes", "critic_steps": 1, "augment": "differentiable"},
-        truncation=0.7,
+        CPU
+        | {"channels": 64, "resolution": 28, "layout": "classes", "critic_steps": 1}
+        | {"augment": "differentiable", "equilibrium": 0.5},
     ),
     "cgan-kinds": Run("cgan", "kinds", 45, "kinds", CPU | {"critic_steps": 1}),
     "control-gan-faces": Run(

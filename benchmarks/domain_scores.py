@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,9 +73,9 @@ def kinds(places: Places, name: str) -> list[Row]:
     return [row(name, "the asked kind is named", rate_interval(hits), SCENES, 0.9), *seeing(name, "kind")]
 
 
-def of_classes(run: Path, classes: Sequence[str], to: str = "drawn", **asked: Any) -> tuple[Pixels, NDArray[np.int64]]:
+def of_classes(run: Path, classes: Sequence[str]) -> tuple[Pixels, NDArray[np.int64]]:
     """As many pictures of every class, and which was asked for."""
-    parts = [pixels_of(drawn(run / to / label, run / "model", label=label, count=EACH, **asked)) for label in classes]
+    parts = [pixels_of(drawn(run / "drawn" / label, run / "model", label=label, count=EACH)) for label in classes]
     return np.concatenate(parts), np.repeat(np.arange(len(classes)), [len(part) for part in parts])
 
 
@@ -93,14 +92,11 @@ def fashion(places: Places, name: str) -> list[Row]:
         (strict, f"a classifier of the {len(unseen)} held out", accuracy(strict, learned)["class"]),
     )
     found = [row(name, "real pictures new to the judge, named right", ceiling, who) for _, who, ceiling in judges]
-    for to, psi in {"drawn": 1.0, "typical": RUNS[name].truncation}.items():
-        pixels, asked = of_classes(places.run(name), classes, to, truncation=psi)
-        for judge, who, _ in judges:
-            hits = rate_interval(judge.named(pixels)["class"] == asked)
-            found += [row(name, f"the asked class is named, psi {psi:g}", hits, who, 0.9)]
-        against = kid(places, name, places.set("fashion"), places.run(name) / to)
-        found += [row(name, f"KID against what it learned from, psi {psi:g}", against, FEATURES)]
-    return found
+    pixels, asked = of_classes(places.run(name), classes)
+    for judge, who, _ in judges:
+        found += [row(name, "the asked class is named", rate_interval(judge.named(pixels)["class"] == asked), who, 0.9)]
+    against = kid(places, name, places.set("fashion"), places.run(name) / "drawn")
+    return [*found, row(name, "KID against what it learned from", against, FEATURES)]
 
 
 def folded(lesson: Lesson, heads: Mapping[str, int]) -> Estimate:

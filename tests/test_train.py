@@ -50,7 +50,7 @@ TINY: dict[str, Any] = {
     "count": 4, "score_count": 12, "seed": 3,
 }  # fmt: skip
 OWN: dict[str, dict[str, Any]] = {
-    "cgan": {"classes": "colour", "critic_steps": 2},
+    "cgan": {"classes": "colour", "critic_steps": 2, "equilibrium": 0.5},
     "control-gan": {"attributes": ("hat", "scarf", "colour=red")},
     "stylegan": {"channels": 64, "augment": "adaptive"},
 }
@@ -561,6 +561,7 @@ def test_models_lists_what_was_trained_here(
         ("dcgan", {"label": "red"}, "knows no classes"),
         ("dcgan", {"steps": 30}, "steps belongs to diffusion models"),
         ("dcgan", {"attribute": ("hat=1",)}, "has no classifier of attributes: .*--classifier"),
+        ("cgan", {"attribute": ("red=1",)}, "has no classifier of attributes: .*--classifier"),
         ("cgan", {"label": "rde"}, "no label called 'rde': use one of red"),
         ("control-gan", {"attribute": ("hatt=1",)}, "no attribute called 'hatt': use one of hat"),
         ("text-dcgan", {}, "draws from words"),
@@ -695,6 +696,7 @@ def test_settings_of_other_networks_are_refused() -> None:
     for network, name, value, said in (
         ("vae", "augment", "adaptive", "augment: belongs to dcgan and cgan and .*, not to vae"),
         ("dcgan", "beta", 4, "beta: belongs to vae, not to dcgan"),
+        ("dcgan", "equilibrium", 0.5, "equilibrium: belongs to control-gan and cgan, not to dcgan"),
         ("dcgan", "prior", "flow", "prior: belongs to vae, not to dcgan"),
         ("stylegan", "perceptual", 0.25, "perceptual: belongs to vae, not to stylegan"),
     ):
@@ -781,10 +783,10 @@ def test_the_average_follows_weights_and_copies_buffers(small: Packed) -> None:
 def test_phases_are_rows_and_come_at_their_intervals(small: Packed) -> None:
     plan = plans.plan_for("stylegan", 16, {"batch_size": 4})
     assert plan.r1_gamma == pytest.approx(0.0002 * 256 / 4)
-    rows = phases.phases("stylegan", plan)
+    rows = phases.phases(("generator", "critic"), plan)
     assert [(row.name, row.interval) for row in rows] == [("critic", 1), ("R1", 16), ("generator", 1), ("path", 4)]
     gulrajani = plans.plan_for("dcgan", 16, {"objective": "wgan-gp"})
-    assert [row.name for row in phases.phases("dcgan", gulrajani)] == ["critic", "slope", "generator"]
+    assert [row.name for row in phases.phases(("generator", "critic"), gulrajani)] == ["critic", "slope", "generator"]
     assert gulrajani.critic_steps == 5
     config = networks.config({"network": "stylegan", "resolution": 16, "channels": 32, "latent": 4, "style": 4})
     studio = Studio(config, plan, feed.Feed(small, feed.Told(), 4, 0))
@@ -798,13 +800,38 @@ def test_phases_are_rows_and_come_at_their_intervals(small: Packed) -> None:
     assert rate == pytest.approx(plan.learning_rate * 16 / 17)
 
 
-@pytest.mark.parametrize("p", [0.0, 1.0])
-def test_control_gans_classifier_sees_what_the_critic_sees(p: float, small: Packed) -> None:
-    """Real pictures when it learns, made ones when it judges; with augmentation both are changed, without neither."""
-    told = feed.told_attributes(small, ["colour=red"])
-    config = networks.config({"network": "control-gan", "resolution": 16, "channels": 4, "widest": 8, "latent": 4})
-    studio = Studio(config, plans.plan_for("control-gan", 16, {"batch_size": 4}), feed.Feed(small, told, 4, 0))
+def with_classifier(network: str, small: Packed, equilibrium: float = 1.0) -> Studio:
+    """A tiny studio of three players, control-gan's or cgan's."""
+    values: dict[str, Any] = {"network": network, "resolution": 16, "channels": 4, "widest": 8, "latent": 4}
+    if network == "cgan":
+        told = feed.told_labels(small, "colour")
+        values |= {"classes": len(told.names), "classifier": True}
+    else:
+        told = feed.told_attributes(small, ["colour=red"])
+    plan = plans.plan_for(network, 16, {"batch_size": 4, "equilibrium": equilibrium, "critic_steps": 1})
+    studio = Studio(networks.config(values), plan, feed.Feed(small, told, 4, 0))
     studio.open(torch.device("cpu"))
+    return studio
+
+
+@pytest.mark.parametrize("network", ["control-gan", "cgan"])
+def test_the_classifier_presses_until_its_loss_is_at_the_equilibrium(network: str, small: Packed) -> None:
+    """Lee, Seok 2017, equation 4: by a hundredth of what made pictures are harder than E times the real ones."""
+    weights = []
+    for equilibrium in (0.5, 1.0):
+        studio = with_classifier(network, small, equilibrium)
+        said = studio.step(0)
+        moved = 0.01 * (float(said["asked"]) - equilibrium * float(said["classifier"]))
+        assert studio.extras["balance"] == pytest.approx(1 + moved)
+        weights.append(studio.extras["balance"])
+    assert weights[0] > weights[1]
+
+
+@pytest.mark.parametrize("network", ["control-gan", "cgan"])
+@pytest.mark.parametrize("p", [0.0, 1.0])
+def test_the_classifier_sees_what_the_critic_sees(p: float, network: str, small: Packed) -> None:
+    """Real pictures when it learns, made ones when it judges; with augmentation both are changed, without neither."""
+    studio = with_classifier(network, small)
     studio.extras["p"] = p
     seen: list[torch.Tensor] = []
     studio.players["classifier"].register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))

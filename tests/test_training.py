@@ -858,7 +858,11 @@ def test_the_classifiers_weight_moves_to_its_equilibrium() -> None:
     assert objectives.balanced(1.0, made=0.5, real=1.0, rate=0.1) == pytest.approx(0.95)
     assert objectives.balanced(0.01, made=0.0, real=9.0, rate=0.1) == 0
     logits, asked = torch.tensor([[0.0, 0.0], [0.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    assert objectives.attribute_error(logits, asked).item() == pytest.approx(2 * math.log(2))
+    assert objectives.telling_error(logits, asked).item() == pytest.approx(2 * math.log(2))
+    labels = torch.tensor([0, 2])
+    assert objectives.telling_error(torch.zeros(2, 3), labels).item() == pytest.approx(math.log(3))
+    sure = torch.tensor([[9.0, 0, 0], [0, 0, 9]])
+    assert objectives.telling_error(sure, labels).item() == pytest.approx(math.log(1 + 2 * math.exp(-9)), rel=1e-3)
 
 
 TINY_GANS: dict[str, dict[str, Any]] = {

@@ -132,7 +132,7 @@ class Guide:
         if not wish:
             return cls({})
         source = model if recipe.classifier is None else models.load(recipe.classifier, "generator", workspace.device)
-        if "classifier" not in source.players:
+        if "classifier" not in source.players or source.told != "attributes":
             raise EaselError(
                 f"{called(recipe.classifier or recipe.model)} ({source.network}) has no classifier of attributes: name "
                 "a trained control-gan with --classifier"

@@ -25,6 +25,8 @@ from easel.workspace import Workspace
 if TYPE_CHECKING:
     from torch import nn
 
+CHOSEN = ("objective", "batch_size", "learning_rate", "critic_steps", "r1_gamma", "beta", "perceptual", "equilibrium")
+"""What a recipe may say of the plan."""
 NAMED = 5
 """Classes or attributes in an error, at most."""
 TEXTS = 256  # captions before the text encoder at once
@@ -41,8 +43,7 @@ def refused(recipe: Train, pictures: PictureSet) -> Plan:
             "with --stage-one"
         )
     config_of(recipe, told)
-    chosen = ("objective", "batch_size", "learning_rate", "critic_steps", "r1_gamma", "beta", "perceptual")
-    return plan_for(recipe.network, recipe.resolution, {name: getattr(recipe, name) for name in chosen})
+    return plan_for(recipe.network, recipe.resolution, {name: getattr(recipe, name) for name in CHOSEN})
 
 
 def packed_of(recipe: Train, pictures: PictureSet, tell: Tell | None = None) -> Packed:
@@ -130,6 +131,8 @@ def config_of(recipe: Train, told: feed.Told) -> Any:
             before = stage_one_of(recipe.stage_one, recipe.resolution)
             values |= {key: getattr(before, key) for key in ("first", "words", "latent")}
             values["channels"], values["widest"] = before.channels, before.widest
+    if recipe.network == "cgan":
+        values["classifier"] = recipe.equilibrium is not None
     if recipe.network == "vae":
         values["prior"] = recipe.prior
     if recipe.network == "stylegan" and recipe.latent:

@@ -19,6 +19,7 @@ function ``players(config)``, the networks that training brings together::
 | generator, vae | ``latent_of(codes)`` | the z that codes are drawn from |
 | critic | ``critic(x, condition=None)`` | scores (n,), higher is more real |
 | classifier, control-gan | ``classifier(x)`` | logits (n, attributes) |
+| classifier, cgan with one | ``classifier(x)`` | logits (n, classes) |
 | encoder, vae | ``encoder(x, condition=None)`` | mean and log variance of z, (n, latent) each |
 
 ``condition`` is by network: nothing (dcgan); labels, whole numbers (n,) or shares (n, classes) (cgan; stylegan and vae

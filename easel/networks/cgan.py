@@ -1,6 +1,7 @@
 """A conditional GAN: the class joins the noise (Mirza, Osindero 2014, arXiv 1411.1784) and tells each batch norm of the
 generator its scale and shift; the critic takes the inner product of class and picture (Miyato, Koyama 2018,
-arXiv 1802.05637) under spectral norm (Miyato 2018, arXiv 1802.05957).
+arXiv 1802.05637) under spectral norm (Miyato 2018, arXiv 1802.05957). A classifier may be the third player, as in
+`control_gan`: what is asked then shows more plainly than in the pictures it learned from.
 """
 
 from dataclasses import dataclass
@@ -10,11 +11,15 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from easel.networks import layers
+from easel.networks.control_gan import Classifier
 
 
 @dataclass(frozen=True)
 class Config:
-    """As dcgan's, with the number of ``classes``. ``norm`` is the critic's; its class embedding follows it."""
+    """As dcgan's, with the number of ``classes`` and whether there is a ``classifier`` of them.
+
+    ``norm`` is the critic's; its class embedding follows it.
+    """
 
     network: str = "cgan"
     resolution: int = 64
@@ -23,6 +28,7 @@ class Config:
     channels: int = 64
     widest: int = 512
     norm: str = "spectral"
+    classifier: bool = False
 
     def __post_init__(self) -> None:
         layers.check(self)
@@ -76,5 +82,6 @@ class Critic(nn.Module):
 
 
 def players(config: Config) -> dict[str, nn.Module]:
-    """The generator and its critic."""
-    return {"generator": Generator(config), "critic": Critic(config)}
+    """The generator, its critic, and the classifier of classes where there is one."""
+    made: dict[str, nn.Module] = {"generator": Generator(config), "critic": Critic(config)}
+    return made | ({"classifier": Classifier(config, config.classes)} if config.classifier else {})

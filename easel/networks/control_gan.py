@@ -4,6 +4,7 @@ taught on real pictures alone, tells attributes; the generator has to please bot
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,20 +62,24 @@ class Critic(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Pictures (n, 3, resolution, resolution) -> logits (n, attributes); above 0 says that the attribute is there."""
+    """Pictures (n, 3, resolution, resolution) -> logits (n, told): one an attribute, above 0 where it is there.
 
-    def __init__(self, config: Config) -> None:
+    For cgan's classes the highest says which.
+    """
+
+    def __init__(self, config: Any, told: int) -> None:
         super().__init__()
         self.body = layers.Shrinking(config, "batch")
-        self.logits = nn.Conv2d(self.body.wide, config.attributes, self.body.side)
+        self.logits = nn.Conv2d(self.body.wide, told, self.body.side)
         layers.begin(self.logits)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, 3, resolution, resolution) -> (n, attributes)."""
+        """(n, 3, resolution, resolution) -> (n, told)."""
         logits: Tensor = self.logits(self.body(x))
         return logits[:, :, 0, 0].float()
 
 
 def players(config: Config) -> dict[str, nn.Module]:
     """The generator, its critic, and the classifier of attributes."""
-    return {"generator": Generator(config), "critic": Critic(config), "classifier": Classifier(config)}
+    classifier = Classifier(config, config.attributes)
+    return {"generator": Generator(config), "critic": Critic(config), "classifier": classifier}

@@ -55,6 +55,8 @@ class Train(Recipe):
     """Show every picture half of the time in a mirror."""
     classes: Name | None = None
     """Draw by class: 'label' for the set's own classes, else the attribute that tells them; cgan needs none said."""
+    equilibrium: Annotated[float, Field(gt=0, le=100)] | None = None
+    """For control-gan (1 when not given) and cgan (then no classifier): its loss on made over real; lower is plainer."""
     attributes: tuple[Name, ...] = ()
     """For control-gan: attributes to steer, such as hat or colour=red; all with yes or no when not given."""
     stage_one: FileName | None = None
@@ -97,6 +99,7 @@ class Train(Recipe):
 GANS = ("dcgan", "cgan", "control-gan", "stylegan", "text-dcgan", "stackgan")
 ONLY_FOR = {
     "attributes": ("control-gan",),
+    "equilibrium": ("control-gan", "cgan"),
     "stage_one": ("stackgan",),
     "classes": ("cgan", "stylegan", "vae"),
     "objective": GANS,

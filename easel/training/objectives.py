@@ -131,9 +131,14 @@ def gaussian_error(made: Tensor, x: Tensor, deviation: float = 1.0) -> Tensor:
     return 0.5 * ((made - x) / deviation).square().sum(dim=(1, 2, 3)).mean()
 
 
-def attribute_error(logits: Tensor, attributes: Tensor) -> Tensor:
-    """Cross-entropy of logits (n, attributes) and attributes in 0-1, summed over attributes, mean over pictures."""
-    return functional.binary_cross_entropy_with_logits(logits, attributes, reduction="none").sum(dim=1).mean()
+def telling_error(logits: Tensor, told: Tensor) -> Tensor:
+    """Cross-entropy of logits (n, k) and what is told, a mean over pictures.
+
+    Labels, whole numbers (n,), of which one is right; or attributes (n, k) in 0-1, over which it is summed.
+    """
+    if not told.is_floating_point():
+        return functional.cross_entropy(logits, told)
+    return functional.binary_cross_entropy_with_logits(logits, told, reduction="none").sum(dim=1).mean()
 
 
 def balanced(weight: float, made: float, real: float, equilibrium: float = 1.0, rate: float = 0.01) -> float:

@@ -3,7 +3,7 @@
 A new network that plays by these losses is a line in `phases`; a new loss is a function of the studio and a batch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,16 +36,16 @@ class Phase:
     precise: bool = False
 
 
-def phases(network: str, plan: Plan) -> list[Phase]:
-    """The rows of a network under a plan, in their order within a step."""
-    if network == "vae":
+def phases(players: Collection[str], plan: Plan) -> list[Phase]:
+    """The rows of a network's players under a plan, in their order within a step."""
+    if "encoder" in players:
         return [Phase("evidence", ("encoder", "generator"), 1, evidence)]
     rows = [Phase("critic", ("critic",), 1, critic)]
     if plan.objective == "wgan-gp":
         rows.append(Phase("slope", ("critic",), 1, slope, precise=True))
     if plan.r1_gamma:
         rows.append(Phase("R1", ("critic",), plan.r1_interval, r1, precise=True))
-    if network == "control-gan":
+    if "classifier" in players:
         rows.append(Phase("classifier", ("classifier",), 1, classifier))
     rows.append(Phase("generator", ("generator",), plan.critic_steps, generator))
     if plan.path_weight:
@@ -109,18 +109,21 @@ def asked(studio: "Studio", made: Tensor, condition: Tensor) -> Tensor:
     """How far made pictures are from what was asked of them, by the classifier as it is for real pictures."""
     judge = studio.players["classifier"].eval()
     with objectives.still(judge):
-        found = objectives.attribute_error(judge(made), condition)
+        found = objectives.telling_error(judge(made), condition)
     studio.extras["balance"] = objectives.balanced(
-        studio.extras["balance"], studio.team.mean(float(found.detach())), studio.extras["classified"]
+        studio.extras["balance"],
+        studio.team.mean(float(found.detach())),
+        studio.extras["classified"],
+        studio.plan.equilibrium,
     )
     return found
 
 
 def classifier(studio: "Studio", batch: Batch, chance: torch.Generator) -> tuple[Tensor, Numbers]:
-    """Name the attributes of real pictures, as changed as the critic sees them."""
+    """Name the attributes or classes of real pictures, as changed as the critic sees them."""
     assert batch.condition is not None
     x = changed(studio, batch.real, chance)
-    loss = objectives.attribute_error(studio.players["classifier"].train()(x), batch.condition)
+    loss = objectives.telling_error(studio.players["classifier"].train()(x), batch.condition)
     studio.extras["classified"] = studio.team.mean(float(loss.detach()))
     return loss, {"classifier": loss}
 

@@ -13,6 +13,7 @@ class Plan:
     ``r1_interval`` steps; ``path_weight`` likewise of path length. ``average_kimg``: half-life of the weights' moving
     average. ``deviation``: of the pixels about the VAE's mean; ``warmup_kimg``: in which its KL comes to full weight;
     ``perceptual``: how much the look of a picture counts beside its pixels.
+    ``equilibrium``: loss of the classifier on made pictures over that on real ones that it presses for.
     ``score_every``: thousands of pictures from one measurement to the next.
     """
 
@@ -31,6 +32,7 @@ class Plan:
     deviation: float = 0.25
     warmup_kimg: float = 10.0
     perceptual: float = 0.0
+    equilibrium: float = 1.0
     kimg: float = 1000.0
     score_every: float = 20.0
 

@@ -41,7 +41,7 @@ class Studio:
         self.adaptive = adaptive
         self.extras = {"p": 1.0 if always else 0.0, "overfitting": 0.0, "path": 0.0, "balance": 1.0, "classified": 0.0}
         self.objective = objectives.OBJECTIVES.get(plan.objective, objectives.OBJECTIVES["non-saturating"])
-        self.phases = phases(self.network, plan)
+        self.phases = phases(self.players, plan)
         self.precision: torch.dtype | None = None
         self.eyes: Callable[[Tensor, Tensor], Tensor] | None = None
         self._shared = torch.Generator()
