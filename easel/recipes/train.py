@@ -56,7 +56,7 @@ class Train(Recipe):
     classes: Name | None = None
     """Draw by class: 'label' for the set's own classes, else the attribute that tells them; cgan needs none said."""
     equilibrium: Annotated[float, Field(gt=0, le=100)] | None = None
-    """For control-gan (1 when not given) and cgan (then no classifier): its loss on made over real; lower is plainer."""
+    """For control-gan (1 when not given) and cgan (then no classifier): its loss on made over real, low is plain."""
     attributes: tuple[Name, ...] = ()
     """For control-gan: attributes to steer, such as hat or colour=red; all with yes or no when not given."""
     stage_one: FileName | None = None
