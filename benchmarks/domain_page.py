@@ -31,18 +31,18 @@ SEEN = Path(__file__).with_name("domains.yaml")
 KEPT = SEEN.with_suffix(".json")
 """Run -> its result, of all that was ever put on the page."""
 COLOURS = ("#c4472d", "#2f6f8f", "#8a8f3c", "#8a5a83", "#5c5c62")
-PANELS = {
-    "64 px birds": ("stylegan-birds", "dcgan-birds", "vae-birds"),
-    "535 portraits, StyleGAN": ("stylegan-portraits", "stylegan-portraits-augmented"),
+CURVES = {
+    "birds": ("stylegan-birds", "dcgan-birds", "vae-birds"),
+    "portraits": ("stylegan-portraits", "stylegan-portraits-augmented"),
     "words": ("text-dcgan-birds", "stackgan-birds-1", "stackgan-birds-2"),
 }
-"""Heading of a chart -> the runs on it."""
+"""A chart of curves -> the runs on it."""
 QUALITY, WIDEST = 76, 760
 SHOWN, ROWS = 40, 8
 
 
 def write_page(places: Places, docs: Path) -> None:
-    """Write the page, a grid for each result that is here, and the chart once all on it have curves."""
+    """Write the page, a grid for each result that is here, and a chart once all on it have curves."""
     here = {
         name: read(places.run(name) / "result.json") for name in RUNS if (places.run(name) / "result.json").is_file()
     }
@@ -52,14 +52,15 @@ def write_page(places: Places, docs: Path) -> None:
     images = docs / "images"
     for name in here:
         save(grid(places, name), images / f"domain-{name}.jpg")
-    if all(results[name]["curve"] for names in PANELS.values() for name in names if name in results):
-        write_atomic(images / "domain-curves.png", curves(results))
+    for title, names in CURVES.items():
+        if all(results.get(name, {}).get("curve") for name in names):
+            write_atomic(images / f"domain-curves-{title}.png", curves(title, {name: results[name] for name in names}))
     seen = yaml.safe_load(SEEN.read_text(encoding="utf-8"))
     parts = [
         seen["head"].strip(),
         table(results),
         seen["table"].strip(),
-        "![KID over minutes](images/domain-curves.png)",
+        "\n".join(f"![KID over minutes, {title}](images/domain-curves-{title}.png)" for title in CURVES),
     ]
     for name, result in results.items():
         parts += [
@@ -112,7 +113,7 @@ def number(value: float) -> str:
 
 def best_of(results: Mapping[str, Any]) -> dict[str, Any] | None:
     """Whether StyleGAN is the best of the three that learned birds, by KID; left open where minutes are unequal."""
-    runs = PANELS["64 px birds"]
+    runs = CURVES["birds"]
     if not set(runs) <= set(results):
         return None
     rows: dict[str, dict[str, Any]] = {
@@ -181,26 +182,23 @@ GRIDS: dict[str, Callable[[Places, str], Image.Image]] = {
 }
 
 
-def curves(results: Mapping[str, Any]) -> bytes:
-    """PNG: KID over minutes, a panel for each group that has results."""
+def curves(title: str, results: Mapping[str, Any]) -> bytes:
+    """PNG: KID of some runs over minutes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    shown = {title: [name for name in names if name in results] for title, names in PANELS.items()}
-    shown = {title: names for title, names in shown.items() if names}
-    figure = Figure(figsize=(3.6 * max(1, len(shown)), 3.2), dpi=90, layout="constrained")
+    figure = Figure(figsize=(3.6, 3.2), dpi=90, layout="constrained")
     FigureCanvasAgg(figure)
-    for place, (title, names) in enumerate(shown.items()):
-        axes = figure.add_subplot(1, len(shown), place + 1)
-        axes.set_title(title, fontsize=10)
-        for colour, name in zip(COLOURS, names, strict=False):
-            line(axes, results[name]["curve"], name, colour)
-        axes.set_yscale("log")
-        axes.set_xlabel("minutes", fontsize=8)
-        axes.set_ylabel("KID, pocket's features", fontsize=8)
-        axes.tick_params(labelsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(fontsize=7, frameon=False)
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=10)
+    for colour, (name, result) in zip(COLOURS, results.items(), strict=False):
+        line(axes, result["curve"], name, colour)
+    axes.set_yscale("log")
+    axes.set_xlabel("minutes", fontsize=8)
+    axes.set_ylabel("KID, pocket's features", fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=7, frameon=False)
     return png(figure)
 
 

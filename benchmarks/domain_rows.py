@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,23 @@ def kid(places: Places, name: str, real: Path, made: Path) -> Estimate:
     out = places.run(name) / f"kid-{made.name}"
     result = result_in(out) or easel.score("sets", real, made=str(made), out=out, seed=1)
     return estimate(next(score for score in result.scores if score.name == "KID"))
+
+
+def curve(metrics: Path) -> list[dict[str, float]]:
+    """Minutes, thousands of pictures, KID with its ends, and diversity, at each measurement."""
+    with metrics.open(encoding="utf-8", newline="") as file:
+        rows: list[dict[str, Any]] = [row for row in csv.DictReader(file) if row.get("KID")]
+    named = ("kimg", "KID", "low", "high", "made", "diversity", "precision", "recall")
+    return [
+        {"minutes": float(row["seconds"]) / 60} | {name: float(row[name]) for name in named if row.get(name)}
+        for row in rows
+    ]
+
+
+def at_the_end(run: Path) -> Estimate:
+    """KID of a run's last weights, as training measured it; the model in its folder may be an earlier, better one."""
+    last = curve(run / "model" / "metrics.csv")[-1]
+    return Estimate(last["KID"], last["low"], last["high"], int(last["made"]))
 
 
 def difference(first: Estimate, second: Estimate) -> Estimate:

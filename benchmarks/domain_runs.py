@@ -9,7 +9,7 @@ from typing import Any
 CPU = {"channels": 32, "widest": 256, "batch_size": 32}
 """DCGAN's stacks at a width that two cores can teach."""
 STACK = {"channels": 24, "widest": 256, "batch_size": 32}
-STYLE = {"latent": 128, "channels": 1024, "widest": 128, "batch_size": 16, "r1_gamma": 1.0}
+STYLE = {"latent": 128, "channels": 1024, "widest": 128, "batch_size": 16}
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Run:
 
 
 RUNS = {
-    "stylegan-birds": Run("stylegan", "birds", 20, "birds", STYLE),
+    "stylegan-birds": Run("stylegan", "birds", 20, "birds", STYLE | {"r1_gamma": 1.0}),
     "dcgan-birds": Run("dcgan", "birds", 20, "birds", CPU),
     "vae-birds": Run("vae", "birds", 20, "birds", CPU | {"latent": 64, "prior": "flow", "perceptual": 1.0}),
     "cgan-fashion": Run(
@@ -83,13 +83,13 @@ RUNS = {
     "text-dcgan-birds": Run("text-dcgan", "birds", 12, "words", CPU),
     "stackgan-birds-1": Run("stackgan", "birds", 12, "words", STACK),
     "stackgan-birds-2": Run("stackgan", "birds-128", 22, "sharper", STACK | {"resolution": 128}, "stackgan-birds-1"),
-    "stylegan-portraits": Run("stylegan", "portraits", 30, "portraits", STYLE | {"mirror": True}),
+    "stylegan-portraits": Run("stylegan", "portraits", 100, "portraits", STYLE | {"mirror": True}),
     "stylegan-portraits-augmented": Run(
         "stylegan",
         "portraits",
-        30,
+        100,
         "portraits",
-        STYLE | {"mirror": True, "augment": "differentiable"},
+        STYLE | {"mirror": True, "augment": "adaptive"},
         "stylegan-portraits",
     ),
 }

@@ -10,7 +10,6 @@ build/domains/NAME/result.json. What was killed goes on. --page writes docs/doma
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import easel
+from benchmarks.domain_rows import curve
 from benchmarks.domain_runs import RUNS, Run
 from benchmarks.domain_scores import SCORES
 from benchmarks.domain_sets import Places
@@ -75,17 +75,6 @@ def scored(places: Places, name: str, run: Run, minutes: float | None = None) ->
         ends = "" if one.low is None or one.high is None else f" [{one.low:.4g}, {one.high:.4g}]"
         bar = "" if one.bar is None else f"   bar {one.bar}: {'met' if one.is_met else 'MISSED'}"
         print(f"{name}: {one.what}: {one.value:.4g}{ends} n={one.n} {one.judge}{bar}", flush=True)
-
-
-def curve(metrics: Path) -> list[dict[str, float]]:
-    """Minutes, thousands of pictures, KID with its ends, and diversity, at each measurement."""
-    with metrics.open(encoding="utf-8", newline="") as file:
-        rows: list[dict[str, Any]] = [row for row in csv.DictReader(file) if row.get("KID")]
-    named = ("kimg", "KID", "low", "high", "diversity", "precision", "recall")
-    return [
-        {"minutes": float(row["seconds"]) / 60} | {name: float(row[name]) for name in named if row.get(name)}
-        for row in rows
-    ]
 
 
 def sayer(name: str) -> Any:
