@@ -78,7 +78,11 @@ RUNS = {
     ),
     "cgan-kinds": Run("cgan", "kinds", 45, "kinds", CPU | {"critic_steps": 1}),
     "control-gan-faces": Run(
-        "control-gan", "faces", 12, "faces", CPU | {"attributes": ("hat", "sunglasses", "scarf", "happy")}
+        "control-gan",
+        "faces",
+        26,
+        "faces",
+        CPU | {"attributes": ("hat", "sunglasses", "scarf", "happy"), "augment": "differentiable", "equilibrium": 0.5},
     ),
     "text-dcgan-birds": Run("text-dcgan", "birds", 12, "words", CPU),
     "stackgan-birds-1": Run("stackgan", "birds", 12, "words", STACK),
