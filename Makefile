@@ -41,13 +41,13 @@ docs: $(STAMP)
 	$(BIN)/mkdocs build --strict
 
 gallery: $(STAMP)
-	$(BIN)/python -m easel.world.gallery docs/images
+	$(BIN)/python -m easel.pocket.world.gallery docs/images
 
 pocket: $(STAMP)
-	$(BIN)/python -m easel.training.pocket all
+	$(BIN)/python -m easel.pocket.train all
 
 pocket-score: $(STAMP)
-	$(BIN)/python -m easel.training.pocket score
+	$(BIN)/python -m easel.pocket.train score
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

@@ -28,10 +28,10 @@ def plain(dtype: str) -> Any:
     import torch
     from diffusers import StableDiffusionPipeline
 
-    from easel.models.catalog import PACKAGE
+    from easel.models.catalog.tables import PACKAGE
     from easel.networks.autoencoder import PixelAutoencoder
 
-    folder, kind = PACKAGE / "pocket" / "diffusion", getattr(torch, dtype)
+    folder, kind = PACKAGE / "pocket" / "weights" / "diffusion", getattr(torch, dtype)
     vae = PixelAutoencoder.from_pretrained(folder / "vae", dtype=kind)
     more = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     pipeline = StableDiffusionPipeline.from_pretrained(folder, vae=vae, dtype=kind, local_files_only=True, **more)
@@ -54,7 +54,7 @@ def theirs(pipeline: Any, scale: float, count: int) -> Way:
 
 def ours(model: Any, count: int, every: int = 1) -> Way:
     """The same by easel."""
-    from easel.models.sampling import Sampling
+    from easel.models.diffusion.settings import Sampling
 
     settings = Sampling(STEPS, guidance_every=every)
     return lambda number: model.generate(
@@ -65,7 +65,7 @@ def ours(model: Any, count: int, every: int = 1) -> Way:
 def ways() -> dict[str, tuple[int, Way]]:
     """Name -> (pictures a call, the call)."""
     from easel import models
-    from easel.models.quiet import hush
+    from easel.models.logging import hush
 
     hush()
     exact, fast = (models.load("pocket", "text-to-image", "cpu", dtype) for dtype in ("float32", "bfloat16"))

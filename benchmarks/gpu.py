@@ -29,11 +29,13 @@ def random_pipeline(device: str, *, tiny: bool = False) -> Any:
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-    from easel.models.catalog import PACKAGE
+    from easel.models.catalog.tables import PACKAGE
 
     torch.manual_seed(0)
     width = 32 if tiny else 320
-    tokenizer = CLIPTokenizer.from_pretrained(PACKAGE / "pocket" / "diffusion" / "tokenizer", local_files_only=True)
+    tokenizer = CLIPTokenizer.from_pretrained(
+        PACKAGE / "pocket" / "weights" / "diffusion" / "tokenizer", local_files_only=True
+    )
     text = CLIPTextConfig(
         vocab_size=len(tokenizer), hidden_size=64 if tiny else 768, intermediate_size=128 if tiny else 3072,
         num_hidden_layers=2 if tiny else 12, num_attention_heads=4 if tiny else 12,
@@ -76,7 +78,7 @@ def theirs(pipeline: Any, count: int, steps: int, side: int) -> Callable[[int], 
 
 
 def ours(model: Any, count: int, steps: int, side: int, every: int = 1) -> Callable[[int], Any]:
-    from easel.models.sampling import Sampling
+    from easel.models.diffusion.settings import Sampling
 
     settings = Sampling(steps, SCALE, "ddim", side, side, guidance_every=every)
     return lambda number: model.generate(
@@ -88,8 +90,8 @@ def ways(device: str, count: int, *, tiny: bool = False) -> dict[str, Callable[[
     """Name -> the call, for batches of `count`; each way has weights of its own, since easel lays them out anew."""
     import torch
 
+    from easel.models.catalog.locate import Place
     from easel.models.diffusion import Diffusion
-    from easel.models.places import Place
 
     steps, side = (3, 64) if tiny else (STEPS, SIDE)
     plain = random_pipeline(device, tiny=tiny)

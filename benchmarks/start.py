@@ -23,7 +23,7 @@ def python(*words: str) -> Callable[[], object]:
 
 
 def scenes(count: int = 100) -> None:
-    from easel.world.scene import Scene
+    from easel.pocket.world.scene import Scene
 
     for seed in range(count):
         Scene.from_seed(seed).picture()

@@ -16,12 +16,12 @@ from pathlib import Path
 from PIL import Image
 
 import easel
-from easel.jobs.chart import Bars, rate_chart
-from easel.jobs.rates import GAIN, RATE, RATE_BEFORE
-from easel.jobs.styles import chosen
+from easel.charts import Bars, rate_chart
+from easel.jobs.score.rates import GAIN, RATE, RATE_BEFORE
+from easel.jobs.stylize.styles import chosen
 from easel.metrics.intervals import Estimate, rate_interval
+from easel.pocket.world.scene import Scene
 from easel.result import Result, Score
-from easel.world.scene import Scene
 
 LIST = Path(__file__).with_name("study.txt")
 FIRST = 5_100_000

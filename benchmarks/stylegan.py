@@ -27,10 +27,10 @@ import torch
 
 from benchmarks.timing import ratio, threads
 from easel.networks import stylegan
-from easel.training.feed import Batch, Told
+from easel.training.batches import Batch, Told
+from easel.training.distributed import Team
 from easel.training.plans import plan_for
-from easel.training.studio import Studio
-from easel.training.team import Team
+from easel.training.trainer import Studio
 
 CYCLE = 16
 """Steps after which every phase has had its turn: R1 comes each 16th step, the path length each 4th."""

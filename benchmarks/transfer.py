@@ -62,9 +62,10 @@ def main(words: list[str] | None = None) -> None:
 
     from easel import models
     from easel.images import open_picture
-    from easel.jobs.stylize_neural import settings_of, to_tensor
-    from easel.models import transfer
+    from easel.jobs.transfer import settings_of
+    from easel.models.style import optimise
     from easel.recipes import Stylize
+    from easel.tensors import to_tensor
 
     recipe = Stylize(photo=str(PHOTO), method="neural", style_image=(str(PAINTING),), side=flags.side)
     network = models.load(recipe.features, "style", "cpu")
@@ -73,10 +74,10 @@ def main(words: list[str] | None = None) -> None:
     scale = flags.side / max(opened.size)
     photo = to_tensor(opened.resize((round(opened.width * scale), round(opened.height * scale))))
     painting = to_tensor(open_picture(PAINTING))
-    full = transfer.like(painting, photo)
-    sizes = transfer.schedule(flags.side, flags.steps)
+    full = optimise.like(painting, photo)
+    sizes = optimise.schedule(flags.side, flags.steps)
     every = sum(steps for _, steps in sizes)
-    goal = transfer.aims(photo, [(full, 1.0)], network, wish)
+    goal = optimise.aims(photo, [(full, 1.0)], network, wish)
 
     def theirs(count: int) -> None:
         step = plain_step(network, wish, photo, full)
@@ -84,11 +85,11 @@ def main(words: list[str] | None = None) -> None:
             step()
 
     def whole(_: int) -> Tensor:
-        return transfer.transfer(photo, [(painting, 1.0)], network, replace(wish, iterations=flags.steps), 0)
+        return optimise.transfer(photo, [(painting, 1.0)], network, replace(wish, iterations=flags.steps), 0)
 
     ways = {
         "plain steps": lambda _: theirs(flags.steps),
-        "steps": lambda _: transfer.optimised(photo, goal, flags.steps, "adam"),
+        "steps": lambda _: optimise.optimised(photo, goal, flags.steps, "adam"),
         "plain painting": lambda _: theirs(every),
         "painting": whole,
     }

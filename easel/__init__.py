@@ -87,7 +87,7 @@ def run(recipe: Any, **settings: Any) -> Result:
     each Step, and may raise Cancelled). Raises EaselError with one line of advice.
     """
     from easel.recipes import Recipe, read_yaml, recipe_from
-    from easel.runners import here
+    from easel.runners import local
 
     if isinstance(recipe, str | Path):
         recipe = read_yaml(recipe)
@@ -95,7 +95,7 @@ def run(recipe: Any, **settings: Any) -> Result:
         recipe = recipe_from(recipe)
     if "progress" in settings:
         settings["report"] = settings.pop("progress")
-    return here.run(recipe, **settings)
+    return local.run(recipe, **settings)
 
 
 def _made(kind: str, settings: dict[str, Any]) -> Result:

@@ -15,6 +15,7 @@ TITLE_SIZE, LINE_SIZE, HEADING_SIZE = 22, 17, 28
 PAPER, INK, GREY, FRAME = (250, 249, 246), (28, 28, 30), (92, 92, 98), (222, 220, 214)
 MOST_CELLS = 60
 MOST_LINES = 8
+LEAST_TILE, TILE_GAP = 64, 2  # of a mosaic
 
 TYPOGRAPHY = str.maketrans(
     {
@@ -64,6 +65,22 @@ def sheet(cells: Sequence[Cell], columns: int | None = None, heading: str = "") 
             _draw_cell(page, cell, (GAP + index * (TILE + GAP), top), box)
         top += height + GAP
     _write(draw, (GAP, top - GAP // 2), foot, LINE_SIZE, GREY)
+    return page
+
+
+def mosaic(pictures: Sequence[Image.Image], columns: int | None = None) -> Image.Image:
+    """Square pictures of one size side by side, about as wide as high; small ones enlarged pixel by pixel."""
+    columns = columns or max(1, math.ceil(math.sqrt(len(pictures))))
+    rows = -(-len(pictures) // columns)
+    side = pictures[0].width
+    tile = side * -(-LEAST_TILE // side) if side < LEAST_TILE else side
+    page = Image.new("RGB", (columns * (tile + TILE_GAP) + TILE_GAP, rows * (tile + TILE_GAP) + TILE_GAP), PAPER)
+    for index, picture in enumerate(pictures):
+        left, top = index % columns, index // columns
+        page.paste(
+            picture.resize((tile, tile), Image.Resampling.NEAREST),
+            (TILE_GAP + left * (tile + TILE_GAP), TILE_GAP + top * (tile + TILE_GAP)),
+        )
     return page
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from easel.models.sampling import Defaults, Sampling
+from easel.models.diffusion.settings import Defaults, Sampling
 
 COLOURS = {
     "Van Gogh": (0, 0, 255),

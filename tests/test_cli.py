@@ -376,14 +376,14 @@ def test_models_are_pulled(monkeypatch, capsys):
         report(1, 1)
         return [Path("cache") / name]
 
-    monkeypatch.setattr("easel.models.catalog.pull", pull)
+    monkeypatch.setattr("easel.models.catalog.download.pull", pull)
     assert easel("models", "pull", "sd-9") == 0
     assert capsys.readouterr().out == "sd-9 is in cache/sd-9\n"
 
 
 @pytest.mark.parametrize("at_hand", [True, False])
 def test_doctor(monkeypatch, capsys, at_hand):
-    monkeypatch.setattr("easel.models.catalog.rows", lambda: [Line(at_hand)])
+    monkeypatch.setattr("easel.models.catalog.listing.rows", lambda: [Line(at_hand)])
     assert easel("doctor") == 0
     shown = capsys.readouterr().out
     for word in ("device", "dtype", "cores", "memory", "disk", "versions", "pocket, the built-in model, is missing"):
@@ -403,7 +403,7 @@ def test_reference_is_up_to_date(tmp_path, capsys):
 
 
 def test_scheduler_words_are_the_models_ones():
-    from easel.models import schedulers
+    from easel.models.diffusion import schedulers
     from easel.recipes import SCHEDULERS
 
     assert set(SCHEDULERS) == set(schedulers.SCHEDULERS)

@@ -20,21 +20,22 @@ from PIL import Image
 from easel import jobs
 from easel.cli import status
 from easel.data import LAYOUTS, Item, Texts, open_set, packed, square
+from easel.data.annotations import CAPTIONING, gather
 from easel.data.cache import WAITING, shorten
 from easel.data.columns import Codes
-from easel.data.duplicates import extra, near_duplicates
-from easel.data.embedding import on_a_grid, plane, principal
-from easel.data.facts import CAPTIONING, gather
 from easel.data.hashes import data_hash
 from easel.data.lock import alone
-from easel.data.look import Look, look
 from easel.data.square import around, middle
 from easel.errors import Cancelled, EaselError
-from easel.jobs import data_panels, data_world
-from easel.jobs.data_words import unnamed_note
+from easel.jobs.data import panels
+from easel.jobs.data import world as data_world
+from easel.jobs.data.duplicates import extra, near_duplicates
+from easel.jobs.data.inspect import Look, look
+from easel.jobs.data.map import on_a_grid, plane, principal
+from easel.jobs.data.words import unnamed_note
+from easel.pocket.world import Scene, words
 from easel.recipes import Caption, Data
-from easel.runners import here
-from easel.world import Scene, words
+from easel.runners import local
 from tests import fakes
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 128, 0), (0, 0, 255)
@@ -785,7 +786,7 @@ def test_principal_components_are_those_of_a_line():
 
 @given(st.integers(1, 40), st.integers(0, 1000))
 def test_every_picture_has_a_cell_of_its_own(count, seed):
-    from easel.jobs.data_summary import grid_of
+    from easel.jobs.data.summary import grid_of
 
     columns, rows = grid_of(count)
     cells = on_a_grid(np.random.default_rng(seed).normal(size=(count, 2)), columns, rows)
@@ -796,14 +797,14 @@ def test_every_picture_has_a_cell_of_its_own(count, seed):
 
 @given(st.lists(st.floats(-1e6, 1e6) | st.integers(-1000, 1000), min_size=1, max_size=50))
 def test_a_histogram_loses_nothing(values):
-    panel = data_panels.histogram("x", values)
+    panel = panels.histogram("x", values)
     assert sum(panel.counts) == len(values)
     assert len(panel.counts) == len(panel.labels) <= 24
 
 
 @pytest.mark.parametrize(("ratio", "words"), [(1.5, "3:2"), (1.0, "1:1"), (0.56, "9:16"), (3.0, "wide"), (0.2, "tall")])
 def test_shapes_in_words(ratio, words):
-    assert data_panels.ratio_words(ratio) == words
+    assert panels.ratio_words(ratio) == words
 
 
 # The jobs
@@ -815,7 +816,7 @@ def test_captioning_into_the_folder_gives_what_text_networks_need(monkeypatch, t
     monkeypatch.setattr("easel.runners.machine.resolve", lambda device, dtype: ("cpu", "float32"))
     folder = flat(tmp_path / "set", 3)
     refused(lambda: open_set(folder).need("captions"), "3 of 3 pictures have no caption", CAPTIONING)
-    here.run(Caption(photos=(str(folder),)), folder)
+    local.run(Caption(photos=(str(folder),)), folder)
     found = open_set(folder)
     found.need("captions")
     assert (found.layout, len(found), found.unnamed) == ("metadata", 3, 0)
@@ -830,7 +831,7 @@ def clip(monkeypatch):
 def test_a_summary(clip, tmp_path):
     folder = mixed(tmp_path / "my <set>")
     before = sorted(folder.iterdir())
-    result = here.run(Data(task="summary", folder=str(folder)), tmp_path / "out")
+    result = local.run(Data(task="summary", folder=str(folder)), tmp_path / "out")
     assert sorted(folder.iterdir()) == before
     assert result.files == ("summary.html", "sheet.png", "table.csv")
     assert result.texts["pictures"] == "7"
@@ -847,7 +848,7 @@ def test_a_summary(clip, tmp_path):
 
 
 def test_a_summary_of_hotels_says_what_is_missing(clip, tmp_path):
-    result = here.run(Data(task="summary", folder=str(hotels(tmp_path / "set"))), tmp_path / "out")
+    result = local.run(Data(task="summary", folder=str(hotels(tmp_path / "set"))), tmp_path / "out")
     assert result.texts["missing"].startswith("2 ")
     assert result.texts["classes"] == "2, 1 to 2 pictures each; 1 with one picture alone (unknown)"
     assert result.texts["near-duplicates"].startswith("3 pairs; 2 pictures could go")
@@ -857,7 +858,7 @@ def test_a_summary_of_hotels_says_what_is_missing(clip, tmp_path):
 
 def test_a_summary_says_what_no_line_names(clip, tmp_path):
     folder = metadata(flat(tmp_path / "set", 5), {"file_name": "0.png", "text": "a"}, {"file_name": "1.png"})
-    result = here.run(Data(task="summary", folder=str(folder)), tmp_path / "out")
+    result = local.run(Data(task="summary", folder=str(folder)), tmp_path / "out")
     assert result.texts["unnamed"] == "3 in the folder that its table does not name"
     said = "3 pictures in the folder have no line in its table and are left out, such as 2.png"
     assert said in result.notes
@@ -869,7 +870,7 @@ def test_a_summary_says_what_no_line_names(clip, tmp_path):
 
 
 def test_a_summary_looks_at_no_more_than_asked(clip, tmp_path):
-    result = here.run(Data(task="summary", folder=str(flat(tmp_path / "set", 9)), count=3), tmp_path / "out")
+    result = local.run(Data(task="summary", folder=str(flat(tmp_path / "set", 9)), count=3), tmp_path / "out")
     assert "hash" not in result.texts
     assert result.texts["pictures"] == "9"
     assert result.texts["looked at"] == "3, spread evenly"
@@ -877,15 +878,15 @@ def test_a_summary_looks_at_no_more_than_asked(clip, tmp_path):
 
 def test_a_summary_of_one_picture_and_of_none(clip, tmp_path):
     paint(tmp_path / "one" / "a.png")
-    assert here.run(Data(task="summary", folder=str(tmp_path / "one")), tmp_path / "out").texts["pictures"] == "1"
+    assert local.run(Data(task="summary", folder=str(tmp_path / "one")), tmp_path / "out").texts["pictures"] == "1"
     (tmp_path / "none").mkdir()
-    refused(lambda: here.run(Data(task="summary", folder=str(tmp_path / "none")), tmp_path / "o"), "no pictures")
+    refused(lambda: local.run(Data(task="summary", folder=str(tmp_path / "none")), tmp_path / "o"), "no pictures")
     write(tmp_path / "bad" / "a.png", "x")
-    refused(lambda: here.run(Data(task="summary", folder=str(tmp_path / "bad")), tmp_path / "o"), "not one of 1")
+    refused(lambda: local.run(Data(task="summary", folder=str(tmp_path / "bad")), tmp_path / "o"), "not one of 1")
 
 
 def world(out: Path, **settings: Any) -> Any:
-    return here.run(Data(task="world", **{"resolution": 32, "seed": 5, "count": 4} | settings), out)
+    return local.run(Data(task="world", **{"resolution": 32, "seed": 5, "count": 4} | settings), out)
 
 
 @pytest.mark.parametrize("what", data_world.SUBJECTS)
@@ -975,5 +976,5 @@ def test_progress_is_told_and_can_stop(clip, tmp_path):
             raise Cancelled("stopped")
 
     with pytest.raises(Cancelled):
-        here.run(Data(task="summary", folder=str(flat(tmp_path / "set"))), tmp_path / "out", report=report)
+        local.run(Data(task="summary", folder=str(flat(tmp_path / "set"))), tmp_path / "out", report=report)
     assert not (tmp_path / "out").exists()

@@ -14,9 +14,11 @@ import yaml
 
 import easel
 from easel.cli import COMMANDS, GROUPS, build
-from easel.jobs import styles, tables, tags
+from easel.jobs import inputs
+from easel.jobs.caption import tags
 from easel.jobs.generate import Prompt
-from easel.models import catalog
+from easel.jobs.stylize import styles
+from easel.models.catalog import tables
 from easel.recipes import KINDS, SCHEDULERS
 
 ROOT = Path(__file__).parent.parent
@@ -95,7 +97,7 @@ def test_python_snippets_call_what_exists(page: Path) -> None:
 def test_yaml_snippets_are_read(tmp_path: Path) -> None:
     readers: dict[str, Callable[[str], object]] = {
         "stylize.md": styles.table,
-        "generate.md": lambda path: tables.read_rows(path, Prompt),
+        "generate.md": lambda path: inputs.read_rows(path, Prompt),
         "caption.md": tags.read_tags,
     }
     for name, read in readers.items():
@@ -107,7 +109,7 @@ def test_yaml_snippets_are_read(tmp_path: Path) -> None:
 
 def test_the_tables_of_names_are_whole() -> None:
     models = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
-    assert [name for name in catalog.ROWS if f"`{name}`" not in models] == []
+    assert [name for name in tables.ROWS if f"`{name}`" not in models] == []
     known = (ROOT / "docs" / "stylize.md").read_text(encoding="utf-8")
     assert [name for name in styles.table() if f"`{name}`" not in known] == []
     assert " ".join(SCHEDULERS) in (ROOT / "docs" / "generate.md").read_text(encoding="utf-8")
@@ -120,7 +122,7 @@ def test_every_page_is_in_the_menu() -> None:
 
 
 def test_documents_and_models_name_no_place_of_their_makers() -> None:
-    shipped = [path for path in (catalog.PACKAGE / "pocket").rglob("*") if path.suffix in (".json", ".md")]
+    shipped = [path for path in (tables.PACKAGE / "pocket" / "weights").rglob("*") if path.suffix in (".json", ".md")]
     assert len(shipped) > 20
     for page in (*PAGES, *shipped):
         assert not re.search(r"(?<![\w.])/(work|opt|tmp|home|root)/", page.read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from easel.errors import EaselError
-from easel.world import light, styles
+from easel.pocket.world import light, styles
 
 Picture = NDArray[np.uint8]
 EVERY = [(styles, name) for name in styles.STYLES] + [(light, name) for name in light.LIGHTS]

@@ -20,12 +20,13 @@ from PIL import Image
 from easel import models
 from easel.errors import Cancelled, EaselError
 from easel.metrics.frechet import frechet_distance
-from easel.models import catalog, places, rows
-from easel.networks.inception import Convolution, FidInception
+from easel.models import set_features
+from easel.models.catalog import download, listing, locate, tables
+from easel.networks.inception import Convolution, FidInception, is_counter
 from tests import tiny
 
 NAME = "pt_inception-2015-12-05-6726825d.pth"
-SOURCE = catalog.SOURCES["mseitzer/pytorch-fid"]
+SOURCE = tables.SOURCES["mseitzer/pytorch-fid"]
 
 SHAPES = {
     "Conv2d_1a_3x3.conv": (32, 3, 3, 3),
@@ -62,7 +63,7 @@ def network() -> FidInception:
 
 def published(network: FidInception, *, counters: bool = True) -> dict[str, torch.Tensor]:
     """Weights as in the published file."""
-    return {name: tensor for name, tensor in network.state_dict().items() if counters or not rows.is_counter(name)}
+    return {name: tensor for name, tensor in network.state_dict().items() if counters or not is_counter(name)}
 
 
 # The network
@@ -137,7 +138,7 @@ def trusted(monkeypatch: pytest.MonkeyPatch, checksum: str, url: str = SOURCE.ur
     """The catalogue with another checksum and address."""
     from dataclasses import replace
 
-    monkeypatch.setitem(catalog.SOURCES, SOURCE.repository, replace(SOURCE, sha256=checksum, url=url))
+    monkeypatch.setitem(tables.SOURCES, SOURCE.repository, replace(SOURCE, sha256=checksum, url=url))
 
 
 @pytest.fixture
@@ -173,12 +174,12 @@ def test_pull_fetches_checks_and_converts(
     with pytest.raises(EaselError, match=r"`easel models pull fid-inception` \(96 MB\) fetches it; without a network"):
         models.load("fid-inception", "features")
     steps: list[tuple[int, int]] = []
-    (folder,) = catalog.pull("fid-inception", lambda done, total: steps.append((done, total)))
+    (folder,) = download.pull("fid-inception", lambda done, total: steps.append((done, total)))
     assert steps[-1] == (96, 96)
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
     assert folder.is_relative_to(cache)
     assert json.loads((folder / "config.json").read_text())["sha256"] == checksum
-    assert {row.name: row.at_hand for row in catalog.rows()}["fid-inception"]
+    assert {row.name: row.at_hand for row in listing.rows()}["fid-inception"]
     judge = models.load("fid-inception", "features", "cpu")
     pictures = [Image.new("RGB", size, "teal") for size in ((64, 48), (40, 40))]
     drawn = judge.rows(pictures)
@@ -187,7 +188,7 @@ def test_pull_fetches_checks_and_converts(
     assert judge.resize == "bilinear to 299 px, corners not aligned"
     assert judge.probabilities(drawn).shape == (2, 1008)
     (tmp_path / "served" / NAME).unlink()
-    assert catalog.pull("fid-inception") == [folder]  # once is enough
+    assert download.pull("fid-inception") == [folder]  # once is enough
 
 
 @pytest.mark.enable_socket
@@ -196,20 +197,20 @@ def test_a_download_that_fails_leaves_nothing(
 ) -> None:
     trusted(monkeypatch, SOURCE.sha256, f"{server}/{NAME}")
     with pytest.raises(EaselError, match=r"cannot fetch http.*404.*give --file"):
-        catalog.pull("fid-inception")
+        download.pull("fid-inception")
     (tmp_path / "served" / NAME).write_bytes(b"<html>log in</html>")
     with pytest.raises(EaselError, match=r"\(19 bytes\) is not pt_inception.*SHA-256 begins .*, wanted 6726825d"):
-        catalog.pull("fid-inception")
+        download.pull("fid-inception")
 
     def stop(done: int, total: int) -> None:
         raise Cancelled("stopped")
 
     with pytest.raises(Cancelled):
-        catalog.pull("fid-inception", stop)
-    assert not list(places.converted_folder(SOURCE).iterdir())
+        download.pull("fid-inception", stop)
+    assert not list(locate.converted_folder(SOURCE).iterdir())
     trusted(monkeypatch, SOURCE.sha256, "http://127.0.0.1:9/none.pth")
     with pytest.raises(EaselError, match=r"cannot fetch http:..127.0.0.1:9.none\.pth"):
-        catalog.pull("fid-inception")
+        download.pull("fid-inception")
 
 
 def test_a_file_brought_along(
@@ -217,14 +218,14 @@ def test_a_file_brought_along(
 ) -> None:
     file, checksum = put(published(network, counters=False), tmp_path)
     with pytest.raises(EaselError, match="wanted 6726825d"):
-        catalog.pull("fid-inception", file=file)
+        download.pull("fid-inception", file=file)
     with pytest.raises(EaselError, match=r"cannot read .*none"):
-        catalog.pull("fid-inception", file=tmp_path / "none")
+        download.pull("fid-inception", file=tmp_path / "none")
     trusted(monkeypatch, checksum)
-    (folder,) = catalog.pull("fid-inception", file=file)
-    assert models.load(str(folder), "features", "cpu").fingerprint == rows.fingerprint(folder)
+    (folder,) = download.pull("fid-inception", file=file)
+    assert models.load(str(folder), "features", "cpu").fingerprint == set_features.fingerprint(folder)
     with pytest.raises(EaselError, match="'clip-b32' is not a single file: leave --file away"):
-        catalog.pull("clip-b32", file=file)
+        download.pull("clip-b32", file=file)
 
 
 def test_offline_says_what_to_do(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +233,7 @@ def test_offline_says_what_to_do(cache: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(EaselError, match="HF_HUB_OFFLINE is set; unset it, or give --file"):
-        catalog.pull("fid-inception")
+        download.pull("fid-inception")
 
 
 class Harm:
@@ -258,12 +259,12 @@ def test_other_weights_and_code_are_refused(
         file, checksum = put(bad, tmp_path)
         trusted(monkeypatch, checksum)
         with pytest.raises(EaselError, match=said):
-            catalog.pull("fid-inception", file=file)
+            download.pull("fid-inception", file=file)
     file.write_bytes(pickle.dumps({"fc.bias": Harm()}))
     trusted(monkeypatch, hashlib.sha256(file.read_bytes()).hexdigest())
     with pytest.raises(EaselError, match="cannot be read as plain weights"):
-        catalog.pull("fid-inception", file=file)
-    assert not (places.converted_folder(SOURCE) / "config.json").exists()
+        download.pull("fid-inception", file=file)
+    assert not (locate.converted_folder(SOURCE) / "config.json").exists()
 
 
 # Rows
@@ -285,15 +286,15 @@ def test_rows_have_the_length_of_their_width(tmp_path: Path, make: Any) -> None:
 
 def test_a_fingerprint_knows_the_weights_and_the_way_of_looking(tmp_path: Path) -> None:
     folder = tiny.clip(tmp_path / "judge")
-    before = rows.fingerprint(folder)
-    assert rows.fingerprint(folder) == before
+    before = set_features.fingerprint(folder)
+    assert set_features.fingerprint(folder) == before
     way = next(folder.glob("pre*processor_config.json"), folder / "preprocessor_config.json")
     way.write_text(way.read_text() + " ")
-    after = rows.fingerprint(folder)
+    after = set_features.fingerprint(folder)
     assert after != before
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
-    assert rows.fingerprint(folder) != after
+    assert set_features.fingerprint(folder) != after
 
 
 def test_a_distance_that_sees_small_steps(tmp_path: Path) -> None:
@@ -314,4 +315,4 @@ def test_a_distance_that_sees_small_steps(tmp_path: Path) -> None:
 
 def test_every_family_has_rows() -> None:
     for family in ("pocket", "base", "large"):
-        assert catalog.ROWS[family].parts["features"] == catalog.ROWS[family].parts["clip"]
+        assert tables.ROWS[family].parts["features"] == tables.ROWS[family].parts["clip"]

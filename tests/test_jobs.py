@@ -15,29 +15,30 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from benchmarks import study
-from easel import jobs, models
+from easel import charts, jobs, models
 from easel.errors import Cancelled, EaselError
 from easel.images import open_picture, read_provenance
-from easel.jobs import chart, journal, styles, tags
-from easel.jobs.naming import called, file_name
-from easel.jobs.photos import gather
-from easel.jobs.picture_sets import Pictures
-from easel.jobs.rates import rates
+from easel.jobs import journal
+from easel.jobs.caption import tags
+from easel.jobs.inputs import called, file_name, gather
+from easel.jobs.score.rates import rates
+from easel.jobs.score.set_features import Pictures
+from easel.jobs.stylize import styles
 from easel.metrics.frechet import frechet_distance
 from easel.metrics.intervals import Estimate, wilson
 from easel.metrics.kernel import kernel_distance
 from easel.metrics.manifold import nearest
-from easel.models.sampling import Defaults
+from easel.models.diffusion.settings import Defaults
+from easel.pocket.world import words
 from easel.recipes import Ask, Caption, Generate, Recipe, Score, Stylize, read_yaml, recipe_from
 from easel.result import Result
 from easel.result import Score as Number
-from easel.runners import here
+from easel.runners import local
 from easel.workspace import Step, Workspace
-from easel.world import words
 from tests import fakes
 
 ROOT = Path(__file__).parent.parent
-POCKET = ROOT / "easel" / "models" / "pocket" / "diffusion"
+POCKET = ROOT / "easel" / "pocket" / "weights" / "diffusion"
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.yaml") if "\nkind:" in path.read_text())
 
 
@@ -385,7 +386,7 @@ def test_a_stylized_picture_makes_itself_again(family: fakes.Family, photo: Path
         "a picture of 96 by 64",
     )
     assert "Denoising strength: 0.5" in found["parameters"]
-    again = here.run(recipe_from(recipe), tmp_path / "again")
+    again = local.run(recipe_from(recipe), tmp_path / "again")
     assert ImageChops.difference(open_picture(path), again.pictures[0]).getbbox() is None
 
 
@@ -496,14 +497,14 @@ def test_the_axis_of_a_chart_reaches_to_the_lowest_interval(monkeypatch: pytest.
         drawn.append(figure.axes[0])
         return b""
 
-    monkeypatch.setattr(chart, "png", keep)
+    monkeypatch.setattr(charts, "png", keep)
     bars = [
-        chart.Bars("redraw", [Estimate(0.1, -0.3, 0.4, 12), Estimate(0.5, 0.2, 0.8, 12)]),
-        chart.Bars("describe", [Estimate(1.0, 0.7, 1.0, 12), Estimate(0.9, 0.6, 1.0, 12)]),
-        chart.Bars("neural", [None, Estimate(0.2, None, None, 1)]),
+        charts.Bars("redraw", [Estimate(0.1, -0.3, 0.4, 12), Estimate(0.5, 0.2, 0.8, 12)]),
+        charts.Bars("describe", [Estimate(1.0, 0.7, 1.0, 12), Estimate(0.9, 0.6, 1.0, 12)]),
+        charts.Bars("neural", [None, Estimate(0.2, None, None, 1)]),
     ]
-    chart.rate_chart(["a", "b"], bars, "title", "difference")
-    chart.rate_chart(["a", "b"], bars[1:], "title", "rate of yes")
+    charts.rate_chart(["a", "b"], bars, "title", "difference")
+    charts.rate_chart(["a", "b"], bars[1:], "title", "rate of yes")
     below, plain = drawn
     assert (below.get_ylim()[0], plain.get_ylim()[0]) == (pytest.approx(-0.32), 0)
     assert below.get_ylabel() == "difference, with 95 % interval"
@@ -810,7 +811,7 @@ def test_a_folder_of_another_kind_is_left_alone(family: fakes.Family, photo: Pat
 def test_result_and_recipe_are_kept(family: fakes.Family, photo: Path, tmp_path: Path, capsys: Any) -> None:
     recipe = Stylize(photo=str(photo), steps=1)
     phases = []
-    result = here.run(recipe, tmp_path / "out", report=lambda step: phases.append((step.phase, step.done, step.total)))
+    result = local.run(recipe, tmp_path / "out", report=lambda step: phases.append((step.phase, step.done, step.total)))
     assert read_yaml(tmp_path / "out" / "recipe.yaml") == recipe
     kept = json.loads((tmp_path / "out" / "result.json").read_text())
     assert set(kept["seconds"]) == {"loading judges", "captioning", "loading the model", "drawing", "judging"}
@@ -856,11 +857,11 @@ def test_a_real_stylize_and_again(tiny_family: Path, photo: Path, tmp_path: Path
     name = str(tiny_family)
     styled: dict[str, Any] = {"judge": name, "captioner": name, "model": name, "steps": 2, "strength": 1.0, "seed": 4}
     recipe = Stylize(photo=str(photo), styles=("van-gogh", "banksy"), scheduler="ddim", **styled)
-    result = here.run(recipe, tmp_path / "out", dtype="float32")
+    result = local.run(recipe, tmp_path / "out", dtype="float32")
     assert {score.judge for score in result.scores} == {"vqa:tiny", "clip:tiny", "perceptual:tiny"}
     assert str(tiny_family) not in (tmp_path / "out" / "result.json").read_text()
     made = result.picture_paths[1]
-    again = here.run(recipe_from(read_provenance(made)["easel"]["recipe"]), tmp_path / "again", dtype="float32")
+    again = local.run(recipe_from(read_provenance(made)["easel"]["recipe"]), tmp_path / "again", dtype="float32")
     assert ImageChops.difference(open_picture(made), again.pictures[0]).getbbox() is None
     assert "Model: tiny, " in read_provenance(made)["parameters"]
 
@@ -878,9 +879,9 @@ def test_a_real_score(tiny_family: Path, folder: Path, tmp_path: Path) -> None:
         seed=4,
         count=2,
     )
-    result = here.run(recipe, tmp_path / "out", dtype="float32")
+    result = local.run(recipe, tmp_path / "out", dtype="float32")
     assert len(result.picture_paths) == 4 * 4 * 2
-    captioned = here.run(Caption(photos=(str(folder),), model=name, judge=name, interrogate=True), folder / "run")
+    captioned = local.run(Caption(photos=(str(folder),), model=name, judge=name, interrogate=True), folder / "run")
     assert len(captioned.texts) == 8
 
 
@@ -899,7 +900,7 @@ def test_there_is_an_example_of_every_kind() -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_run(path: Path, family: fakes.Family, at_home: None, tmp_path: Path) -> None:
-    result = here.run(read_yaml(path), tmp_path / "out")
+    result = local.run(read_yaml(path), tmp_path / "out")
     assert "sheet.png" in result.files
     assert all(file.exists() for file in result.paths)
 
@@ -913,6 +914,6 @@ def test_examples_run_on_pocket(path: Path, at_home: None, tmp_path: Path) -> No
     small = read_yaml(path, {"steps": 4, "width": 64, "height": 64}) if draws else plain
     if plain.kind == "score":
         small = read_yaml(path, {"steps": 4})
-    result = here.run(small, tmp_path / "out")
+    result = local.run(small, tmp_path / "out")
     assert all(file.exists() for file in result.paths)
     assert all(score.judge.endswith(":pocket") for score in result.scores)

@@ -26,25 +26,14 @@ from benchmarks.timing import interleaved, ratio
 from easel import models
 from easel.errors import Cancelled, EaselError
 from easel.images import read_provenance
-from easel.models import (
-    adapters,
-    captioners,
-    catalog,
-    devices,
-    drawing,
-    guard,
-    guidance,
-    latents,
-    pipelines,
-    places,
-    prompts,
-    schedulers,
-)
-from easel.models.quiet import hush
-from easel.models.sampling import Sampling, first_size
+from easel.models import captioners, devices
+from easel.models.catalog import checks, download, listing, locate, tables
+from easel.models.diffusion import batch, guidance, latents, lora, pipelines, prompts, schedulers
+from easel.models.diffusion.settings import Sampling, first_size
+from easel.models.logging import hush
 from easel.models.vision import together
 from easel.recipes import SCHEDULERS, Generate, recipe_from
-from easel.runners import here, machine
+from easel.runners import local, machine
 from tests import tiny
 
 QUICK = Sampling(steps=2)
@@ -471,7 +460,7 @@ def test_the_scales_are_separate_and_zero_is_the_model_itself(shelf: Path, tmp_p
 def test_a_lora_is_written_as_other_tools_read_it(shelf: Path, tmp_path: Path, layout: str) -> None:
     model = diffusion(shelf / "sd", loras=[str(tiny.lora(tmp_path / "in.safetensors"))])
     out = tmp_path / "out.safetensors"
-    assert adapters.export(model.pipeline, "lora0", out, layout) == 6
+    assert lora.export(model.pipeline, "lora0", out, layout) == 6
     keys = load_file(out).keys()
     layer = "encoder{0}layers{0}0{0}self_attn{0}q_proj"
     stem = (
@@ -493,7 +482,7 @@ def test_sdxl_takes_a_lora_for_both_its_text_encoders(shelf: Path, tmp_path: Pat
     model = diffusion(shelf / "sdxl", loras=[str(tmp_path / "both.safetensors")])
     assert "8 of 8 layers matched (4 in the UNet, 4 in the text encoder)" in model.notes[0]
     drawn = model.generate(["a"], [1], settings=QUICK)[0]
-    assert adapters.export(model.pipeline, "lora0", tmp_path / "kohya.safetensors", "kohya") == 8
+    assert lora.export(model.pipeline, "lora0", tmp_path / "kohya.safetensors", "kohya") == 8
     assert any(key.startswith("lora_te2_text_model_encoder") for key in load_file(tmp_path / "kohya.safetensors"))
     again = diffusion(shelf / "sdxl", loras=[str(tmp_path / "kohya.safetensors")])
     assert far(drawn, again.generate(["a"], [1], settings=QUICK)[0]) <= 1
@@ -501,7 +490,7 @@ def test_sdxl_takes_a_lora_for_both_its_text_encoders(shelf: Path, tmp_path: Pat
 
 def test_a_text_encoder_gets_its_old_names_back(shelf: Path) -> None:
     pipeline = pipelines.assemble(shelf / "sd", torch.float32)
-    old = adapters.with_old_prefix(pipeline.text_encoder.state_dict())
+    old = lora.with_old_prefix(pipeline.text_encoder.state_dict())
     assert old.keys() == load_file(shelf / "sd" / "text_encoder" / "model.safetensors").keys()
 
 
@@ -516,10 +505,10 @@ def test_a_lora_that_does_not_fit_is_an_error(shelf: Path, tmp_path: Path) -> No
     with pytest.raises(EaselError, match="none of its layers has a place"):
         diffusion(shelf / "sd", loras=[str(nowhere)])
     with pytest.raises(EaselError, match="holds no LoRA layers: a whole model goes to --model"):
-        adapters.check(adapters.parse(str(shelf / "sd" / "unet" / "diffusion_pytorch_model.safetensors")))
+        lora.check(lora.parse(str(shelf / "sd" / "unet" / "diffusion_pytorch_model.safetensors")))
     save_file({"lora_unet_x.hada_w1_a": torch.ones(2, 2)}, nowhere)
     with pytest.raises(EaselError, match="is a LoHa adapter"):
-        adapters.check(adapters.parse(str(nowhere)))
+        lora.check(lora.parse(str(nowhere)))
     tiny.poison(other)
     with pytest.raises(EaselError, match="not numbers: get the LoRA again"):
         diffusion(shelf / "sd", loras=[str(other)])
@@ -537,11 +526,11 @@ def test_loras_are_written_file_unet_text() -> None:
         "a:-1": (-1, -1),
     }
     for text, scales in known.items():
-        spec = adapters.parse(text)
+        spec = lora.parse(text)
         assert (spec.unet, spec.text) == scales
         assert spec.path.name == text.split(":")[0]
     with pytest.raises(EaselError, match=r"FILE\[:unet\[:text\]\]"):
-        adapters.parse("a.safetensors:strong")
+        lora.parse("a.safetensors:strong")
 
 
 # --- single files -----------------------------------------------------------------------------------------------------
@@ -595,7 +584,7 @@ def test_a_header_whose_length_looks_like_a_pickle_is_none(tmp_path: Path, lengt
     file = tmp_path / "model.safetensors"
     file.write_bytes(struct.pack("<Q", length) + header + bytes(4))
     assert file.read_bytes()[:1] == b"\x80"
-    assert list(guard.check_file(file)) == ["x"]
+    assert list(checks.check_file(file)) == ["x"]
 
 
 def test_damaged_files_are_named(shelf: Path, tmp_path: Path) -> None:
@@ -616,8 +605,8 @@ def test_damaged_files_are_named(shelf: Path, tmp_path: Path) -> None:
         file = tmp_path / f"{number}.safetensors"
         file.write_bytes(content)
         with pytest.raises(EaselError, match=words):
-            guard.check_file(file)
-    assert "decoder.conv_in.weight" in guard.check_file(shelf / "sd" / "vae" / "diffusion_pytorch_model.safetensors")
+            checks.check_file(file)
+    assert "decoder.conv_in.weight" in checks.check_file(shelf / "sd" / "vae" / "diffusion_pytorch_model.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -749,8 +738,8 @@ def test_models_of_the_hub_cache_are_used(shelf: Path, empty_cache: Path) -> Non
     cached(empty_cache, "openai/clip-vit-base-patch32", shelf / "clip", ref="refs/pr/3")
     assert models.load("clip-b32", "clip").texts(["a"]).shape == (1, tiny.WIDTH)
     assert models.load("openai/clip-vit-base-patch32", "clip").name == "openai/clip-vit-base-patch32"
-    assert {row.name: row.at_hand for row in catalog.rows()}["clip-b32"]
-    revision = catalog.SOURCES["Salesforce/blip-vqa-base"].revision
+    assert {row.name: row.at_hand for row in listing.rows()}["clip-b32"]
+    revision = tables.SOURCES["Salesforce/blip-vqa-base"].revision
     cached(empty_cache, "Salesforce/blip-vqa-base", shelf / "ask", revision, ref="old")
     assert models.load("blip-vqa-base", "ask").name == "blip-vqa-base"
 
@@ -764,23 +753,21 @@ def test_a_moved_repository_is_found_under_both_names(shelf: Path, empty_cache: 
 
 
 def test_the_catalogue_needs_no_torch() -> None:
-    code = (
-        "import sys, easel.models.catalog as c; c.rows(); sys.exit(bool({'torch', 'diffusers'} & sys.modules.keys()))"
-    )
+    code = "import sys, easel.models.catalog.listing as c; c.rows(); sys.exit(bool({'torch', 'diffusers'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_catalogue_holds_together() -> None:
-    for row in catalog.ROWS.values():
-        assert set(row.parts) <= set(catalog.ROLES)
+    for row in tables.ROWS.values():
+        assert set(row.parts) <= set(tables.ROLES)
         for part in row.parts.values():
-            assert part in catalog.SOURCES or part.startswith("pocket/")
-    for info in catalog.rows():
+            assert part in tables.SOURCES or part.startswith("pocket/")
+    for info in listing.rows():
         assert info.licence
         assert info.megabytes > 0 or info.name == "pocket"
-    turbo = places.Place(Path(), "sd-turbo", catalog.ROWS["sd-turbo"].defaults)
+    turbo = locate.Place(Path(), "sd-turbo", tables.ROWS["sd-turbo"].defaults)
     assert turbo.defaults["guidance_scale"] == 0.0
-    assert set(catalog.ROWS["pocket"].parts) == set(catalog.ROLES) - {"generator"}
+    assert set(tables.ROWS["pocket"].parts) == set(tables.ROLES) - {"generator"}
 
 
 def test_pull_fetches_one_set_of_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -791,9 +778,9 @@ def test_pull_fetches_one_set_of_weights(monkeypatch: pytest.MonkeyPatch, tmp_pa
     files += ["v1-5-pruned.safetensors", "safety_checker/model.safetensors"]
     files += [f"unet/diffusion_pytorch_model{kind}.safetensors" for kind in ("", ".fp16", ".non_ema")]
     wanted = ["model_index.json", "unet/config.json", "tokenizer/vocab.json", "tokenizer/merges.txt"]
-    assert places.wanted_files(files, "fp16") == [*wanted, "unet/diffusion_pytorch_model.fp16.safetensors"]
-    assert places.wanted_files(files, None)[-1] == "unet/diffusion_pytorch_model.safetensors"
-    assert places.wanted_files(files, "fp16", configs_only=True) == wanted
+    assert download.wanted_files(files, "fp16") == [*wanted, "unet/diffusion_pytorch_model.fp16.safetensors"]
+    assert download.wanted_files(files, None)[-1] == "unet/diffusion_pytorch_model.safetensors"
+    assert download.wanted_files(files, "fp16", configs_only=True) == wanted
 
     class Api:
         def model_info(self, repository: str, revision: str) -> Any:
@@ -812,24 +799,24 @@ def test_pull_fetches_one_set_of_weights(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
 
-    def download(*given: Any, **more: Any) -> str:
+    def snapshot(*given: Any, **more: Any) -> str:
         calls.append((given, more))
         return str(tmp_path)
 
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert catalog.pull("clip-b32") == [tmp_path]
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    assert download.pull("clip-b32") == [tmp_path]
     assert calls[0][1]["revision"] == "refs/pr/9"
     assert calls[0][1]["allow_patterns"] == ["config.json", "vocab.txt", "model.safetensors"]
     steps: list[tuple[int, int]] = []
-    catalog.pull("base", lambda done, total: steps.append((done, total)))
+    download.pull("base", lambda done, total: steps.append((done, total)))
     assert steps[-1] == (5, 5)
     with pytest.raises(EaselError, match="nothing to pull"):
-        catalog.pull("pocket")
+        download.pull("pocket")
     with pytest.raises(EaselError, match="no model to pull called 'sd9'"):
-        catalog.pull("sd9")
+        download.pull("sd9")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(EaselError, match="HF_HUB_OFFLINE is set"):
-        catalog.pull("clip-b32")
+        download.pull("clip-b32")
 
 
 def test_a_failed_pull_is_advice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -843,7 +830,7 @@ def test_a_failed_pull_is_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     with pytest.raises(EaselError, match=r"cannot pull someone/thing \(ConnectionError: no route\): check the network"):
-        catalog.pull("someone/thing")
+        download.pull("someone/thing")
 
 
 def test_a_family_folder_plays_every_role(shelf: Path, tmp_path: Path) -> None:
@@ -1127,11 +1114,11 @@ def test_pictures_of_a_batch_make_themselves_again(
     clip = SimpleNamespace(images=lambda images: np.eye(4)[: len(images)], texts=lambda texts: np.eye(4)[: len(texts)])
     monkeypatch.setattr("easel.jobs.generate.load_clip", lambda *_: clip)
     recipe = Generate(prompt="a bird", model=str(shelf / "eight"), seed=5, count=4, steps=2, batch_size=3)
-    drawn = here.run(recipe, tmp_path / "all", "cpu", "float32")
+    drawn = local.run(recipe, tmp_path / "all", "cpu", "float32")
     for picture, row in zip(drawn.picture_paths[:4], (0, 1, 2, None), strict=True):
         inside = read_provenance(picture)["easel"]["recipe"]
         assert (inside["batch_row"], inside["count"]) == (row, 1)
-        again = here.run(recipe_from(inside), tmp_path / picture.stem, "cpu", "float32")
+        again = local.run(recipe_from(inside), tmp_path / picture.stem, "cpu", "float32")
         assert far(again.pictures[0], Image.open(picture)) == 0
         assert read_provenance(again.picture_paths[0])["easel"]["recipe"] == inside
 
@@ -1174,10 +1161,10 @@ def test_prompts_and_photos_are_encoded_once(shelf: Path, tmp_path: Path, photo:
 
 def test_memory_is_bounded() -> None:
     memory: dict[int, int] = {}
-    for number in range(drawing.MOST + 5):
-        assert drawing.remembered(memory, number, lambda number=number: number * 2) == number * 2  # type: ignore[misc]
-    assert list(memory) == list(range(5, drawing.MOST + 5))
-    assert drawing.remembered(memory, 7, lambda: -1) == 14
+    for number in range(batch.MOST + 5):
+        assert batch.remembered(memory, number, lambda number=number: number * 2) == number * 2  # type: ignore[misc]
+    assert list(memory) == list(range(5, batch.MOST + 5))
+    assert batch.remembered(memory, 7, lambda: -1) == 14
 
 
 def test_garbage_is_looked_for_rarely_during_a_run() -> None:

@@ -1,6 +1,6 @@
 """Pocket as it ships: its size, its cards, its formats, and a small sample of its held-out scores.
 
-The bars stand below what `python -m easel.training.pocket score` measured (docs/pocket-scores.md), by about the width
+The bars stand below what `python -m easel.pocket.train score` measured (docs/pocket-scores.md), by about the width
 of the interval that so small a sample has: they catch broken weights, not bad luck.
 """
 
@@ -15,12 +15,12 @@ import torch
 from PIL import Image
 
 from easel import models
-from easel.models.sampling import Sampling
-from easel.training.pocket import facts, judge, score
-from easel.training.pocket.bars import BARS
-from easel.training.pocket.export import POCKET
-from easel.world.scene import Scene
-from easel.world.words import STYLE_QUESTIONS
+from easel.models.diffusion.settings import Sampling
+from easel.pocket.train import facts, judge, score
+from easel.pocket.train.bars import BARS
+from easel.pocket.train.export import POCKET
+from easel.pocket.world.scene import Scene
+from easel.pocket.world.words import STYLE_QUESTIONS
 
 PARTS = ("diffusion", "caption", "ask", "clip", "subject", "perceptual")
 
@@ -77,7 +77,7 @@ def test_no_two_words_of_the_world_are_one_to_the_painter() -> None:
     import torch
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    from easel.training.pocket import reader
+    from easel.pocket.train import reader
 
     folder = POCKET / "diffusion"
     encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32, local_files_only=True)
@@ -100,8 +100,8 @@ def test_plain_transformers_reads_the_others() -> None:
 
 def test_training_can_begin_from_what_ships(tmp_path: Path) -> None:
     """The bench gets the shipped words, latents and weights, so that nobody begins from nothing."""
-    from easel.training.pocket import blip, shipped, unet
-    from easel.training.pocket.__main__ import Bench
+    from easel.pocket.train import blip, shipped, unet
+    from easel.pocket.train.__main__ import Bench
 
     bench = Bench(tmp_path, tmp_path, from_shipped=True)
     clip, bert = bench.tokenizers()
@@ -161,7 +161,7 @@ def test_the_same_subject_elsewhere_is_nearer_than_a_stranger() -> None:
 
 
 def test_a_filtered_scene_is_nearest_to_itself() -> None:
-    from easel.world import styles
+    from easel.pocket.world import styles
 
     model, plain = models.load("pocket", "perceptual"), shown()[:12]
     for style in ("van-gogh", "banksy"):
@@ -217,7 +217,7 @@ def photos() -> Path:
 
 def test_an_artists_filter_on_a_real_photo_is_named() -> None:
     plain, model = score.real(photos())[:8], models.load("pocket", "ask")
-    from easel.world import styles
+    from easel.pocket.world import styles
 
     drawn = [Image.fromarray(styles.apply("van-gogh", np.asarray(photo), i)) for i, photo in enumerate(plain)]
     question = [STYLE_QUESTIONS["van-gogh"]] * len(plain)

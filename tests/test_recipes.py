@@ -30,8 +30,8 @@ from easel.recipes import (
 )
 from easel.recipes.describe import settings
 from easel.recipes.knobs import lora_parts
+from easel.recipes.read import parse_yaml
 from easel.recipes.upgrade import UPGRADES, numbers, upgraded
-from easel.recipes.yamls import parse_yaml
 
 EXAMPLES: dict[str, Recipe] = {
     "caption": Caption(photos=("a.jpg", "b"), tags="builtin", interrogate=True, count=2),

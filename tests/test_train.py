@@ -24,21 +24,23 @@ from PIL import Image, ImageChops
 from safetensors.torch import load_file
 from torch import nn
 
-from easel import jobs, models, networks
+from easel import charts, jobs, models, networks
 from easel.cli import status
 from easel.data import Packed, open_set, packed
 from easel.errors import Cancelled, EaselError
 from easel.images import open_picture, read_provenance
-from easel.jobs import train, train_board, train_chart, train_watch, walking
-from easel.jobs.picture_sets import Pictures
+from easel.jobs import train
+from easel.jobs.generate import latent_walk
+from easel.jobs.score.set_features import Pictures
 from easel.metrics import path_length
-from easel.models import catalog, shelf, trained
+from easel.models import trained
+from easel.models.catalog import listing, trained_folders
 from easel.recipes import Generate, Score, Train, read_yaml, recipe_from
 from easel.result import Result
-from easel.runners import here
-from easel.training import checkpoints, feed, phases, plans
-from easel.training.studio import Studio
-from easel.training.team import Team, joined
+from easel.runners import local
+from easel.training import batches, checkpoints, evaluation, phases, plans, tensorboard
+from easel.training.distributed import Team, joined
+from easel.training.trainer import Studio
 from easel.workspace import Step, Workspace
 from tests import fakes
 
@@ -73,7 +75,7 @@ def family(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
         return real(name, role, *args, **more) if role == "generator" else made.load(name, role, *args, **more)
 
     monkeypatch.setattr("easel.models.load", load)
-    monkeypatch.setattr("easel.jobs.train_pages.curves", lambda rows, title: b"a chart")  # matplotlib is slow
+    monkeypatch.setattr("easel.jobs.train.model_card.curves", lambda rows, title: b"a chart")  # matplotlib is slow
     monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path_factory.getbasetemp() / "assets"))
     torch.set_num_threads(1)
     return made
@@ -374,7 +376,7 @@ def test_a_vae_comes_to_rebuild_what_it_sees(tmp_path: Path) -> None:
     data = two_colours(tmp_path / "data", 32)
     run(tiny("vae", data=str(data), kimg=1.5, batch_size=16, channels=8, widest=16), tmp_path / "model")
     model = models.load(str(tmp_path / "model"), "generator", "cpu")
-    x = feed.Feed(packed(open_set(data), 16, tmp_path / "cache"), feed.Told(), 8, 0).pixels(np.arange(8))
+    x = batches.Feed(packed(open_set(data), 16, tmp_path / "cache"), batches.Told(), 8, 0).pixels(np.arange(8))
     encoder: Any = model.players["encoder"]
     with torch.no_grad():
         back = model.generator.decode(encoder(x)[0])
@@ -403,7 +405,7 @@ def test_a_loss_that_is_no_number_is_said_and_the_last_good_model_kept(
 ) -> None:
     real = phases.drawn
 
-    def broken(studio: Studio, batch: feed.Batch, *more: Any) -> torch.Tensor:
+    def broken(studio: Studio, batch: batches.Batch, *more: Any) -> torch.Tensor:
         return real(studio, batch, *more) * (float("nan") if batch.step >= 3 else 1.0)
 
     monkeypatch.setattr(phases, "drawn", broken)
@@ -411,7 +413,7 @@ def test_a_loss_that_is_no_number_is_said_and_the_last_good_model_kept(
         run(tiny("dcgan", score_every=0.016), tmp_path)
     monkeypatch.undo()
     assert "stopped early" in (tmp_path / "README.md").read_text()
-    assert shelf.is_trained(tmp_path)
+    assert trained_folders.is_trained(tmp_path)
     assert all(torch.isfinite(tensor).all() for tensor in load_file(tmp_path / "model.safetensors").values())
 
 
@@ -426,14 +428,14 @@ def test_pictures_that_are_all_the_same_are_said_and_end_it(tmp_path: Path, monk
     monkeypatch.setattr(Studio, "settled", flat)
     with pytest.raises(EaselError, match=r"collapsed: all pictures look the same .*is kept in"):
         run(tiny("dcgan", kimg=0.064, score_every=0.008), tmp_path)
-    assert len(curves_of(tmp_path)) == 1 + train_watch.PATIENCE
+    assert len(curves_of(tmp_path)) == 1 + evaluation.PATIENCE
 
 
 def test_the_advice_of_a_training_that_stopped_is_what_its_network_takes(tmp_path: Path) -> None:
     for network, said in (("vae", "lower --learning-rate or lower --beta"), ("dcgan", "or raise --r1-gamma")):
         story: Any = SimpleNamespace(recipe=tiny(network), watch=SimpleNamespace(best=None))
         workspace = Workspace(tmp_path, "cpu")
-        assert said in train.stopped(train_watch.Collapsed("collapsed"), story, workspace, 1.0)
+        assert said in train.stopped(evaluation.Collapsed("collapsed"), story, workspace, 1.0)
 
 
 def test_the_second_stage_learns_on_a_first_that_stays(shelfful: dict[str, Path], tmp_path: Path) -> None:
@@ -453,7 +455,7 @@ def test_what_is_no_first_stage_is_refused_before_the_captions_are_read(
     damaged = tmp_path / "damaged"
     shutil.copytree(first, damaged)
     (damaged / "model.safetensors").write_bytes(pickle.dumps([1.0]))
-    monkeypatch.setattr(feed, "told_captions", None)
+    monkeypatch.setattr(batches, "told_captions", None)
     for folder, side, said in (
         (other, 32, "is no stage I of stackgan: it is text-dcgan, 16 px"),
         (first, 16, r"draws 16 px itself: leave --stage-one out .* 32 or 64"),
@@ -474,9 +476,9 @@ def test_what_is_no_first_stage_is_refused_before_the_captions_are_read(
 def test_a_walk_goes_from_picture_to_picture_and_back(shelfful: dict[str, Path], tmp_path: Path) -> None:
     result = drawn(model_of("dcgan", shelfful), tmp_path, walk=5)
     assert len(result.picture_paths) == 2
-    with Image.open(tmp_path / walking.ANIMATION) as moving:
+    with Image.open(tmp_path / latent_walk.ANIMATION) as moving:
         assert moving.n_frames == 10  # type: ignore[attr-defined]
-    strip = open_picture(tmp_path / walking.STRIP)
+    strip = open_picture(tmp_path / latent_walk.STRIP)
     tile = strip.crop((2, 2, 130, 130)).resize((16, 16), Image.Resampling.NEAREST)
     assert ImageChops.difference(tile, result.pictures[0]).getbbox() is None
 
@@ -492,8 +494,8 @@ def test_a_walk_keeps_the_length_of_its_latents() -> None:
     class Plain:
         is_styled = False
 
-    start, end = (walking.Stop(torch.tensor([code]), None) for code in ([3.0, 0.0], [0.0, 3.0]))
-    way = walking.between(Plain(), start, end, 4)  # type: ignore[arg-type]
+    start, end = (latent_walk.Stop(torch.tensor([code]), None) for code in ([3.0, 0.0], [0.0, 3.0]))
+    way = latent_walk.between(Plain(), start, end, 4)  # type: ignore[arg-type]
     codes = torch.cat([stop.code for stop in way])
     assert torch.allclose(codes.norm(dim=1), torch.full((4,), 3.0))
     half = 3 * 0.5**0.5
@@ -534,10 +536,10 @@ def test_models_lists_what_was_trained_here(
 ) -> None:
     folder = model_of("dcgan", shelfful)
     monkeypatch.chdir(tmp_path)
-    assert shelf.folders() == []
+    assert trained_folders.folders() == []
     shutil.copytree(folder, tmp_path / "models" / "mine")
     monkeypatch.setenv("EASEL_MODELS", str(folder.parent))
-    found = {row.name: row for row in catalog.rows() if row.roles == ("generator",)}
+    found = {row.name: row for row in listing.rows() if row.roles == ("generator",)}
     assert found["models/mine"].about == "dcgan of faces, 16 px"
     assert str(folder) in found
     assert found["models/mine"].at_hand
@@ -547,11 +549,11 @@ def test_models_lists_what_was_trained_here(
         (pickle.dumps([1.0]), "is a pickle"), (pointer, "git-lfs pointer"), (weights.read_bytes()[:-9], "is cut short"),
     ):  # fmt: skip
         weights.write_bytes(content)
-        (row,) = (row for row in catalog.rows() if row.name == "models/mine")
+        (row,) = (row for row in listing.rows() if row.name == "models/mine")
         assert not row.at_hand
         assert said in row.note
     (tmp_path / "models" / "mine" / "config.json").write_text('{"model_type": "easel-trained"}')
-    (row,) = (row for row in catalog.rows() if row.name == "models/mine")
+    (row,) = (row for row in listing.rows() if row.name == "models/mine")
     assert "is damaged: 'network' is missing" in row.note
 
 
@@ -644,7 +646,7 @@ def test_what_cannot_be_trained_is_refused(
 ) -> None:
     """Before the judge is loaded and before anything is packed."""
     monkeypatch.setattr("easel.models.load", None)
-    monkeypatch.setattr("easel.jobs.train_open.packed", None)
+    monkeypatch.setattr("easel.jobs.train.setup.packed", None)
     with pytest.raises(EaselError, match=said):
         run(tiny(network, **more), tmp_path)
     assert not (tmp_path / "training").exists()
@@ -685,12 +687,12 @@ def test_broken_pictures_are_left_out_and_told(tmp_path: Path) -> None:
 
 
 def test_classes_of_one_picture_are_told_of_the_classes_that_are_learned(small: Packed) -> None:
-    told = feed.Told("labels", ("cat", "lone", "owl"), np.array([0, 0, 1, 2, 2]))
+    told = batches.Told("labels", ("cat", "lone", "owl"), np.array([0, 0, 1, 2, 2]))
     said = train.notes(tiny("vae", classes="colour", prior="flow"), open_set(FACES), small, told)
     assert said == ["1 of 3 classes have fewer than two pictures: lone"]
-    for other in (feed.Told(), feed.told_attributes(small, ("hat",))):
+    for other in (batches.Told(), batches.told_attributes(small, ("hat",))):
         assert train.notes(tiny("vae", prior="flow"), open_set(FACES), small, other) == []
-    assert "--prior flow" in train.notes(tiny("vae"), open_set(FACES), small, feed.Told())[0]
+    assert "--prior flow" in train.notes(tiny("vae"), open_set(FACES), small, batches.Told())[0]
 
 
 def test_settings_of_other_networks_are_refused() -> None:
@@ -718,7 +720,7 @@ def test_the_curves_are_a_picture(tmp_path: Path) -> None:
     rows = [
         {"step": k, "kimg": k, "KID": 1 / (k + 1), "low": 0.0, "high": 1.0, "real": k, "fake": -k} for k in (0, 1, 2)
     ]
-    (tmp_path / "chart.png").write_bytes(train_chart.curves(rows, "a title with $"))
+    (tmp_path / "chart.png").write_bytes(charts.curves(rows, "a title with $"))
     chart = open_picture(tmp_path / "chart.png")
     assert chart.width > chart.height > 300
     assert len({chart.getpixel((x, y)) for x in range(0, chart.width, 3) for y in range(0, chart.height, 3)}) > 20
@@ -731,7 +733,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Packed:
 
 @given(step=st.integers(0, 500), size=st.integers(1, 60), seed=st.integers(0, 9))
 def test_a_batch_follows_from_its_step_alone(step: int, size: int, seed: int, small: Packed) -> None:
-    fresh, used = (feed.Feed(small, feed.Told(), size, seed, mirror=True) for _ in range(2))
+    fresh, used = (batches.Feed(small, batches.Told(), size, seed, mirror=True) for _ in range(2))
     used.batch(0)
     used.batch(step + 7)
     assert torch.equal(fresh.batch(step).real, used.batch(step).real)
@@ -739,7 +741,7 @@ def test_a_batch_follows_from_its_step_alone(step: int, size: int, seed: int, sm
 
 
 def test_an_epoch_shows_every_picture_once(small: Packed) -> None:
-    source = feed.Feed(small, feed.told_labels(small, "colour"), 5, 0)
+    source = batches.Feed(small, batches.told_labels(small, "colour"), 5, 0)
     seen = torch.cat([source.batch(step).condition for step in range(24)])  # type: ignore[misc]
     for epoch in range(5):
         counts = np.bincount(seen[epoch * 24 : (epoch + 1) * 24].numpy(), minlength=8)
@@ -747,8 +749,8 @@ def test_an_epoch_shows_every_picture_once(small: Packed) -> None:
 
 
 def test_captions_are_those_of_the_picture_and_wrong_ones_are_others(small: Packed) -> None:
-    told = feed.told_captions(small, lambda texts: np.arange(len(texts), dtype=np.float32)[:, None])
-    source = feed.Feed(small, told, 6, 0)
+    told = batches.told_captions(small, lambda texts: np.arange(len(texts), dtype=np.float32)[:, None])
+    source = batches.Feed(small, told, 6, 0)
     for step in range(8):
         batch = source.batch(step)
         places = source._places(step)
@@ -769,7 +771,7 @@ def test_the_average_has_the_half_life_of_its_plan() -> None:
 
 def test_the_average_follows_weights_and_copies_buffers(small: Packed) -> None:
     config = networks.config({"network": "dcgan", "resolution": 16, "channels": 4, "widest": 8, "latent": 4})
-    studio = Studio(config, plans.plan_for("dcgan", 16, {"batch_size": 4}), feed.Feed(small, feed.Told(), 4, 0))
+    studio = Studio(config, plans.plan_for("dcgan", 16, {"batch_size": 4}), batches.Feed(small, batches.Told(), 4, 0))
     studio.open(torch.device("cpu"))
     before = [parameter.clone() for parameter in studio.average.parameters()]
     studio.step(1)
@@ -790,7 +792,7 @@ def test_phases_are_rows_and_come_at_their_intervals(small: Packed) -> None:
     assert [row.name for row in phases.phases(("generator", "critic"), gulrajani)] == ["critic", "slope", "generator"]
     assert gulrajani.critic_steps == 5
     config = networks.config({"network": "stylegan", "resolution": 16, "channels": 32, "latent": 4, "style": 4})
-    studio = Studio(config, plan, feed.Feed(small, feed.Told(), 4, 0))
+    studio = Studio(config, plan, batches.Feed(small, batches.Told(), 4, 0))
     studio.open(torch.device("cpu"))
     said = [set(studio.step(step)) for step in (0, 1, 4)]
     assert "R1" in said[0]
@@ -805,12 +807,12 @@ def with_classifier(network: str, small: Packed, equilibrium: float = 1.0) -> St
     """A tiny studio of three players, control-gan's or cgan's."""
     values: dict[str, Any] = {"network": network, "resolution": 16, "channels": 4, "widest": 8, "latent": 4}
     if network == "cgan":
-        told = feed.told_labels(small, "colour")
+        told = batches.told_labels(small, "colour")
         values |= {"classes": len(told.names), "classifier": True}
     else:
-        told = feed.told_attributes(small, ["colour=red"])
+        told = batches.told_attributes(small, ["colour=red"])
     plan = plans.plan_for(network, 16, {"batch_size": 4, "equilibrium": equilibrium, "critic_steps": 1})
-    studio = Studio(networks.config(values), plan, feed.Feed(small, told, 4, 0))
+    studio = Studio(networks.config(values), plan, batches.Feed(small, told, 4, 0))
     studio.open(torch.device("cpu"))
     return studio
 
@@ -865,7 +867,7 @@ def test_stackgans_words_are_not_put_out() -> None:
         extras={"p": 0.0},
         latents=lambda n, chance: torch.zeros(n, 5),
     )
-    batch = feed.Batch(0, torch.zeros(2, 3, 4, 4), torch.zeros(2, 6))
+    batch = batches.Batch(0, torch.zeros(2, 3, 4, 4), torch.zeros(2, 6))
     loss, numbers = phases.generator(studio, batch, torch.Generator())
     assert numbers["KL"] == pytest.approx(4.0)
     assert loss == pytest.approx(3 + plans.CLOUD * 0.5)
@@ -894,7 +896,7 @@ def test_minutes_end_it_and_count_over_kills(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_judge_of_its_own_learns_two_colours_and_says_how_often_it_is_right() -> None:
-    from benchmarks.domain_classifier import Lesson, accuracy, taught
+    from benchmarks.domains.classifier import Lesson, accuracy, taught
 
     rng = np.random.default_rng(0)
     answers = rng.integers(0, 2, 160)
@@ -909,7 +911,7 @@ def test_a_judge_of_its_own_learns_two_colours_and_says_how_often_it_is_right() 
 
 
 def test_what_changed_and_what_kept_is_counted_where_it_was_asked() -> None:
-    from benchmarks.domain_faces import compared
+    from benchmarks.domains.faces import compared
 
     plain = {name: np.array(row) for name, row in
              {"hat": [0, 0, 1], "scarf": [0, 1, 1], "kind": [0, 1, 0], "colour": [3, 4, 5]}.items()}  # fmt: skip
@@ -921,7 +923,7 @@ def test_what_changed_and_what_kept_is_counted_where_it_was_asked() -> None:
 
 
 def test_slopes_times_and_differences_by_hand() -> None:
-    from benchmarks.domain_rows import above_nothing, difference, edge_energy, row, times_less
+    from benchmarks.domains.rows import above_nothing, difference, edge_energy, row, times_less
     from easel.metrics.intervals import Estimate
 
     stripes = np.zeros((1, 4, 4, 3), np.uint8)
@@ -938,7 +940,7 @@ def test_slopes_times_and_differences_by_hand() -> None:
 
 
 def test_the_command_of_a_run_is_what_easel_train_takes() -> None:
-    from benchmarks.domain_runs import RUNS
+    from benchmarks.domains.runs import RUNS
 
     for name, one in RUNS.items():
         assert one.data in one.command(name, 2)
@@ -1079,14 +1081,14 @@ def in_two(tmp_path: Path, do: Any) -> list[Any]:
 def few_steps(network: str, small: Packed) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Three steps of a share, without minibatch deviation and style mixing: the first state, and the last."""
     sizes = {"resolution": 16, "channels": 4, "widest": 8, "latent": 4}
-    told = feed.Told()
+    told = batches.Told()
     if network == "control-gan":
-        told = feed.told_attributes(small, ("hat", "scarf"))
+        told = batches.told_attributes(small, ("hat", "scarf"))
         sizes["attributes"] = 2
     if network == "stylegan":
         sizes |= {"channels": 64, "style": 4, "mapping": 2, "group": 1}
     plan = dataclasses.replace(plans.plan_for(network, 16, {"batch_size": 8}), mixing=0.0, path_weight=0.0)
-    source = feed.Feed(small, told, 8, 0, mirror=True)
+    source = batches.Feed(small, told, 8, 0, mirror=True)
     source.team = Team.here()
     studio = Studio(networks.config({"network": network, **sizes}), plan, source)
     studio.open(torch.device("cpu"))
@@ -1134,7 +1136,7 @@ def test_a_team_trains_writes_once_goes_on_and_stops_together(tmp_path: Path) ->
             return real(self, name, content)
 
         Workspace.save_bytes = save  # type: ignore[method-assign]
-        return here.run(recipe, out, "cpu", "float32", report)
+        return local.run(recipe, out, "cpu", "float32", report)
 
     def stopping(step: Step) -> None:
         if step.phase == "training" and step.done >= 16:
@@ -1158,12 +1160,14 @@ def test_a_team_trains_writes_once_goes_on_and_stops_together(tmp_path: Path) ->
 def test_of_a_team_a_broken_loss_of_one_ends_it_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = phases.drawn
 
-    def broken(studio: Studio, batch: feed.Batch, *more: Any) -> torch.Tensor:
+    def broken(studio: Studio, batch: batches.Batch, *more: Any) -> torch.Tensor:
         bad = batch.step >= 3 and studio.team.rank == 1
         return real(studio, batch, *more) * (float("nan") if bad else 1.0)
 
     monkeypatch.setattr(phases, "drawn", broken)
-    made = in_two(tmp_path, lambda rank: here.run(tiny("dcgan", score_every=0.016), tmp_path / "out", "cpu", "float32"))
+    made = in_two(
+        tmp_path, lambda rank: local.run(tiny("dcgan", score_every=0.016), tmp_path / "out", "cpu", "float32")
+    )
     assert all("the loss of 'critic' is nan at step 3: the model of" in str(one) for one in made)
 
 
@@ -1173,8 +1177,8 @@ def test_of_a_team_a_broken_loss_of_one_ends_it_for_all(tmp_path: Path, monkeypa
 def test_checksums_are_those_of_the_standard() -> None:
     """CRC-32C of RFC 3720, appendix B.4, as TFRecord masks it."""
     for content, value in ((bytes(32), 0x8A9136AA), (b"\xff" * 32, 0x62A8AB43), (b"123456789", 0xE3069283)):
-        assert (train_board.checksum(content) - 0xA282EAD8) % 2**32 == (value >> 15 | value << 17) % 2**32
-    assert train_board.varint(300) == b"\xac\x02"
+        assert (tensorboard.checksum(content) - 0xA282EAD8) % 2**32 == (value >> 15 | value << 17) % 2**32
+    assert tensorboard.varint(300) == b"\xac\x02"
 
 
 def messages(content: bytes) -> list[bytes]:
@@ -1184,7 +1188,7 @@ def messages(content: bytes) -> list[bytes]:
         (size,) = struct.unpack("<Q", content[:8])
         message = content[12 : 12 + size]
         sums = struct.unpack("<I", content[8:12]) + struct.unpack("<I", content[12 + size : 16 + size])
-        assert sums == (train_board.checksum(content[:8]), train_board.checksum(message))
+        assert sums == (tensorboard.checksum(content[:8]), tensorboard.checksum(message))
         found.append(message)
         content = content[16 + size :]
     return found
@@ -1192,25 +1196,25 @@ def messages(content: bytes) -> list[bytes]:
 
 def test_tensorboards_file_holds_curves_and_grids(tmp_path: Path) -> None:
     run(tiny("dcgan"), tmp_path)
-    (file,) = (tmp_path / train_board.FOLDER).iterdir()
+    (file,) = (tmp_path / tensorboard.FOLDER).iterdir()
     found = messages(file.read_bytes())
-    assert found[0].endswith(train_board.field(3, train_board.BYTES, b"brain.Event:2"))
+    assert found[0].endswith(tensorboard.field(3, tensorboard.BYTES, b"brain.Event:2"))
     rows = list(csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()))
     for row in rows:
-        told = [message for message in found if train_board.scalar("KID", float(row["KID"])) in message]
-        step = train_board.field(2, train_board.VARINT, train_board.varint(round(1000 * float(row["kimg"]))))
+        told = [message for message in found if tensorboard.scalar("KID", float(row["KID"])) in message]
+        step = tensorboard.field(2, tensorboard.VARINT, tensorboard.varint(round(1000 * float(row["kimg"]))))
         assert len(told) == 1
         assert told[0][9 : 9 + len(step)] == step
     grids = [path.read_bytes() for path in sorted((tmp_path / "samples").iterdir())]
     assert sum(any(grid in message for message in found) for grid in grids) == 2
     run(tiny("dcgan", kimg=0.04), tmp_path)
-    assert len(list((tmp_path / train_board.FOLDER).iterdir())) == 2
+    assert len(list((tmp_path / tensorboard.FOLDER).iterdir())) == 2
 
 
 def test_tensorboard_reads_it(tmp_path: Path) -> None:
     reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator", reason="not installed")
     run(tiny("dcgan"), tmp_path)
-    board = reading.EventAccumulator(str(tmp_path / train_board.FOLDER)).Reload()
+    board = reading.EventAccumulator(str(tmp_path / tensorboard.FOLDER)).Reload()
     rows = list(csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()))
     seen = [(event.step, event.value) for event in board.Scalars("KID")]
     assert seen == [(round(1000 * float(row["kimg"])), pytest.approx(float(row["KID"]))) for row in rows]

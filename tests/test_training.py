@@ -17,10 +17,9 @@ from torch import Tensor, nn
 
 from easel import networks
 from easel.errors import EaselError
+from easel.jobs.generate import steer
 from easel.networks.flow import Flow
-from easel.training import augment, checkpoints, muon, objectives, steer
-from easel.training.loop import Plan, rate, train
-from easel.training.pocket import (
+from easel.pocket.train import (
     bars,
     cards,
     export,
@@ -36,10 +35,12 @@ from easel.training.pocket import (
     text,
     vae,
 )
-from easel.training.pocket.pictures import Store
-from easel.world.language import moment
-from easel.world.scene import Scene
-from easel.world.words import COLOURLESS, LABELS
+from easel.pocket.train.pictures import Store
+from easel.pocket.world.language import moment
+from easel.pocket.world.scene import Scene
+from easel.pocket.world.words import COLOURLESS, LABELS
+from easel.training import augment, checkpoints, muon, objectives
+from easel.training.loop import Plan, rate, train
 
 QUIET: Any = lambda line: None  # noqa: E731
 
@@ -189,7 +190,7 @@ def test_the_subject_encoder_begins_as_blips_eyes() -> None:
     """The first layers of both, on the same picture, give the same tokens."""
     from transformers import BlipVisionConfig, BlipVisionModel
 
-    from easel.training.pocket.blip import PATCH, SIDE, WIDTH
+    from easel.pocket.train.blip import PATCH, SIDE, WIDTH
 
     torch.manual_seed(0)
     shape = dict(hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_attention_heads=4, initializer_range=0.02)
@@ -208,7 +209,7 @@ def test_perceptual_summaries_are_centred() -> None:
 
 
 def test_stages_of_the_unet_share_one_network() -> None:
-    from easel.training.pocket import unet
+    from easel.pocket.train import unet
 
     assert list(unet.STAGES) == list(unet.BATCHES) == list(unet.SHARES) == [128, 256]
     schedule = unet.scheduler()
@@ -217,7 +218,7 @@ def test_stages_of_the_unet_share_one_network() -> None:
 
 def test_an_error_counts_most_where_the_subjects_head_is() -> None:
     """By the world's own labels: a dog's place is found, and what is high on it counts more than its feet."""
-    from easel.training.pocket import packing, unet
+    from easel.pocket.train import packing, unet
 
     scenes = [Scene.from_seed(seed, kind=kind, style="plain") for seed in range(6) for kind in ("dog", "woman", "car")]
     for scene in scenes:
@@ -231,7 +232,7 @@ def test_an_error_counts_most_where_the_subjects_head_is() -> None:
 
 
 def test_kin_differ_where_the_subject_is_and_nowhere_else() -> None:
-    from easel.training.pocket import packing
+    from easel.pocket.train import packing
 
     made = packing.kin(200_007)
     assert [row["facts"]["kind"] for _, row in made] == list(packing.KIN)
@@ -246,7 +247,7 @@ def test_kin_differ_where_the_subject_is_and_nowhere_else() -> None:
 
 
 def test_a_redrawing_follows_the_plain_scene_and_says_so() -> None:
-    from easel.training.pocket import packing
+    from easel.pocket.train import packing
 
     (plain, first), (made, second) = packing.redrawn(60_003)
     assert (first["seed"], first["facts"]["style"]) == (second["seed"], "plain")
@@ -258,7 +259,7 @@ def test_a_redrawing_follows_the_plain_scene_and_says_so() -> None:
 
 
 def test_a_family_shares_its_words_but_for_the_kind(tmp_path: Path) -> None:
-    from easel.training.pocket import packing, unet
+    from easel.pocket.train import packing, unet
 
     def store(name: str, rows: list[Any]) -> Any:
         np.save(tmp_path / f"latents-{name}-64.npy", np.arange(len(rows) * 8).reshape(-1, 8, 1, 1).astype(np.float16))
@@ -289,7 +290,7 @@ def test_a_family_shares_its_words_but_for_the_kind(tmp_path: Path) -> None:
 
 
 def test_what_a_family_shares_is_no_error_of_kin() -> None:
-    from easel.training.pocket import unet
+    from easel.pocket.train import unet
 
     first = torch.tensor([0, 0, 2, 3, 3, 3])
     errors = torch.tensor([1.0, 3.0, 7.0, 1.0, 1.0, 4.0])[:, None].expand(6, 2)
@@ -298,7 +299,7 @@ def test_what_a_family_shares_is_no_error_of_kin() -> None:
 
 @pytest.mark.parametrize("facts", [{"kind": "room", "accessories": []}, {"style": "plain"}])
 def test_a_room_and_a_photo_count_the_same_everywhere(facts: dict[str, Any]) -> None:
-    from easel.training.pocket import unet
+    from easel.pocket.train import unet
 
     assert (unet.focus({"seed": 1, "facts": facts}, 8) == 1).all()
 
@@ -390,10 +391,12 @@ def test_the_painter_is_judged_by_what_it_guesses_and_by_the_signal_that_was_lef
     """Where there is no noise yet, a network that says nothing guesses the latent itself."""
     from transformers import CLIPTokenizer
 
-    from easel.models.catalog import PACKAGE
-    from easel.training.pocket import unet
+    from easel.models.catalog.tables import PACKAGE
+    from easel.pocket.train import unet
 
-    tokenizer = CLIPTokenizer.from_pretrained(PACKAGE / "pocket" / "diffusion" / "tokenizer", local_files_only=True)
+    tokenizer = CLIPTokenizer.from_pretrained(
+        PACKAGE / "pocket" / "weights" / "diffusion" / "tokenizer", local_files_only=True
+    )
     latents, rows, asked = torch.randn(4, 8, 8, 8), [{"facts": {"style": "plain"}}] * 4, []
 
     class Still:
@@ -422,7 +425,7 @@ def test_the_painter_is_judged_by_what_it_guesses_and_by_the_signal_that_was_lef
 
 
 def test_patches_that_tell_the_features_at_their_places_miss_nothing() -> None:
-    from easel.training.pocket import blip
+    from easel.pocket.train import blip
 
     pair = blip.begin(few_words())
     grid = blip.SIDE // blip.PATCH
@@ -450,7 +453,7 @@ def few_words() -> Any:
 def test_blips_eyes_learn_first_and_then_its_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from easel.training.pocket import blip
+    from easel.pocket.train import blip
 
     class Seen:
         def told(self, rng: np.random.Generator, size: int) -> Any:
@@ -471,7 +474,7 @@ def test_blips_eyes_learn_first_and_then_its_words(
 
 
 def test_what_is_worn_is_named_by_the_token_that_is_surest() -> None:
-    from easel.training.pocket.heads import EXTRAS, name_facts
+    from easel.pocket.train.heads import EXTRAS, name_facts
 
     class Named:
         extras = nn.Identity()
@@ -519,7 +522,7 @@ def test_sharpening_leaves_the_encoder_and_resumes(tmp_path: Path) -> None:
 
 def test_the_velocity_of_a_noisy_latent_and_its_velocity_is_the_latent() -> None:
     """What the painter's guess of the latent rests on."""
-    from easel.training.pocket import unet
+    from easel.pocket.train import unet
 
     schedule, times = unet.scheduler(), torch.tensor([10, 500, 990])
     latents, noise = torch.randn(2, 3, 8, 4, 4).unbind()
@@ -531,7 +534,7 @@ def test_the_velocity_of_a_noisy_latent_and_its_velocity_is_the_latent() -> None
 
 def test_what_is_left_of_a_photo_is_what_the_sampler_leaves() -> None:
     """DDIM from a noisy photo, with guesses that are always the filtered one: at each step the rest is as reckoned."""
-    from easel.training.pocket import unet
+    from easel.pocket.train import unet
 
     schedule = unet.scheduler()
     schedule.set_timesteps(20)
@@ -551,7 +554,7 @@ def test_what_is_left_of_a_photo_is_what_the_sampler_leaves() -> None:
 
 
 def test_only_a_filtered_picture_is_drawn_over_the_plain_one() -> None:
-    from easel.training.pocket import unet
+    from easel.pocket.train import unet
 
     photo, painted = {"path": "a.jpg", "facts": {"style": "plain"}}, {"facts": {"style": "banksy"}}
     assert unet.plain_of(photo, 6) == 6

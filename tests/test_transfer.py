@@ -19,14 +19,15 @@ from torch.nn import functional
 from easel import models
 from easel.errors import Cancelled, EaselError
 from easel.images import open_picture, read_provenance
-from easel.jobs import styles, stylize_neural
-from easel.models import seeing, transfer
-from easel.models.objective import Manner, Maps, gram, sums, tiles, total_variation
-from easel.models.transfer import Moment, Settings
+from easel.jobs import transfer as stylize_neural
+from easel.jobs.stylize import styles
+from easel.models.style import features, optimise
+from easel.models.style.losses import Manner, Maps, gram, sums, tiles, total_variation
+from easel.models.style.optimise import Moment, Settings
 from easel.networks import vgg
 from easel.recipes import Score, Stylize, recipe_from
-from easel.recipes.neural import weighted
-from easel.runners import here
+from easel.recipes.transfer import weighted
+from easel.runners import local
 from tests import fakes
 from tests.conftest import drawn
 
@@ -97,7 +98,7 @@ def test_style_of_a_picture_against_itself_is_zero_and_by_hand() -> None:
 def test_the_slope_of_tiles_is_that_of_the_whole(height: int, width: int, most: int, plain: bool) -> None:
     photo, x = picture(height, width, 1).double(), picture(height, width, 2).double()
     blend = [(picture(40, 30, 3).double(), 2.0), (picture(30, 40, 4).double(), 1.0)]
-    found = [transfer.aims(photo, blend, Plain(), settings(plain=plain, tile=tile)).slope(x) for tile in (1000, most)]
+    found = [optimise.aims(photo, blend, Plain(), settings(plain=plain, tile=tile)).slope(x) for tile in (1000, most)]
     assert found[1][0] == pytest.approx(found[0][0], rel=1e-9)
     assert torch.allclose(found[1][1], found[0][1], atol=1e-11, rtol=1e-6)
 
@@ -115,16 +116,16 @@ def test_every_place_is_counted_once(height: int, width: int, most: int) -> None
 
 
 @pytest.fixture(scope="module")
-def pocket() -> seeing.Seeing:
+def pocket() -> features.Seeing:
     """Pocket's perceptual net."""
     return models.load("pocket", "style", "cpu")
 
 
-def test_pocket_in_tiles_sees_what_it_sees_whole(pocket: seeing.Seeing) -> None:
+def test_pocket_in_tiles_sees_what_it_sees_whole(pocket: features.Seeing) -> None:
     x, photo = picture(64, 500, 5), picture(64, 500, 6)
     wish = dict(content_layers={"stage2": 1.0}, style_layers=dict.fromkeys(pocket.layers, 0.2), tv_weight=0.0)
     found = [
-        transfer.aims(photo, [(picture(64, 64), 1.0)], pocket, settings(**wish, tile=tile)).slope(x)
+        optimise.aims(photo, [(picture(64, 64), 1.0)], pocket, settings(**wish, tile=tile)).slope(x)
         for tile in (1000, 480)
     ]
     assert [tile.inner[2:] for tile in tiles(64, 500, 480, pocket)] == [(0, 160), (160, 320), (320, 480), (480, 500)]
@@ -132,7 +133,7 @@ def test_pocket_in_tiles_sees_what_it_sees_whole(pocket: seeing.Seeing) -> None:
     assert (found[1][1] - found[0][1]).norm() < 1e-3 * found[0][1].norm()
 
 
-def test_pocket_without_aliasing_carries_gradients_to_all_pixels_alike(pocket: seeing.Seeing) -> None:
+def test_pocket_without_aliasing_carries_gradients_to_all_pixels_alike(pocket: features.Seeing) -> None:
     x = torch.full((1, 3, 96, 96), 0.5).requires_grad_()
     maps = pocket(x, {"stage1", "stage3"})
     assert {name: tuple(maps[name].shape) for name in maps} == {"stage1": (1, 24, 24, 24), "stage3": (1, 96, 6, 6)}
@@ -146,7 +147,7 @@ def test_pocket_without_aliasing_carries_gradients_to_all_pixels_alike(pocket: s
 
 
 def run_plain(photo: Tensor, style: Tensor, seed: int = 1, report: Any = None, **changes: Any) -> Tensor:
-    return transfer.transfer(photo, [(style, 1.0)], Plain(), settings(**changes), seed, report)
+    return optimise.transfer(photo, [(style, 1.0)], Plain(), settings(**changes), seed, report)
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
@@ -179,7 +180,7 @@ def test_a_step_of_lbfgs_that_runs_away_is_taken_back() -> None:
     start = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     losses: list[float] = []
     bowl: Any = Lying()
-    made = transfer.optimised(start, bowl, 20, "lbfgs", lambda moment: losses.append(moment.loss))
+    made = optimise.optimised(start, bowl, 20, "lbfgs", lambda moment: losses.append(moment.loss))
     assert max(losses) == losses[0]
     assert torch.allclose(made, torch.full_like(made, 0.5), atol=1e-2)
 
@@ -207,14 +208,14 @@ def test_seeds_and_starts() -> None:
 
 def test_blended_statistics_are_weighted_means() -> None:
     a, b = picture(32, 32, 1).double(), picture(32, 32, 2).double()
-    blend = transfer.blended([(a, 3.0), (b, 1.0)], Plain(), ("half",), settings(plain=True))["half"]
+    blend = optimise.blended([(a, 3.0), (b, 1.0)], Plain(), ("half",), settings(plain=True))["half"]
     by_hand = [gram(Plain()(side, ("half",))["half"]) for side in (a, b)]
     assert torch.allclose(blend.wanted, 0.75 * by_hand[0] + 0.25 * by_hand[1])
 
 
 @given(longest=st.integers(16, 9000), iterations=st.integers(1, 500))
 def test_the_schedule_goes_from_coarse_to_fine(longest: int, iterations: int) -> None:
-    rows = transfer.schedule(longest, iterations)
+    rows = optimise.schedule(longest, iterations)
     assert rows[-1] == (1.0, iterations)
     assert all(fine[0] == 2 * coarse[0] and fine[1] <= coarse[1] for coarse, fine in pairwise(rows))
     assert len(rows) == 1 or 128 <= longest * rows[0][0] < 256
@@ -229,30 +230,30 @@ def test_numbers_that_run_away_are_an_error(optimiser: Any, advice: str) -> None
 
 
 def test_a_grey_channel_goes_downhill_as_three_equal_ones_together() -> None:
-    photo, x, style = (transfer.luminance(picture(seed=seed)).double() for seed in (1, 2, 3))
+    photo, x, style = (optimise.luminance(picture(seed=seed)).double() for seed in (1, 2, 3))
     found = []
     for channels in (1, 3):
         wide, style_wide, at = (side.expand(-1, channels, -1, -1) for side in (photo, style, x))
-        found.append(transfer.aims(wide, [(style_wide, 1.0)], Plain(), settings()).slope(at))
+        found.append(optimise.aims(wide, [(style_wide, 1.0)], Plain(), settings()).slope(at))
     assert found[0][0] == pytest.approx(found[1][0])
     assert torch.allclose(found[0][1], found[1][1].sum(dim=1, keepdim=True))
-    assert transfer.transfer(photo, [(style, 1.0)], Plain(), settings(), 1).shape == photo.shape
+    assert optimise.transfer(photo, [(style, 1.0)], Plain(), settings(), 1).shape == photo.shape
 
 
 def test_a_layer_without_a_pattern_is_left_out() -> None:
     flat = torch.full((1, 3, 32, 32), 0.3).double()
     for style in (flat, flat + 1e-4 * picture(32, 32)):
-        assert not transfer.blended([(style, 1.0)], Plain(), ("pixels",), settings())
+        assert not optimise.blended([(style, 1.0)], Plain(), ("pixels",), settings())
     striped = flat.clone()
     striped[..., ::4] = 0.5
-    assert set(transfer.blended([(striped, 1.0)], Plain(), ("pixels",), settings())) == {"pixels"}
+    assert set(optimise.blended([(striped, 1.0)], Plain(), ("pixels",), settings())) == {"pixels"}
     assert torch.isfinite(run_plain(picture(16, 33), flat.float())).all()
 
 
 def test_a_margin_is_painted_and_cut_off() -> None:
     photo = picture(20, 24)
-    assert torch.equal(transfer.mirrored(photo, 2)[..., 2:-2, 2:-2], photo)
-    assert torch.equal(transfer.mirrored(photo, 2)[..., 0], transfer.mirrored(photo, 2)[..., 4])
+    assert torch.equal(optimise.mirrored(photo, 2)[..., 2:-2, 2:-2], photo)
+    assert torch.equal(optimise.mirrored(photo, 2)[..., 0], optimise.mirrored(photo, 2)[..., 4])
     seen: list[Moment] = []
     sizes: set[tuple[int, ...]] = set()
 
@@ -261,19 +262,19 @@ def test_a_margin_is_painted_and_cut_off() -> None:
             sizes.add(tuple(pictures.shape[2:]))
             return super().__call__(pictures, layers)
 
-    transfer.transfer(photo, [(picture(32, 32), 1.0)], Watched(), settings(), 1, seen.append)
+    optimise.transfer(photo, [(picture(32, 32), 1.0)], Watched(), settings(), 1, seen.append)
     assert (20 + 2 * 16, 24 + 2 * 16) in sizes
     assert {(moment.size, tuple(moment.picture.shape[2:])) for moment in seen} == {((20, 24), (20, 24))}
 
 
 def test_luminance_is_matched_by_hand() -> None:
     photo, style = picture(seed=1) * 0.2 + 0.4, picture(seed=2)
-    found = transfer.matched(transfer.luminance(style), transfer.luminance(photo))
-    grey = transfer.luminance(photo)
+    found = optimise.matched(optimise.luminance(style), optimise.luminance(photo))
+    grey = optimise.luminance(photo)
     assert float(found.mean()) == pytest.approx(float(grey.mean()), abs=1e-3)
     assert float(found.std()) == pytest.approx(float(grey.std()), rel=0.02)
     red = torch.tensor([1.0, 0.0, 0.0])[None, :, None, None].expand(1, 3, 2, 2)
-    assert transfer.luminance(red).unique().tolist() == [pytest.approx(0.299)]
+    assert optimise.luminance(red).unique().tolist() == [pytest.approx(0.299)]
 
 
 # Networks
@@ -347,7 +348,7 @@ def test_vgg_from_a_folder_a_file_and_a_pth(tiny_vgg: Path) -> None:
     assert torch.equal(maps[0], maps[1])
     assert torch.equal(maps[0], maps[2])
     assert not any(weight.requires_grad for weight in found[0].network.parameters())
-    assert found[0].taste is seeing.VGG
+    assert found[0].taste is features.VGG
     found[0].pool("largest")
     assert not torch.equal(found[0](x, ("conv2_1",))["conv2_1"], maps[0])
 
@@ -365,7 +366,7 @@ def test_wrong_weights_are_told(tiny_vgg: Path, tmp_path: Path, monkeypatch: pyt
         models.load("clip-b32", "style", "cpu")
 
 
-def test_layers_are_named_and_weighed(pocket: seeing.Seeing) -> None:
+def test_layers_are_named_and_weighed(pocket: features.Seeing) -> None:
     assert pocket.weighed({"stem": 3.0, "stage1": 1.0}) == {"stem": 0.75, "stage1": 0.25}
     with pytest.raises(EaselError, match="no layer of pocket called 'stage9': use one of stage"):
         pocket.weighed({"stage9": 1.0})
@@ -373,8 +374,8 @@ def test_layers_are_named_and_weighed(pocket: seeing.Seeing) -> None:
 
 def test_edges_by_hand() -> None:
     ramp = (torch.arange(4.0) * 2).expand(1, 1, 3, 4)
-    assert seeing.edges(ramp)[0, 0].tolist() == [[2, 2, 2, 0]] * 3
-    assert not seeing.edges(ramp)[0, 1].any()
+    assert features.edges(ramp)[0, 0].tolist() == [[2, 2, 2, 0]] * 3
+    assert not features.edges(ramp)[0, 1].any()
 
 
 # Words
@@ -471,7 +472,7 @@ QUICK: dict[str, Any] = dict(method="neural", side=64, iterations=4, seed=3)
 
 
 def stylized(photo: Path, out: Path, **changes: Any) -> Any:
-    return here.run(Stylize(**({"photo": str(photo)} | QUICK | changes)), out, "cpu")
+    return local.run(Stylize(**({"photo": str(photo)} | QUICK | changes)), out, "cpu")
 
 
 def test_a_painting_is_taken_from_a_file_and_made_again(
@@ -493,7 +494,7 @@ def test_a_painting_is_taken_from_a_file_and_made_again(
     made = read_provenance(result.picture_paths[0])
     assert made["easel"]["recipe"]["styles"] == ["stripes"]
     assert "Sampler: Adam, Seed: 3, Size: 64x43, Model: pocket" in made["parameters"]
-    again = here.run(recipe_from(made["easel"]["recipe"]), tmp_path / "b", "cpu")
+    again = local.run(recipe_from(made["easel"]["recipe"]), tmp_path / "b", "cpu")
     assert again.picture_paths[0].read_bytes() == result.picture_paths[0].read_bytes()
 
 
@@ -508,7 +509,7 @@ def test_the_picture_goes_towards_the_painting(family: Family, photo: Path, pain
 
 def test_kept_colours(family: Family, photo: Path, painting: Path, tmp_path: Path) -> None:
     result = stylized(photo, tmp_path / "a", style_image=(str(painting),), keep_colours=True, iterations=10)
-    turn = np.array(seeing.OPPONENT)
+    turn = np.array(features.OPPONENT)
     fitted = open_picture(photo).resize((64, 43), Image.Resampling.LANCZOS)
     before, after = (np.asarray(image, np.float32) / 255 @ turn.T for image in (fitted, result.pictures[0]))
     assert np.abs(before.mean(axis=(0, 1)) - after.mean(axis=(0, 1)))[1:].max() < 0.02
@@ -571,7 +572,7 @@ def test_progress_by_size_a_preview_and_a_stop(
             seen.append((step, None))
 
     with pytest.raises(Cancelled):
-        here.run(recipe, tmp_path / "a", "cpu", report=report)
+        local.run(recipe, tmp_path / "a", "cpu", report=report)
     rows = [(step.phase, step.done, step.total) for step, _ in seen]
     assert rows[:6] == [("painting at 128 x 86", done, 6) for done in range(1, 7)]
     assert rows[6:] == [("painting at 256 x 171", done, 4) for done in (1, 2)]
@@ -586,7 +587,7 @@ def test_styles_are_scored_by_the_same_judges(family: Family, painting: Path, tm
         drawn(48 + 8 * number, 48).save(folder / f"{number}.png")
     wish: dict[str, Any] = dict(what="styles", folder=str(folder), styles=("hokusai",), judge="pocket") | QUICK
     steps: list[Any] = []
-    result = here.run(Score(**wish), tmp_path / "out", "cpu", report=steps.append)
+    result = local.run(Score(**wish), tmp_path / "out", "cpu", report=steps.append)
     assert {"style recognised", "style success", "perceptual distance"} <= {score.name for score in result.scores}
     assert (tmp_path / "out" / "pictures" / "1.png" / "01-hokusai.png").is_file()
     shown = [(step.done, step.total) for step in steps if step.phase == "drawing and judging"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from easel.errors import EaselError
-from easel.world import Scene, identity, words
+from easel.pocket.world import Scene, identity, words
 
 SIZE = 64
 

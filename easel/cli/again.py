@@ -29,13 +29,13 @@ def again(  # noqa: PLR0913 - one parameter is one flag
     quiet: Annotated[bool, Flag, Parameter(help="No progress.")] = False,
 ) -> None:
     """Make a picture again from the recipe inside it, and report how far the new pixels are from the old ones."""
-    from easel.runners import here
+    from easel.runners import local
 
     old = open_picture(picture)
     recipe, made = recipe_in(picture, {"photo": str(photo)} if photo else {})
     wanted = device or made.get("device", "auto"), dtype or made.get("dtype", "auto")
     with progress.watching(quiet=quiet) as report:
-        result = here.run(recipe, out, *wanted, report)
+        result = local.run(recipe, out, *wanted, report)
     if len(result.picture_paths) != 1:
         raise EaselError(
             f"the recipe in {picture} made {len(result.picture_paths)} pictures, not one: see {result.folder}"

@@ -13,8 +13,8 @@ from easel.cli import flags, progress, show
 from easel.errors import EaselError
 from easel.recipes import KINDS, Ask, Caption, Data, Generate, Recipe, Score, Stylize, Train, read_yaml
 from easel.recipes.knobs import Sampled
-from easel.recipes.neural import Neural
-from easel.recipes.reading import validated
+from easel.recipes.read import validated
+from easel.recipes.transfer import Neural
 
 DRAWING = ("captioner", "method", "strength", "styles", "styles_file", *Sampled.model_fields, *Neural.model_fields)
 """Settings of a score that have a meaning only where it draws."""
@@ -35,14 +35,14 @@ def run_and_show(recipe: Recipe, common: dict[str, Any]) -> None:
     """Run a recipe here, with progress on stderr and the result on stdout; of several processes the first alone says
     anything.
     """
-    from easel.runners import here, machine
+    from easel.runners import local, machine
 
     if not machine.is_first():
         with progress.watching(quiet=True) as report, contextlib.suppress(EaselError):
-            here.run(recipe, common["out"], common["device"], common["dtype"], report)
+            local.run(recipe, common["out"], common["device"], common["dtype"], report)
         return
     with progress.watching(quiet=common["quiet"]) as report:
-        result = here.run(recipe, common["out"], common["device"], common["dtype"], report)
+        result = local.run(recipe, common["out"], common["device"], common["dtype"], report)
     show.result(result, as_json=common["json"], quiet=common["quiet"])
 
 

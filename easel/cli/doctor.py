@@ -62,9 +62,9 @@ def examine() -> dict[str, Any]:
 
 def _models() -> tuple[list[str], list[str]]:
     """Names of the models at hand, and advice about those that are not."""
-    from easel.models import catalog
+    from easel.models.catalog import listing
 
-    rows = catalog.rows()
+    rows = listing.rows()
     here = [row.name for row in rows if row.at_hand]
     away = [row.name for row in rows if not row.at_hand and row.name != "pocket" and "generator" not in row.roles]
     advice = []

@@ -17,9 +17,9 @@ def listing(
     *, json: Annotated[bool, Parameter(negative=(), show_default=False, help="Print as JSON.")] = False
 ) -> None:
     """Every model that easel knows: role, source, licence, size, and whether it is at hand."""
-    from easel.models import catalog
+    from easel.models.catalog import listing
 
-    rows = catalog.rows()
+    rows = listing.rows()
     if json:
         plain = [dataclasses.asdict(row) for row in rows]
         print(json_module.dumps(plain, indent=2, default=str))
@@ -50,11 +50,11 @@ def pull(
     quiet: Annotated[bool, Parameter(negative=(), show_default=False, help="No progress.")] = False,
 ) -> None:
     """Download a model, so that it works offline."""
-    from easel.models import catalog
+    from easel.models.catalog import download
     from easel.workspace import Step
 
     with progress.watching(quiet=quiet) as report:
-        folders = catalog.pull(
+        folders = download.pull(
             name,
             lambda done, total: report(Step("download", done, total, None, None)),
             configs_only=configs_only,

@@ -7,9 +7,9 @@
 >>> small.pixels.shape, small.captions[0], small.classes[small.labels[0]]  # doctest: +SKIP
 """
 
+from easel.data.annotations import Facts
 from easel.data.cache import Packed, packed
 from easel.data.columns import Column, Texts
-from easel.data.facts import Facts
 from easel.data.hashes import Tell, data_hash
 from easel.data.item import Box, Item, Value
 from easel.data.layouts import LAYOUTS, PictureSet, open_set

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from easel.data.annotations import Facts
 from easel.data.columns import Captions, Column, Texts, mapped
-from easel.data.facts import Facts
 from easel.data.hashes import Tell, data_hash
 from easel.data.item import Item
 from easel.data.layouts import PictureSet

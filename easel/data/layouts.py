@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from easel.data import celeba, cub, dogs, folders, hotels, metadata
+from easel.data.annotations import Facts, Gathered, box_of, gather
 from easel.data.columns import Column
-from easel.data.facts import Facts, Gathered, box_of, gather
 from easel.data.item import SPLITS, Item, Lost
 from easel.errors import EaselError, nearest, shortened, unknown
 

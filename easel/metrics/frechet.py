@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from easel.metrics.arrays import Floats, pair_of_rows, rows_of
 from easel.metrics.intervals import Z95, Estimate
-from easel.metrics.rows import Floats, pair_of_rows, rows_of
 
 NOTHING = 1e-12  # an eigenvalue this far below the largest is rounding
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from easel.metrics.arrays import Floats, rows_of
 from easel.metrics.intervals import Z95, Estimate
-from easel.metrics.rows import Floats, rows_of
 
 SPLITS = 10
 """Parts of the set, as in the paper, with 5,000 pictures each."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from easel.metrics.arrays import Floats, pair_of_rows
 from easel.metrics.intervals import Z95, Estimate
-from easel.metrics.rows import Floats, pair_of_rows
 
 SUBSET = 1000
 """Pictures in a subset, as in the paper."""

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from easel.metrics.arrays import pair_of_rows
 from easel.metrics.intervals import Estimate, rate_interval
-from easel.metrics.rows import pair_of_rows
 
 Singles = NDArray[np.float32]
 

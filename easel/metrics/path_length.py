@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from easel.metrics.arrays import Floats, pair_of_rows
 from easel.metrics.intervals import Estimate, mean_interval
-from easel.metrics.rows import Floats, pair_of_rows
 
 Generate = Callable[[Floats], Any]
 """Latents (n, d) to n pictures, of any kind that the distance takes, in float32 or finer: 8 bits see no small step."""

@@ -1,7 +1,7 @@
 """The one door to every model: `load(name, role)`. Nothing is imported from torch until it is called.
 
 `name` is a word of the catalogue, a hub id, a folder, or a .safetensors file. Nothing is fetched from a network:
-that is `catalog.pull`.
+that is `catalog.download.pull`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from easel.models.captioners import Answerer, Captioner
     from easel.models.diffusion import Diffusion
     from easel.models.features import Clip, Perceptual, Subject
-    from easel.models.rows import Rows
-    from easel.models.seeing import Seeing
+    from easel.models.set_features import Rows
+    from easel.models.style.features import Seeing
     from easel.models.trained import Trained
 
 
@@ -70,16 +70,17 @@ def load(
         EaselError: unknown name, not on this machine (with what to pull), or files missing, pickled, damaged or not
             numbers.
     """
-    from easel.models import catalog, places
+    from easel.models.catalog import locate, tables
 
-    if role in catalog.ROLES[2:] and (config is not None or loras):
+    if role in tables.ROLES[2:] and (config is not None or loras):
         raise EaselError(f"config and loras belong to text-to-image models, not to the role '{role}'")
-    place = places.find(name, role)
+    place = locate.find(name, role)
     if role in ("text-to-image", "image-to-image"):
         from easel.models import diffusion
 
         return diffusion.load(place, device, dtype, config=config, loras=loras)
-    from easel.models import captioners, features, rows, seeing, trained
+    from easel.models import captioners, features, set_features, trained
+    from easel.models.style import features as seeing
 
     table: dict[str, Any] = {
         "caption": captioners.Captioner,
@@ -87,7 +88,7 @@ def load(
         "clip": features.Clip,
         "subject": features.Subject,
         "perceptual": features.Perceptual,
-        "features": rows.load,
+        "features": set_features.load,
         "style": seeing.load,
         "generator": trained.Trained,
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from easel.models.places import Place
+from easel.models.catalog.locate import Place
 from easel.models.vision import load_vision
 
 WORDS = 40

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from easel.models.places import Place
+from easel.models.catalog.locate import Place
 from easel.models.vision import load_vision
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ class Subject:
     """
 
     def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
-        from easel.models import guard
+        from easel.models.catalog import checks
 
         self.name, self.notes = place.name, list(place.notes)
         pooled = (
-            guard.read_json(place.path / "config.json").get("model_type") == "vit" if place.path.is_dir() else False
+            checks.read_json(place.path / "config.json").get("model_type") == "vit" if place.path.is_dir() else False
         )
         more = {"add_pooling_layer": False} if pooled else {}  # DINO has no pooler; transformers would make one up
         self._loaded = load_vision(place, ("ViTModel", "Dinov2Model"), device, dtype, **more)

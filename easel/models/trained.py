@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from easel.errors import EaselError, shortened, unknown
-from easel.models import guard, shelf
+from easel.models.catalog import checks, trained_folders
+from easel.models.catalog.locate import Place
 from easel.models.devices import pick_device
-from easel.models.places import Place
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -32,7 +32,7 @@ class Trained:
 
         if not place.path.is_dir():
             raise EaselError(f"{place.path} is a file: give the folder that `easel train` made")
-        facts = shelf.described(place.path)
+        facts = trained_folders.described(place.path)
         self.name, self.notes = place.name, list(place.notes)
         self.config = networks.config(facts["network"])
         self.network = str(self.config.network)
@@ -138,7 +138,7 @@ def read_players(folder: Path, config: Any) -> dict[str, nn.Module]:
 
     from easel import networks
 
-    files, _ = guard.weight_files(folder)
+    files, _ = checks.weight_files(folder)
     tensors = load_file(files[0])
     made = networks.players(config)
     found = {}
@@ -150,7 +150,7 @@ def read_players(folder: Path, config: Any) -> dict[str, nn.Module]:
             made[name].load_state_dict(inside)
         except RuntimeError as problem:
             raise EaselError(f"{files[0]} does not fit its config.json ({shortened(problem, 120)})") from problem
-        guard.check_finite(made[name], str(files[0]))
+        checks.check_finite(made[name], str(files[0]))
         found[name] = made[name]
     return found
 
@@ -189,7 +189,7 @@ def read_header(folder: Path) -> dict[str, str]:
     file = folder / WEIGHTS
     if not file.is_file():
         return {}
-    guard.check_file(file)
+    checks.check_file(file)
     with safe_open(file, "pt") as opened:
         return dict(opened.metadata() or {})
 
@@ -198,5 +198,5 @@ def write_config(folder: Path, facts: Mapping[str, Any]) -> None:
     """Write config.json: the network's settings, what it is told, and what it learned from."""
     from easel.files import write_atomic
 
-    whole = {"model_type": shelf.KIND} | dict(facts)
+    whole = {"model_type": trained_folders.KIND} | dict(facts)
     write_atomic(folder / CONFIG, (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())

@@ -12,11 +12,11 @@ from typing import Any
 from PIL import Image
 
 from easel.errors import EaselError
-from easel.models import guard
+from easel.models.catalog import checks
+from easel.models.catalog.locate import Place
 from easel.models.devices import pick_device, pick_dtype
-from easel.models.pipelines import load_weights
-from easel.models.places import Place
-from easel.models.quiet import hush
+from easel.models.diffusion.pipelines import load_weights
+from easel.models.logging import hush
 
 LONGEST = 16
 """Of pictures whose middle square is looked at, sides of more than this to one lose their ends first: the shorter side
@@ -83,14 +83,14 @@ def load_vision(
         raise EaselError(
             f"{folder} is a single file; this role needs a folder in the transformers layout, or a catalogue word"
         )
-    config = guard.read_json(folder / "config.json")
+    config = checks.read_json(folder / "config.json")
     where = pick_device(device)
     kind = pick_dtype(dtype, where, measuring=True)
-    guard.weight_files(folder)
+    checks.weight_files(folder)
     if not any((folder / name).is_file() for name in ("preprocessor_config.json", "processor_config.json")):
         raise EaselError(f"preprocessor_config.json is missing in {folder}")
     if words:
-        guard.check_tokenizer(folder)
+        checks.check_tokenizer(folder)
     hush()
     import transformers
 

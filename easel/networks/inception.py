@@ -7,10 +7,17 @@ no padding, the last block pools by maximum, and there are 1,008 classes, of whi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from easel.errors import EaselError
+
+INCEPTION = "fid-inception"
+"""model_type in the config.json of its folder."""
 SIDE = 299
 """Pixels a side that every picture is resized to."""
 WIDTH = 2048
@@ -192,3 +199,22 @@ class FidInception(nn.Module):
 def _average(x: Tensor) -> Tensor:
     """Mean over 3x3, (n, c, h, w) in and out, padding not counted."""
     return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+
+
+def check_names(weights: Mapping[str, Tensor], network: nn.Module, where: Path) -> None:
+    """EaselError where `weights` are not this network's, naming the first tensor that is missing, new or misshapen."""
+    wanted = {name: tuple(t.shape) for name, t in network.state_dict().items() if not is_counter(name)}
+    found = {name: tuple(t.shape) for name, t in weights.items() if not is_counter(name)}
+    wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    if wrong:
+        name = wrong[0]
+        is_now, wanted_now = found.get(name, "missing"), wanted.get(name, "no such tensor")
+        raise EaselError(
+            f"{where} is not FID's Inception network ({len(wrong)} tensors differ): '{name}' is {is_now}, wanted "
+            f"{wanted_now}; `easel models pull fid-inception` fetches it"
+        )
+
+
+def is_counter(name: str) -> bool:
+    """Whether a tensor only counts batches of the training."""
+    return name.endswith("num_batches_tracked")

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from easel.recipes import reading
+from easel.recipes import read
 from easel.recipes.ask import Ask
 from easel.recipes.base import Recipe
 from easel.recipes.caption import Caption
 from easel.recipes.data import Data
 from easel.recipes.generate import Generate
 from easel.recipes.knobs import SCHEDULERS, lora_parts
-from easel.recipes.reading import to_yaml, write_yaml
+from easel.recipes.read import to_yaml, write_yaml
 from easel.recipes.score import Score
 from easel.recipes.stylize import DEFAULT_STYLES, Stylize
 from easel.recipes.train import Train
@@ -59,7 +59,7 @@ def read_yaml(path: str | Path, changes: Mapping[str, Any] | None = None, kind: 
 
     Raises EaselError naming file, line and key.
     """
-    return reading.read_file(KINDS, path, changes, kind)
+    return read.read_file(KINDS, path, changes, kind)
 
 
 def recipe_from(values: Mapping[str, Any], place: str = "") -> Recipe:
@@ -67,4 +67,4 @@ def recipe_from(values: Mapping[str, Any], place: str = "") -> Recipe:
 
     Raises EaselError, beginning with `place`, that names the wrong key and the nearest right one.
     """
-    return reading.make(KINDS, values, place=place)
+    return read.make(KINDS, values, place=place)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from easel.recipes.base import Recipe
 from easel.recipes.knobs import Count, Drawn, FileName, ModelName, Name, Prompt, Sampled, Strength
-from easel.recipes.neural import Neural
+from easel.recipes.transfer import Neural
 
 DEFAULT_STYLES = ("van-gogh", "malevich", "delaunay", "banksy")
 ONLY_BY: dict[str, tuple[str, ...]] = {

@@ -14,11 +14,11 @@ from easel.networks import layers
 from easel.networks.stylegan import mixed
 from easel.networks.text_dcgan import blended
 from easel.training import augment, objectives
-from easel.training.feed import Batch
+from easel.training.batches import Batch
 from easel.training.plans import CLOUD, PENALTY, Plan
 
 if TYPE_CHECKING:
-    from easel.training.studio import Studio
+    from easel.training.trainer import Studio
 
 Numbers = dict[str, Tensor]
 Loss = Callable[["Studio", Batch, torch.Generator], tuple[Tensor, Numbers]]

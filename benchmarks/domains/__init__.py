@@ -1,0 +1,1 @@
+"""Seven networks, each taught a domain, drawn from, and judged."""

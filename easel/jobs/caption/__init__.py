@@ -1,0 +1,177 @@
+"""Captions of photos: open, load, caption and rank tags batch by batch, write them down, return.
+
+A run's folder gets metadata.jsonl in the imagefolder convention (`file_name`, `text`), file names relative to the
+photos' own folder. The photo folder itself is never written to, unless it is given as --out: copy metadata.jsonl beside
+the photos to load them as a data set.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from easel import models
+from easel.errors import EaselError
+from easel.jobs import journal
+from easel.jobs.caption import tags
+from easel.jobs.caption.tags import Tag
+from easel.jobs.inputs import batches, called, gather, opened, shortened_list, thumbnail, told
+from easel.jobs.judges import load_clip
+from easel.recipes import Caption
+from easel.result import Result, Score
+from easel.sheet import MOST_CELLS, Cell, sheet
+from easel.workspace import Workspace
+
+if TYPE_CHECKING:
+    from easel.models.captioners import Captioner
+    from easel.models.features import Clip
+
+Rows = dict[str, dict[str, Any]]
+METADATA = "metadata.jsonl"
+
+
+def run(recipe: Caption, workspace: Workspace) -> Result:
+    """Caption the photos of a Caption recipe, going on where an earlier run in this folder stopped.
+
+    Raises EaselError and Cancelled.
+    """
+    groups = tags.read_tags(recipe.tags or "builtin") if recipe.tags or recipe.interrogate else {}
+    photos = gather(recipe.photos, workspace.folder)
+    done = journal.Journal(workspace.path(journal.NAME))
+    left = [name for name in photos if name not in done.rows]
+    broken: dict[str, str] = {}
+    notes: list[str] = []
+    refuse_strange_metadata(workspace, done.rows)
+    try:
+        if left:
+            teller = Teller.load(recipe, groups, workspace)
+        seen = len(photos) - len(left)
+        workspace.step("captioning", seen, len(photos))
+        for batch in batches(left, recipe.batch_size):
+            pictures = opened(batch, photos, broken)
+            notes += [str(picture.info["note"]) for picture in pictures.values() if "note" in picture.info]
+            rows = teller.rows(pictures) if pictures else []
+            done.append(rows)
+            seen += len(batch)
+            workspace.step("captioning", seen, len(photos))
+    finally:
+        rows_now = {name: done.rows[name] for name in photos if name in done.rows}
+        if rows_now:
+            workspace.save_text(METADATA, metadata(rows_now, recipe.count))
+    return finished(recipe, workspace, photos, rows_now, [*told(broken, len(photos)), *shortened_list(notes)])
+
+
+@dataclass(frozen=True)
+class Teller:
+    """The loaded models, and the tags as CLIP's rows."""
+
+    captioner: Captioner
+    clip: Clip | None
+    groups: tags.Groups
+    words: Mapping[str, NDArray[np.floating]]
+    count: int
+    seed: int
+    interrogate: bool
+
+    @classmethod
+    def load(cls, recipe: Caption, groups: tags.Groups, workspace: Workspace) -> Teller:
+        """Load what the recipe needs. Raises EaselError."""
+        workspace.step("loading the model", 0, 1)
+        captioner = models.load(recipe.model, "caption", workspace.device)
+        workspace.step("loading the model", 1, 1)
+        clip = load_clip(recipe.judge, workspace) if groups else None
+        words = {group: clip.texts(list(texts)) for group, texts in groups.items()} if clip is not None else {}
+        return cls(captioner, clip, groups, words, recipe.count, recipe.seed, recipe.interrogate)
+
+    def rows(self, pictures: Mapping[str, Image.Image]) -> list[dict[str, Any]]:
+        """What is said about each picture: its captions and tags, and the text that stands for it."""
+        images = list(pictures.values())
+        captions = self.captioner.caption(images, count=self.count, seed=self.seed)
+        ranked: list[list[Tag]] = [[] for _ in images]
+        if self.clip is not None:
+            ranked = tags.ranked(self.clip.images(images), self.words, self.groups, self.clip.scale)
+        return [
+            {
+                "key": name,
+                "text": tags.interrogated(said[0], found) if self.interrogate else said[0],
+                "captions": said,
+                "tags": found,
+            }
+            for name, said, found in zip(pictures, captions, ranked, strict=True)
+        ]
+
+
+def metadata(rows: Rows, count: int) -> str:
+    """metadata.jsonl as `datasets` reads it: a line a picture; sampled captions beyond the first in the column
+    `captions`.
+    """
+    lines = []
+    for name, row in rows.items():
+        line = {"file_name": name, "text": row["text"]}
+        lines.append(json.dumps(line | ({"captions": row["captions"]} if count > 1 else {}), ensure_ascii=False))
+    return "\n".join(lines) + "\n"
+
+
+def refuse_strange_metadata(workspace: Workspace, rows: Rows) -> None:
+    """Someone's own metadata.jsonl in the run's folder is not overwritten."""
+    if workspace.path(METADATA).exists() and not rows:
+        raise EaselError(f"{workspace.path(METADATA)} is there already and is not this run's: choose another --out")
+
+
+def finished(recipe: Caption, workspace: Workspace, photos: dict[str, Path], rows: Rows, notes: list[str]) -> Result:
+    """The sheet, the table of tags and the result."""
+    files = [METADATA]
+    if any(row["tags"] for row in rows.values()):
+        workspace.save_text("tags.csv", tags.table({name: row["tags"] for name, row in rows.items()}))
+        files.append("tags.csv")
+    workspace.step("laying out the sheet", 0, 1)
+    shown = opened(list(rows)[:MOST_CELLS], photos, {})
+    cells = [Cell(thumbnail(picture), name, sheet_lines(rows[name])) for name, picture in shown.items()]
+    heading = f"{len(rows)} pictures captioned by {called(recipe.model)}" if len(rows) > 1 else ""
+    workspace.save_picture("sheet.png", sheet(cells, heading=heading))
+    workspace.step("laying out the sheet", 1, 1)
+    return Result(
+        kind=recipe.kind,
+        folder=workspace.folder,
+        files=(*files, "sheet.png"),
+        texts=texts_of(rows),
+        scores=tuple(
+            score for name, row in rows.items() for score in tag_scores(name, row, f"clip:{called(recipe.judge)}")
+        ),
+        notes=tuple(notes),
+    )
+
+
+def texts_of(rows: Rows) -> dict[str, str]:
+    """Each picture's text by its name; further captions and the tags under 'name, caption 2' and 'name, tags'."""
+    texts: dict[str, str] = {}
+    for name, row in rows.items():
+        texts[name] = row["text"]
+        texts |= {f"{name}, caption {number}": said for number, said in enumerate(row["captions"][1:], 2)}
+        if row["tags"]:
+            texts[f"{name}, tags"] = "; ".join(tags.lines(row["tags"]))
+    return texts
+
+
+def tag_scores(name: str, row: dict[str, Any], judge: str) -> list[Score]:
+    """The best tag of each group with its share of the group."""
+    best = tags.best_of([Tag(*tag) for tag in row["tags"]])
+    return [
+        Score(name=f"{tag.group}: {tag.text}", value=tag.probability, judge=judge, of=name) for tag in best.values()
+    ]
+
+
+def sheet_lines(row: dict[str, Any]) -> tuple[str, ...]:
+    """The text, other captions, and the best tag of each group."""
+    best: Sequence[Tag] = [*tags.best_of([Tag(*tag) for tag in row["tags"]]).values()]
+    lines = [row["text"], *row["captions"][1:]]
+    if best:
+        lines.append(", ".join(f"{tag.text} {tag.probability:.2f}" for tag in best))
+    return tuple(lines)

@@ -1,0 +1,162 @@
+"""The judges of restyled pictures, and their verdicts as scores that name them.
+
+Judges are loaded without the run's dtype: what measures stays in the door's own choice, float32, so that numbers of two
+runs compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from easel import models
+from easel.jobs.inputs import batches, called
+from easel.metrics.clip import cosines
+from easel.metrics.intervals import Estimate
+from easel.result import Score
+from easel.workspace import Workspace
+
+if TYPE_CHECKING:
+    from easel.models.captioners import Answerer
+    from easel.models.features import Clip, Perceptual
+
+STYLE = "style"
+STYLE_BEFORE = "style on the photo"
+CLIP_T = "CLIP-T"
+CLIP_I = "CLIP-I"
+DISTANCE = "perceptual distance"
+TOGETHER = 16  # pictures before a judge at once
+HIT = 0.5
+"""From this probability of yes on, the judge has said yes."""
+
+
+WHO = {STYLE: "vqa", STYLE_BEFORE: "vqa", CLIP_T: "clip", CLIP_I: "clip", DISTANCE: "perceptual"}
+"""Which judge of a family gives a score."""
+
+
+def judge_name(family: str, score: str) -> str:
+    """Who gives a score, such as 'vqa:pocket'."""
+    return f"{WHO[score]}:{called(family)}"
+
+
+@dataclass(frozen=True)
+class Judges:
+    """One family of judges, loaded."""
+
+    family: str
+    ask: Answerer
+    clip: Clip
+    perceptual: Perceptual
+
+    def name_of(self, score: str) -> str:
+        """Who gives a score, such as 'vqa:pocket'."""
+        return judge_name(self.family, score)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the judges say about one picture."""
+
+    style: float
+    """Probability, 0 to 1, of yes to the style's question, asked about the picture."""
+    style_before: float
+    """The same about the plain photo: what the judge would have said anyway."""
+    clip_t: float
+    """Cosine, -1 to 1, of the picture with the style's prompt."""
+    clip_i: float
+    """Cosine, -1 to 1, of the picture with the photo."""
+    distance: float
+    """Perceptual distance of picture and photo: 0 when they are the same, more the less of it is kept."""
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The numbers by the names that their scores have."""
+        return {
+            STYLE: self.style,
+            STYLE_BEFORE: self.style_before,
+            CLIP_T: self.clip_t,
+            CLIP_I: self.clip_i,
+            DISTANCE: self.distance,
+        }
+
+    @classmethod
+    def of(cls, values: Mapping[str, float]) -> Verdict:
+        """The verdict whose `values` these are."""
+        return cls(values[STYLE], values[STYLE_BEFORE], values[CLIP_T], values[CLIP_I], values[DISTANCE])
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The numbers as a sheet says them."""
+        return (
+            f"style {self.style:.2f} (photo {self.style_before:.2f})",
+            f"CLIP-T {self.clip_t:.2f}, CLIP-I {self.clip_i:.2f}",
+            f"perceptual distance {self.distance:.3f}",
+        )
+
+
+def load_clip(family: str, workspace: Workspace) -> Clip:
+    """The family's judge of how well a picture fits words. Raises EaselError when it has none."""
+    workspace.step("loading judges", 0, 1)
+    clip = models.load(family, "clip", workspace.device)
+    workspace.step("loading judges", 1, 1)
+    return clip
+
+
+def load_judges(family: str, workspace: Workspace) -> Judges:
+    """The three judges of a family. Raises EaselError when it has not all of them."""
+    device = workspace.device
+    workspace.step("loading judges", 0, 3)
+    ask = models.load(family, "ask", device)
+    workspace.step("loading judges", 1, 3)
+    clip = models.load(family, "clip", device)
+    workspace.step("loading judges", 2, 3)
+    perceptual = models.load(family, "perceptual", device)
+    workspace.step("loading judges", 3, 3)
+    return Judges(family, ask, clip, perceptual)
+
+
+def verdicts(
+    judges: Judges,
+    photo: Image.Image,
+    pictures: Sequence[Image.Image],
+    prompts: Sequence[str],
+    questions: Sequence[str],
+) -> list[Verdict]:
+    """What the judges say about `pictures`, all made from `photo`, each with its style's prompt and question."""
+    asked = list(dict.fromkeys(questions))
+    before = dict(zip(asked, judges.ask.yes([photo] * len(asked), asked), strict=True))
+    row = judges.clip.images([photo])
+    found: list[Verdict] = []
+    for part in batches(zip(pictures, prompts, questions, strict=True), TOGETHER):
+        images, texts, questions_now = (list(column) for column in zip(*part, strict=True))
+        rows = judges.clip.images(images)
+        numbers = zip(
+            judges.ask.yes(images, questions_now),
+            (before[question] for question in questions_now),
+            cosines(rows, judges.clip.texts(texts)),
+            cosines(rows, row),
+            judges.perceptual.distance([photo.resize(image.size) for image in images], images),
+            strict=True,
+        )
+        found += [Verdict(*(float(number) for number in five)) for five in numbers]
+    return found
+
+
+def picture_scores(judges: Judges, of: str, verdict: Verdict) -> list[Score]:
+    """The five scores of one picture."""
+    return [Score(name=name, value=value, judge=judges.name_of(name), of=of) for name, value in verdict.values.items()]
+
+
+def score_of(name: str, estimate: Estimate, judge: str, of: str) -> Score:
+    """An estimate as a score about a set."""
+    return Score(
+        name=name, value=estimate.value, low=estimate.low, high=estimate.high, n=estimate.n, judge=judge, of=of
+    )
+
+
+def column(found: Iterable[Verdict], name: str) -> list[float]:
+    """One number of every verdict, by its score's name."""
+    return [verdict.values[name] for verdict in found]

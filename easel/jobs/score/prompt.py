@@ -1,0 +1,132 @@
+"""CLIP-T of the pictures in a folder with the texts in their metadata.jsonl, and with a wrong text for comparison."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from easel.errors import EaselError, shortened
+from easel.jobs.inputs import batches, opened, thumbnail, told
+from easel.jobs.judges import CLIP_T, judge_name, load_clip, score_of
+from easel.metrics.clip import cosines
+from easel.metrics.intervals import difference_interval, mean_interval
+from easel.recipes import Score
+from easel.result import Result
+from easel.sheet import MOST_CELLS, Cell, sheet
+from easel.workspace import Workspace
+
+if TYPE_CHECKING:
+    from easel.models.features import Clip
+
+METADATA = "metadata.jsonl"
+TOGETHER = 16
+WRONG = "CLIP-T with the next picture's text"
+GAIN = "CLIP-T beyond a wrong text"
+
+
+def run(recipe: Score, workspace: Workspace) -> Result:
+    """Compare every picture with its text.
+
+    Raises EaselError on a folder without metadata.jsonl or without pictures, and Cancelled.
+    """
+    texts = read_metadata(Path(recipe.folder or ""))
+    paths = {name: Path(recipe.folder or "") / name for name in texts}
+    clip = load_clip(recipe.judge, workspace)
+    broken: dict[str, str] = {}
+    fits: dict[str, tuple[float, float]] = {}
+    shown: dict[str, Image.Image] = {}
+    wrong = dict(zip(texts, [*list(texts.values())[1:], next(iter(texts.values()))], strict=True))
+    workspace.step("comparing", 0, len(texts))
+    for batch in batches(texts, TOGETHER):
+        pictures = opened(batch, paths, broken)
+        fits |= compared(clip, pictures, texts, wrong)
+        shown |= {name: thumbnail(picture) for name, picture in pictures.items() if len(shown) < MOST_CELLS}
+        workspace.step("comparing", len(fits) + len(broken), len(texts))
+    notes = told(broken, len(texts))
+    right = [fit for fit, _ in fits.values()]
+    judge, of = judge_name(recipe.judge, CLIP_T), f"{len(fits)} pictures"
+    scores = [score_of(CLIP_T, mean_interval(right), judge, of)]
+    if len(set(texts.values())) > 1:
+        chance = [other for _, other in fits.values()]
+        scores += [
+            score_of(WRONG, mean_interval(chance), judge, of),
+            score_of(GAIN, difference_interval(right, chance), judge, of),
+        ]
+    workspace.save_text("table.csv", table(texts, fits))
+    cells = [
+        Cell(picture, f"{fits[name][0]:.3f}", (texts[name], name)) for name, picture in list(shown.items())[:MOST_CELLS]
+    ]
+    heading = f"CLIP-T of {of}: mean {scores[0].value:.3f}, judged by {judge}"
+    workspace.save_picture("sheet.png", sheet(cells, heading=heading))
+    return Result(
+        kind=recipe.kind,
+        folder=workspace.folder,
+        files=("table.csv", "sheet.png"),
+        scores=tuple(scores),
+        notes=tuple(notes),
+    )
+
+
+def compared(
+    clip: Clip, pictures: dict[str, Image.Image], texts: dict[str, str], wrong: dict[str, str]
+) -> dict[str, tuple[float, float]]:
+    """For each picture the cosine with its own text and with the wrong one."""
+    if not pictures:
+        return {}
+    rows = clip.images(list(pictures.values()))
+    right = cosines(rows, clip.texts([texts[name] for name in pictures]))
+    other = cosines(rows, clip.texts([wrong[name] for name in pictures]))
+    return {name: (float(fit), float(miss)) for name, fit, miss in zip(pictures, right, other, strict=True)}
+
+
+def read_metadata(folder: Path) -> dict[str, str]:
+    """file_name -> text of a folder's metadata.jsonl. Raises EaselError naming the line that is wrong."""
+    path = folder / METADATA
+    if not folder.is_dir():
+        raise EaselError(f"there is no folder {folder}")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise EaselError(
+            f"{folder} has no {METADATA}: `easel caption {folder}` writes one, to be copied beside the pictures"
+        ) from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise EaselError(f"cannot read {path}: {shortened(problem)}") from problem
+    texts: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            name, text = _row(line, f"{path}: line {number}")
+            if name in texts:
+                raise EaselError(f"{path}: line {number}: {name} stands twice")
+            texts[name] = text
+    if not texts:
+        raise EaselError(f"{path} is empty")
+    return texts
+
+
+def _row(line: str, place: str) -> tuple[str, str]:
+    try:
+        row = json.loads(line)
+    except ValueError as problem:
+        raise EaselError(f"{place} is not JSON: {shortened(problem)}") from problem
+    if not isinstance(row, dict):
+        raise EaselError(f'{place}: wanted {{"file_name": ..., "text": ...}}, got {shortened(repr(row))}')
+    for key in ("file_name", "text"):
+        if not isinstance(row.get(key), str) or not row[key].strip():
+            raise EaselError(f"{place}: '{key}' is missing or is no text")
+    return row["file_name"], row["text"]
+
+
+def table(texts: dict[str, str], fits: dict[str, tuple[float, float]]) -> str:
+    """table.csv: file_name, text, CLIP-T, and CLIP-T with the wrong text."""
+    made = io.StringIO()
+    writer = csv.writer(made, lineterminator="\n")
+    writer.writerow(("file_name", "text", CLIP_T, WRONG))
+    for name, (fit, other) in fits.items():
+        writer.writerow((name, texts[name], f"{fit:.6f}", f"{other:.6f}"))
+    return made.getvalue()

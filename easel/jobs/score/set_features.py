@@ -1,0 +1,218 @@
+"""A set of pictures, in any layout that training reads, as a judge sees it: its rows, and what they were made of.
+Computed once, then kept by the hash of the pictures, of their cut and of the judge.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from easel.data import Box, open_set, square
+from easel.errors import EaselError
+from easel.files import write_atomic
+from easel.images import open_picture
+from easel.jobs.inputs import batches, told
+from easel.models.catalog.locate import own_cache
+from easel.result import NOT_PICTURES
+from easel.workspace import Workspace
+
+if TYPE_CHECKING:
+    from easel.models.set_features import Rows
+
+TOGETHER = 64  # pictures in memory at once
+FORM = "1"  # of a kept file: counted up when what stands in it changes
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of a set: where each lies and, where they are cut to squares of `side` pixels, the box of those that
+    have one. `missing` is how many more the set's tables name.
+    """
+
+    folder: str
+    paths: dict[str, Path]
+    boxes: dict[str, Box]
+    side: int | None
+    missing: int
+
+    @classmethod
+    def of(cls, folder: str, side: int | None = None, layout: str | None = None, split: str | None = None) -> Pictures:
+        """The set in `folder`, or one split of it. Raises EaselError on none, and on fewer than two pictures."""
+        found = open_set(folder, layout, split)
+        items = list(found)
+        if (Path(folder) / "result.json").is_file():  # a run of ours: its sheet and chart are none of the set
+            items = [item for item in items if item.name not in NOT_PICTURES]
+        if len(items) < 2:
+            count = "one picture" if items else "no picture but a sheet"
+            raise EaselError(f"{folder} has {count}: a set needs at least 2, and numbers that mean something 2,048")
+        boxes = {item.name: item.box for item in items if item.box} if side else {}
+        return cls(folder, {item.name: item.path for item in items}, boxes, side, found.missing)
+
+    def picture(self, name: str) -> Image.Image:
+        """One picture as the judge gets it: whole, or the square that training cuts out of it. Raises EaselError."""
+        whole = open_picture(self.paths[name])
+        return Image.fromarray(square(whole, self.side, self.boxes.get(name))) if self.side else whole
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Pictures of a set, each by name, format and size, as one judge's rows (n, d).
+
+    `contents` is the hash of all the files, whatever their names and order.
+    """
+
+    pictures: Pictures
+    contents: str
+    names: tuple[str, ...]
+    formats: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
+    rows: NDArray[np.float32]
+    broken: dict[str, str]
+
+    @property
+    def format(self) -> str:
+        """'PNG', or 'JPEG and PNG', the most frequent first."""
+        return " and ".join(name for name, _ in Counter(self.formats).most_common())
+
+    @property
+    def size(self) -> str:
+        """'64x64', or the most frequent of several: 'most 64x64'."""
+        (first, *others) = Counter(self.sizes).most_common()
+        return f"{'most ' if others else ''}{first[0][0]}x{first[0][1]}"
+
+    @property
+    def said(self) -> str:
+        """'200 PNG, 64x64'."""
+        return f"{len(self.names)} {self.format}, {self.size}"
+
+    @property
+    def notes(self) -> list[str]:
+        """Which pictures were skipped, and why."""
+        found = told(self.broken, len(self.broken) + len(self.names))
+        if self.pictures.missing:
+            found.append(f"{self.pictures.missing} pictures that {self.pictures.folder} speaks of are not there")
+        return found
+
+
+def looked_at(pictures: Pictures, judge: Rows, workspace: Workspace, phase: str) -> Looks:
+    """The pictures as `judge` sees them, from an earlier run where neither has changed.
+
+    Raises EaselError on fewer than two pictures that open, and on rows that are not finite, naming the picture.
+    """
+    digests = _digests(pictures, workspace, phase)
+    contents = hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+    kept = own_cache() / "features" / f"{_key(pictures, digests, judge)}.npz"
+    found = _read(pictures, contents, kept) or _seen(pictures, contents, judge, workspace, phase)
+    if len(found.names) < 2:
+        told(found.broken, len(pictures.paths))
+        raise EaselError(f"{pictures.folder} has one picture that opens ({found.names[0]}): a set needs at least 2")
+    _check_finite(found, judge)
+    if not kept.exists():
+        _keep(found, kept)
+    workspace.step(phase, len(pictures.paths), len(pictures.paths))
+    return found
+
+
+def _digests(pictures: Pictures, workspace: Workspace, phase: str) -> list[bytes]:
+    """Hash of each picture's file."""
+    found = []
+    for path in pictures.paths.values():
+        try:
+            with path.open("rb") as stream:
+                found.append(hashlib.file_digest(stream, "sha256").digest())
+        except OSError:
+            found.append(b"unreadable")
+        workspace.step(phase, 0, len(pictures.paths))
+    return found
+
+
+def _key(pictures: Pictures, digests: Sequence[bytes], judge: Rows) -> str:
+    """Hash of the pictures' contents, in order, of their cut, and of the judge. Names and dates do not matter."""
+    digest = hashlib.sha256(f"{FORM} {judge.fingerprint}".encode())
+    for one in digests:
+        digest.update(one)
+    if pictures.side:
+        digest.update(repr((pictures.side, [pictures.boxes.get(name) for name in pictures.paths])).encode())
+    return digest.hexdigest()
+
+
+def _seen(pictures: Pictures, contents: str, judge: Rows, workspace: Workspace, phase: str) -> Looks:
+    """Open every picture once, and look."""
+    broken: dict[str, str] = {}
+    facts: dict[str, tuple[str, tuple[int, int]]] = {}
+    parts, done = [], 0
+    for names in batches(pictures.paths, TOGETHER):
+        together = []
+        for name in names:
+            try:
+                picture = pictures.picture(name)
+            except EaselError as problem:
+                broken[name] = str(problem)
+                continue
+            with Image.open(pictures.paths[name]) as header:
+                facts[name] = (header.format or "?", picture.size)
+            together.append(picture)
+        if together:
+            parts.append(judge.rows(together))
+        done += len(names)
+        workspace.step(phase, done, len(pictures.paths))
+    told(broken, len(pictures.paths))
+    formats, sizes = zip(*facts.values(), strict=True)
+    return Looks(pictures, contents, tuple(facts), formats, sizes, np.concatenate(parts), broken)
+
+
+def _check_finite(found: Looks, judge: Rows) -> None:
+    bad = np.flatnonzero(~np.isfinite(found.rows).all(axis=1))
+    if len(bad):
+        raise EaselError(
+            f"{judge.name} gave numbers that are not finite for {len(bad)} of {len(found.names)} pictures "
+            f"({found.names[bad[0]]} first): get the judge again, or use another --judge"
+        )
+
+
+def _keep(found: Looks, place: Path) -> None:
+    """Pictures are told by their place in the set: another folder of the same contents has other names."""
+    where, folder = {name: index for index, name in enumerate(found.pictures.paths)}, found.pictures.folder
+    facts = {
+        "places": [where[name] for name in found.names],
+        "formats": found.formats,
+        "sizes": found.sizes,
+        "broken": {str(where[name]): why.replace(folder, "{folder}") for name, why in found.broken.items()},
+    }
+    stream = io.BytesIO()
+    np.savez(stream, rows=found.rows, facts=np.array(json.dumps(facts)))
+    write_atomic(place, stream.getvalue())
+
+
+def _read(pictures: Pictures, contents: str, place: Path) -> Looks | None:
+    """What an earlier run kept; None where there is nothing, or a damaged file, which is then made again."""
+    names = list(pictures.paths)
+    try:
+        # opened here: numpy would leave a damaged file open
+        with place.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
+            rows, facts = kept["rows"], json.loads(str(kept["facts"]))
+        return Looks(
+            pictures,
+            contents,
+            tuple(names[index] for index in facts["places"]),
+            tuple(facts["formats"]),
+            tuple((width, height) for width, height in facts["sizes"]),
+            rows,
+            {names[int(index)]: why.replace("{folder}", pictures.folder) for index, why in facts["broken"].items()},
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile):
+        place.unlink(missing_ok=True)
+        return None

@@ -1,0 +1,150 @@
+"""How near a made set is to a real one: FID, KID, precision and recall, and the Inception Score where the judge knows
+classes. Each picture is looked at once, and every number follows from the same rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from easel import models
+from easel.data.cache import MOST_SIDE
+from easel.errors import EaselError
+from easel.jobs.inputs import called, thumbnail
+from easel.jobs.judges import score_of
+from easel.jobs.score.set_features import Looks, Pictures, looked_at
+from easel.metrics.frechet import frechet_interval
+from easel.metrics.inception_score import SPLITS, inception_score
+from easel.metrics.intervals import Estimate
+from easel.metrics.kernel import kernel_distance
+from easel.metrics.manifold import NEIGHBOURS, nearest, precision_recall
+from easel.recipes import Score
+from easel.result import Result
+from easel.sheet import Cell, sheet
+from easel.workspace import Workspace
+
+if TYPE_CHECKING:
+    from easel.models.set_features import Rows
+
+ENOUGH = 2048
+"""Below this many pictures FID says more about their number than about what is on them."""
+PAIRS = 12
+"""Made pictures on the sheet, each beside its nearest real one."""
+NUMBERS = 4  # phases of measuring, for the progress
+
+
+def run(recipe: Score, workspace: Workspace) -> Result:
+    """Compare the set of made pictures with the set of real ones, each in any layout that training reads.
+
+    Raises EaselError on a missing folder, fewer than two pictures that open, and a judge without rows; and Cancelled.
+    """
+    if recipe.folder is None or recipe.made is None:
+        raise EaselError("folder or made is missing: name the folder of real pictures and that of made ones")
+    side = recipe.resolution
+    sets = [Pictures.of(recipe.folder, side, recipe.layout, recipe.split), Pictures.of(recipe.made, side)]
+    workspace.step("loading judge", 0, 1)
+    judge = models.load(recipe.judge, "features", workspace.device)
+    workspace.step("loading judge", 1, 1)
+    real = looked_at(sets[0], judge, workspace, "looking at real pictures")
+    made = looked_at(sets[1], judge, workspace, "looking at made pictures")
+    estimates = measured(judge, real, made, recipe.seed, workspace)
+    near, far = nearest(made.rows, real.rows)
+    name = f"features:{called(recipe.judge)}"
+    of = f"{made.said} against {real.said}"
+    scores = tuple(score_of(key, estimate, name, of) for key, estimate in estimates.items())
+    workspace.save_text("table.csv", table(real, made, near, far))
+    heading = f"{of}: made pictures, each with its nearest real one; FID {scores[0].value:.2f} by {name}"
+    workspace.save_picture("sheet.png", sheet(pairs(real, made, near, far), columns=6, heading=heading))
+    return Result(
+        kind=recipe.kind,
+        folder=workspace.folder,
+        files=("table.csv", "sheet.png"),
+        texts={"real": real.said, "made": made.said, "resize": resize(judge, recipe.resolution)},
+        scores=scores,
+        notes=(*real.notes, *made.notes, *judge.notes, *warnings(real, made)),
+    )
+
+
+def resize(judge: Rows, side: int | None) -> str:
+    """All that happens to the size of a picture on its way to the judge."""
+    cut = f"cut to squares of {side} px as for training (the box or the middle, areas averaged), then " if side else ""
+    return cut + judge.resize
+
+
+def measured(judge: Rows, real: Looks, made: Looks, seed: int, workspace: Workspace) -> dict[str, Estimate]:
+    """Every number that these sets and this judge allow, by name. Chance (KID's subsets) comes from `seed`."""
+    workspace.step("measuring", 0, NUMBERS)
+    found = {"FID": frechet_interval(real.rows, made.rows)}
+    workspace.step("measuring", 1, NUMBERS)
+    found["KID"] = kernel_distance(real.rows, made.rows, seed=seed)
+    workspace.step("measuring", 2, NUMBERS)
+    if min(len(real.names), len(made.names)) > NEIGHBOURS:
+        found["precision"], found["recall"] = precision_recall(real.rows, made.rows)
+    workspace.step("measuring", 3, NUMBERS)
+    if judge.has_classes:
+        splits = SPLITS if len(made.names) >= 100 * SPLITS else 1
+        found["Inception Score"] = inception_score(judge.probabilities(made.rows), splits)
+    workspace.step("measuring", NUMBERS, NUMBERS)
+    return found
+
+
+def warnings(real: Looks, made: Looks) -> list[str]:
+    """What a reader of the numbers must know, in sentences."""
+    found = []
+    least = min(len(real.names), len(made.names))
+    if real.contents == made.contents:
+        found.append("both sets are the same pictures: KID, which leaves a picture's own twin out, is then below 0")
+    if least < ENOUGH:
+        found.append(
+            f"{least:,} pictures are few: FID grows as sets shrink, so compare it only between sets of these sizes "
+            f"(from {ENOUGH:,} on it settles); KID has no such bias"
+        )
+    if least <= real.rows.shape[1]:
+        found.append(f"FID has no interval: this judge needs more than {real.rows.shape[1]:,} pictures in both sets")
+    if least <= NEIGHBOURS:
+        found.append(f"precision and recall need more than {NEIGHBOURS} pictures in both sets")
+    if set(real.formats) != set(made.formats):
+        found.append(
+            f"the real pictures are {real.format} and the made ones {made.format}: compression is measured along with "
+            "what is drawn (Parmar et al. 2022); save both sets the same way"
+        )
+    if real.size != made.size:
+        found.append(
+            f"the real pictures are {real.size} and the made ones {made.size}: how they are resized is measured too; "
+            + advice(made)
+        )
+    return found
+
+
+def advice(made: Looks) -> str:
+    """How to bring both sets to one size."""
+    ((width, height), *others) = set(made.sizes)
+    if others or width != height or width > MOST_SIDE:
+        return "bring the real ones to the size of the made ones as the generator's data were"
+    return f"--resolution {width} cuts both to squares of that side, as `easel train` cuts what it learns from"
+
+
+def table(real: Looks, made: Looks, near: NDArray[np.intp], far: NDArray[np.float64]) -> str:
+    """table.csv: every made picture, its nearest real one, and how far that is in the judge's rows."""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(("made", "nearest real", "distance"))
+    for name, place, distance in zip(made.names, near, far, strict=True):
+        writer.writerow((name, real.names[place], f"{distance:.6f}"))
+    return written.getvalue()
+
+
+def pairs(real: Looks, made: Looks, near: NDArray[np.intp], far: NDArray[np.float64]) -> list[Cell]:
+    """Made pictures from all over the set, each followed by its nearest real one: learned by heart shows here."""
+    cells: list[Cell] = []
+    count = min(PAIRS, len(made.names))
+    for index in np.linspace(0, len(made.names) - 1, count).round().astype(int):
+        ours, theirs = made.names[index], real.names[near[index]]
+        cells.append(Cell(thumbnail(made.pictures.picture(ours)), ours, ("made",)))
+        away = f"nearest real, {far[index]:.2f} away"
+        cells.append(Cell(thumbnail(real.pictures.picture(theirs)), theirs, (away,)))
+    return cells

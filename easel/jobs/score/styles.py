@@ -1,0 +1,251 @@
+"""The style-success metric over a folder: each photo in each style, is it recognised, and would the judge have said so
+anyway?
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from easel import models
+from easel.charts import Bars, rate_chart
+from easel.jobs import journal
+from easel.jobs.inputs import batches, called, gather, opened, thumbnail, told
+from easel.jobs.judges import (
+    CLIP_I,
+    CLIP_T,
+    DISTANCE,
+    HIT,
+    STYLE,
+    STYLE_BEFORE,
+    Judges,
+    Verdict,
+    judge_name,
+    load_judges,
+    score_of,
+    verdicts,
+)
+from easel.jobs.painter import Easel
+from easel.jobs.score.rates import RATE, RATE_BEFORE, Pair, rates, success_scores
+from easel.jobs.stylize import TOGETHER, furnished, painter, planned, subject_of
+from easel.jobs.stylize.styles import Style, alone
+from easel.jobs.transfer import NeuralEasel, manners
+from easel.metrics.intervals import mean_interval
+from easel.recipes import Score, Stylize
+from easel.result import Result
+from easel.result import Score as Number
+from easel.sheet import MOST_CELLS, Cell, sheet
+from easel.workspace import Workspace
+
+if TYPE_CHECKING:
+    from easel.models.captioners import Captioner
+
+ALL = "all styles"
+PHASE = "drawing and judging"
+MOST_COLUMNS = 8
+
+TITLES = ("p(yes)", "p(yes) on the photo", CLIP_T, CLIP_I, DISTANCE)
+
+Row = dict[str, Any]
+"""One photo in one style, as the journal keeps it: key, photo, style, caption, prompt, files, seeds, verdicts."""
+
+
+def run(recipe: Score, workspace: Workspace) -> Result:
+    """Measure the styles over a folder, going on where an earlier run stopped. Raises EaselError and Cancelled."""
+    styles = alone(recipe)
+    photos = gather((recipe.folder or "",), workspace.folder)
+    done = journal.Journal(workspace.path(journal.NAME))
+    wanted = [key_of(name, style) for name in photos for style in styles]
+    broken: dict[str, str] = {}
+    notes: list[str] = []
+    if any(key not in done.rows for key in wanted):
+        places = seats(done, photos)
+        studio = Studio.furnished(recipe, styles, workspace, photos)
+        for index, name in enumerate(photos):
+            left = [style for style in styles if key_of(name, style) not in done.rows]
+            picture = opened([name], photos, broken).get(name) if left else None
+            if picture is not None:
+                done.append(studio.rows(index, places[name], name, picture, left))
+            studio.tell(index, studio.each)
+        notes = [*studio.easel.model.notes]
+    rows = [done.rows[key] for key in wanted if key in done.rows]
+    return finished(recipe, workspace, styles, photos, rows, [*told(broken, len(photos)), *notes])
+
+
+def seats(done: journal.Journal, photos: dict[str, Path]) -> dict[str, int]:
+    """Each photo's number, on which its seeds rest: kept when the folder grows, so that a new photo moves no other."""
+    known = list(done.rows.get("photos", {}).get("names", []))
+    names = [*known, *(name for name in photos if name not in known)]
+    if names != known:
+        done.append([{"key": "photos", "names": names}])
+    return {name: number for number, name in enumerate(names)}
+
+
+def key_of(photo: str, style: Style) -> str:
+    """The journal's key of one photo in one style."""
+    return f"{photo}|{style.name}"
+
+
+@dataclass(frozen=True)
+class Studio:
+    """Everything loaded that the photos go through."""
+
+    recipe: Score
+    styles: list[Style]
+    workspace: Workspace
+    judges: Judges
+    captioner: Captioner
+    easel: Easel | NeuralEasel
+    photos: dict[str, Path]
+
+    @classmethod
+    def furnished(cls, recipe: Score, styles: list[Style], workspace: Workspace, photos: dict[str, Path]) -> Studio:
+        """Load the models. Raises EaselError, on a style without a picture before anything is loaded."""
+        neural = NeuralEasel(recipe, manners(recipe, styles), workspace) if recipe.method == "neural" else None
+        judges = load_judges(recipe.judge, workspace)
+        captioner = models.load(recipe.captioner, "caption", workspace.device)
+        easel = neural or furnished(recipe, workspace)
+        return cls(recipe, styles, workspace, judges, captioner, easel, photos)
+
+    @property
+    def steps(self) -> int:
+        """Steps that a picture takes."""
+        return self.easel.steps if isinstance(self.easel, NeuralEasel) else self.recipe.steps
+
+    @property
+    def each(self) -> int:
+        """Picture-steps that a photo takes."""
+        return len(self.styles) * self.recipe.count * self.steps
+
+    def tell(self, index: int, done: int) -> None:
+        """Report `done` picture-steps of photo `index`."""
+        self.workspace.step(PHASE, index * self.each + min(done, self.each), len(self.photos) * self.each)
+
+    def rows(self, index: int, seat: int, name: str, original: Image.Image, left: Sequence[Style]) -> list[Row]:
+        """Caption the photo at `index`, draw it in the styles that are left, judge: a row for each style."""
+        self.tell(index, 0)
+        photo = self.easel.fitted(original)
+        caption = subject_of(original, self.captioner)
+        first = seat * len(self.styles) * self.recipe.count
+        shared = {
+            key: value for key, value in self.recipe.model_dump(mode="json").items() if key in Stylize.model_fields
+        }
+        alone = Stylize.model_validate(shared | {"kind": "stylize", "photo": str(self.photos[name])})
+        everything = batches(planned(alone, self.styles, caption, first, f"pictures/{name}/"), self.recipe.count)
+        by_style = dict(zip((style.name for style in self.styles), everything, strict=True))
+        orders = [order for style in left for order in by_style[style.name]]
+        skipped = self.each - len(orders) * self.steps
+        pictures = self.easel.draw(orders, photo, TOGETHER, lambda done, _: self.tell(index, skipped + done))
+        questions = [style.question for style in left for _ in range(self.recipe.count)]
+        found = batches(
+            verdicts(self.judges, photo, pictures, [order.prompt for order in orders], questions), self.recipe.count
+        )
+        return [
+            {
+                "key": key_of(name, style),
+                "photo": name,
+                "style": style.name,
+                "caption": caption,
+                "prompt": style.prompt_for(caption),
+                "question": style.question,
+                "files": [order.file for order in by_style[style.name]],
+                "seeds": [order.seed for order in by_style[style.name]],
+                "verdicts": [verdict.values for verdict in mine],
+            }
+            for style, mine in zip(left, found, strict=True)
+        ]
+
+
+def finished(
+    recipe: Score, workspace: Workspace, styles: list[Style], photos: dict[str, Path], rows: list[Row], notes: list[str]
+) -> Result:
+    """Table, chart, sheet and the rates with their intervals."""
+    workspace.step("laying out the sheet", 0, 1)
+    by_style = {style.name: [row for row in rows if row["style"] == style.name] for style in styles}
+    scores = [score for name, mine in by_style.items() for score in style_scores(mine, recipe.judge, name)]
+    if len(styles) > 1:
+        by_photo = [
+            [row for row in rows if row["photo"] == name] for name in dict.fromkeys(row["photo"] for row in rows)
+        ]
+        groups = [[pair for row in mine for pair in pairs_of(row)] for mine in by_photo]
+        scores += success_scores(groups, judge_name(recipe.judge, STYLE), ALL)
+    workspace.save_text("table.csv", table(rows))
+    workspace.save_bytes("chart.png", chart(recipe, styles, by_style))
+    workspace.save_picture("sheet.png", overview(recipe, workspace, styles, photos, rows))
+    workspace.step("laying out the sheet", 1, 1)
+    return Result(
+        kind=recipe.kind,
+        folder=workspace.folder,
+        files=(*(file for row in rows for file in row["files"]), "table.csv", "chart.png", "sheet.png"),
+        texts={row["photo"]: row["caption"] for row in rows},
+        scores=tuple(scores),
+        notes=tuple(notes),
+    )
+
+
+def pairs_of(row: Row) -> list[Pair]:
+    """The probabilities of yes about each picture of a row, and about its photo."""
+    return [(verdict[STYLE], verdict[STYLE_BEFORE]) for verdict in row["verdicts"]]
+
+
+def style_scores(rows: list[Row], judge: str, style: str) -> list[Number]:
+    """The rates of one style, and the means of what is kept; photos are what is resampled."""
+    scores = success_scores([pairs_of(row) for row in rows], judge_name(judge, STYLE), style)
+    for name in (CLIP_T, CLIP_I, DISTANCE):
+        means = [sum(verdict[name] for verdict in row["verdicts"]) / len(row["verdicts"]) for row in rows]
+        scores.append(score_of(name, mean_interval(means), judge_name(judge, name), style))
+    return scores
+
+
+def table(rows: list[Row]) -> str:
+    """table.csv: a line for each picture."""
+    made = io.StringIO()
+    writer = csv.writer(made, lineterminator="\n")
+    heads = (STYLE, STYLE_BEFORE, CLIP_T, CLIP_I, DISTANCE)
+    writer.writerow(("photo", "style", "file", "seed", "prompt", "question", "yes", "yes on the photo", *TITLES))
+    for row in rows:
+        for file, seed, verdict in zip(row["files"], row["seeds"], row["verdicts"], strict=True):
+            marks = [int(verdict[name] >= HIT) for name in (STYLE, STYLE_BEFORE)]
+            numbers = [f"{verdict[name]:.6f}" for name in heads]
+            writer.writerow((row["photo"], row["style"], file, seed, row["prompt"], row["question"], *marks, *numbers))
+    return made.getvalue()
+
+
+def chart(recipe: Score, styles: list[Style], by_style: dict[str, list[Row]]) -> bytes:
+    """Bars of the rate of yes on the pictures and on the plain photos, for each style."""
+    found = [rates([pairs_of(row) for row in by_style[style.name]]) for style in styles]
+    series = [
+        Bars(RATE, [estimate for estimate, _, _ in found]),
+        Bars(RATE_BEFORE, [estimate for _, estimate, _ in found]),
+    ]
+    count = max(len(mine) for mine in by_style.values())
+    title = f"{painter(recipe)}: {count} photos, judged by {judge_name(recipe.judge, STYLE)}"
+    return rate_chart([style.label for style in styles], series, title, "rate of yes")
+
+
+def overview(
+    recipe: Score, workspace: Workspace, styles: list[Style], photos: dict[str, Path], rows: list[Row]
+) -> Image.Image:
+    """A row for each of the first photos: the photo, and its first picture in each style."""
+    columns = len(styles) + 1
+    labels = {style.name: style.label for style in styles}
+    names = list(dict.fromkeys(row["photo"] for row in rows))
+    cells: list[Cell] = []
+    for name in names[: MOST_CELLS // columns]:
+        mine = [row for row in rows if row["photo"] == name]
+        files = {row["files"][0]: workspace.path(row["files"][0]) for row in mine}
+        seen = opened([name, *files], photos | files, {})
+        if name in seen:
+            cells.append(Cell(thumbnail(seen[name]), name, (mine[0]["caption"],)))
+        for row in mine:
+            if row["files"][0] in seen:
+                lines = Verdict.of(row["verdicts"][0]).lines
+                cells.append(Cell(thumbnail(seen[row["files"][0]]), labels[row["style"]], lines))
+    heading = f"{len(names)} photos by {painter(recipe)}, judged by {called(recipe.judge)}"
+    return sheet(cells, columns if columns <= MOST_COLUMNS else None, heading)

@@ -1,0 +1,114 @@
+"""The table of styles: the built-in one, and a person's own file over it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import field_validator
+
+from easel.errors import EaselError, unknown
+from easel.jobs.inputs import Row, read_rows
+from easel.recipes.stylize import Styled
+from easel.recipes.transfer import weighted
+
+BUILT_IN = Path(__file__).with_name("styles.yaml")
+
+
+class Style(Row):
+    """One row of the table."""
+
+    title: str = ""
+    """What a sheet or a chart says; the name when left out."""
+    prompt: str
+    """The prompt, with {caption} where the photo's caption goes."""
+    negative_prompt: str = ""
+    """What to steer away from."""
+    question: str
+    """Answered by the judge with yes or no, about the result and about the plain photo."""
+    image: str = ""
+    """For the method neural: a picture in this style; a path from the table's folder."""
+
+    @field_validator("name")
+    @classmethod
+    def _name_fits_a_file(cls, name: str) -> str:
+        if not name.replace("-", "").replace("_", "").isalnum() or len(name) > 60:
+            raise ValueError("must be made of letters, digits and dashes, at most 60: it becomes part of file names")
+        return name
+
+    @field_validator("prompt")
+    @classmethod
+    def _prompt_takes_the_caption(cls, prompt: str) -> str:
+        if "{caption}" not in prompt:
+            raise ValueError("needs {caption}, where the photo's caption goes")
+        return prompt
+
+    @field_validator("question")
+    @classmethod
+    def _question_is_asked(cls, question: str) -> str:
+        if not question.strip():
+            raise ValueError("is empty: the judge needs a question that yes or no answers")
+        return question
+
+    @property
+    def label(self) -> str:
+        """The title, or the name where there is none."""
+        return self.title or self.name
+
+    def prompt_for(self, caption: str) -> str:
+        """The prompt with `caption` in its place."""
+        return self.prompt.replace("{caption}", caption.strip().rstrip("."))
+
+
+def table(styles_file: str | None = None) -> dict[str, Style]:
+    """Every style by name: the built-in ones, with those of `styles_file` added or changed.
+
+    Raises EaselError naming key and line.
+    """
+    known = {style.name: _placed(style, BUILT_IN) for style in read_rows(BUILT_IN, Style)}
+    if styles_file is not None:
+        known |= {style.name: _placed(style, Path(styles_file)) for style in read_rows(styles_file, Style, known)}
+    return known
+
+
+def _placed(style: Style, file: Path) -> Style:
+    """The style with its picture's path from where we stand. One taken over from another table is whole already."""
+    return style.model_copy(update={"image": str(file.parent / style.image)}) if style.image else style
+
+
+def alone(recipe: Styled) -> list[Style]:
+    """The styles that a recipe asks for: those it names, or the one that its `style_image` is.
+
+    The words of the latter, for the judges, are those of the style it names, if that is known; else it is called by the
+    one name given, or after the files. Raises EaselError.
+    """
+    known = table(recipe.styles_file)
+    if not recipe.style_image or (len(recipe.styles) == 1 and recipe.styles[0] in known):
+        return chosen(recipe.styles, recipe.styles_file)
+    files = [Path(weighted(text)[0]).stem for text in recipe.style_image]
+    title = recipe.styles[0] if len(recipe.styles) == 1 else " and ".join(files)
+    name = "-".join(re.findall(r"[^\W_]+", title.casefold()))[:60].strip("-") or "picture"
+    words = name.replace("-", " ")
+    return [
+        Style(
+            name=name,
+            title=words,
+            prompt=f"{{caption}} in the style of {words}",
+            question=f"is this in the style of {words}?",
+        )
+    ]
+
+
+def chosen(names: Sequence[str], styles_file: str | None = None) -> list[Style]:
+    """The styles called `names`, in that order.
+
+    Raises EaselError on an unknown name (with the nearest) or a repeated one.
+    """
+    known = table(styles_file)
+    for index, name in enumerate(names):
+        if name not in known:
+            raise unknown("style", name, known)
+        if name in names[:index]:
+            raise EaselError(f"the style '{name}' stands twice: use --count for more pictures of it")
+    return [known[name] for name in names]

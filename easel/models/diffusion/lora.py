@@ -1,0 +1,263 @@
+"""LoRA adapters in the diffusers and kohya layouts, read and written; a load proves that it did something.
+
+LoRA: Hu et al. 2021 (arXiv 2106.09685): W + scale * alpha / rank * up @ down.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from easel.errors import EaselError, shortened
+from easel.files import write_atomic
+from easel.models.catalog import checks
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
+
+DOWN = re.compile(r"(\.lora_down|\.lora_A|\.lora\.down|_lora\.down|\.lora_linear_layer\.down)(\.\w+)?\.weight$")
+OTHER_KINDS = {"hada_w1_a": "LoHa", "lokr_w1": "LoKr", "oft_blocks": "OFT", "dora_scale": "kohya DoRA"}
+SCALE = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
+SPELLINGS = (
+    (".lora_linear_layer.down", ".lora_A"),
+    (".lora_linear_layer.up", ".lora_B"),
+    (".lora.down", ".lora_A"),
+    (".lora.up", ".lora_B"),
+    ("_lora.down", ".lora_A"),
+    ("_lora.up", ".lora_B"),
+)
+UNET_SPELLINGS = ((".to_out_lora.", ".to_out.0_lora."),)
+TEXT_SPELLINGS = (
+    (".to_q_lora.", ".q_proj_lora."),
+    (".to_k_lora.", ".k_proj_lora."),
+    (".to_v_lora.", ".v_proj_lora."),
+    (".to_out_lora.", ".out_proj_lora."),
+)
+COMPONENTS = ("unet", "text_encoder", "text_encoder_2")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A LoRA file and its two scales: of the UNet, and of the text encoders."""
+
+    path: Path
+    unet: float = 1.0
+    text: float = 1.0
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An adapter in a pipeline: its layers that found their place, of all in the file."""
+
+    name: str
+    spec: Spec
+    matched: int
+    total: int
+    note: str
+
+
+def parse(text: str) -> Spec:
+    """`FILE[:unet[:text]]`: `style.safetensors:0.8:0.5`; one scale is for both, none is 1.
+
+    >>> parse("style.safetensors:0.8")
+    Spec(path=PosixPath('style.safetensors'), unet=0.8, text=0.8)
+    """
+    parts = text.split(":")
+    scales: list[float] = []
+    while len(parts) > 1 and len(scales) < 2 and SCALE.fullmatch(parts[-1].strip()):
+        scales.insert(0, float(parts.pop()))
+    if len(parts) > 1 and not Path(":".join(parts)).expanduser().exists():
+        raise EaselError(f"a LoRA is written FILE[:unet[:text]] with numbers as scales, not '{shortened(text)}'")
+    unet = scales[0] if scales else 1.0
+    return Spec(Path(":".join(parts)).expanduser(), unet, scales[1] if len(scales) > 1 else unet)
+
+
+def check(spec: Spec) -> Path:
+    """The adapter's file, found whole; EaselError if it is not there, pickled, damaged, or of another kind."""
+    path = spec.path
+    if path.is_dir():
+        inside = [path / "pytorch_lora_weights.safetensors", *sorted(path.glob("*.safetensors"))]
+        path = next((file for file in inside if file.is_file()), path)
+        if path.is_dir():
+            raise EaselError(f"no .safetensors file in the LoRA folder {path}")
+    if not path.is_file():
+        raise EaselError(f"no LoRA file {path}")
+    header = checks.check_file(path)
+    for word, kind in OTHER_KINDS.items():
+        if any(word in key for key in header):
+            raise EaselError(f"{path} is a {kind} adapter; only LoRA is read (merge it into a model, or train a LoRA)")
+    if not any(DOWN.search(key) for key in header):
+        raise EaselError(f"{path} holds no LoRA layers: a whole model goes to --model, not to --lora")
+    return path
+
+
+def load(pipeline: Any, spec: Spec, name: str) -> Loaded:
+    """Put an adapter into the pipeline's UNet and text encoders, at scale 1 until `switch` is called.
+
+    EaselError if none of its layers finds a place or a shape does not fit: then it was made for another family of
+        models.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    path = check(spec)
+    weights = load_file(path)
+    for key, tensor in weights.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
+            raise EaselError(f"{path}: the tensor '{key}' has values that are not numbers: get the LoRA again")
+    total = sum(1 for key in weights if DOWN.search(key))
+    try:
+        fitting = _fitting(canonical(pipeline, weights), pipeline, path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # peft warns about a second adapter, which is what is wanted
+            pipeline.load_lora_weights(fitting, adapter_name=name)
+    except (ValueError, RuntimeError, KeyError, IndexError, AttributeError) as error:
+        why = shortened(error, 160)
+        raise EaselError(f"the LoRA {path} does not fit this model (was it made for another family?): {why}") from error
+    matched = {part: _count(getattr(pipeline, part, None), name) for part in COMPONENTS}
+    found = sum(matched.values())
+    where = f"{matched['unet']} in the UNet, {found - matched['unet']} in the text encoder"
+    note = f"LoRA {path.name}: {found} of {total} layers matched ({where}), scales {spec.unet:g} and {spec.text:g}"
+    return Loaded(name, spec, found, total, note)
+
+
+def canonical(pipeline: Any, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Any layout's weights as `unet.<module>.lora_A.weight` and so on, with kohya's alphas folded into the upper
+    matrices.
+
+    diffusers turns kohya's names into paths; which of its three older spellings comes out depends on the layers, so
+    all are mapped.
+    """
+    folded = {key: tensor.float() for key, tensor in weights.items() if not key.endswith(".alpha")}
+    for key, alpha in weights.items():
+        stem = key.removesuffix(".alpha")
+        if key.endswith(".alpha") and f"{stem}.lora_up.weight" in folded:
+            folded[f"{stem}.lora_up.weight"] *= float(alpha) / folded[f"{stem}.lora_down.weight"].shape[0]
+    named, _ = pipeline.lora_state_dict(folded, unet_config=pipeline.unet.config)[:2]
+    made = {}
+    for key, tensor in named.items():
+        spelling = UNET_SPELLINGS if key.startswith("unet.") else TEXT_SPELLINGS
+        plain = key.replace(".processor.", ".").replace(".text_model.", ".")
+        for theirs, ours in (*spelling, *SPELLINGS):
+            plain = plain.replace(theirs, ours)
+        made[plain] = tensor
+    return made
+
+
+def _fitting(weights: Mapping[str, Tensor], pipeline: Any, path: Path) -> dict[str, Tensor]:
+    """The weights that have a place in the pipeline's models. EaselError if none has, or a shape does not fit."""
+    kept: dict[str, Tensor] = {}
+    for part in COMPONENTS:
+        model = getattr(pipeline, part, None)
+        layers = dict(model.named_modules()) if model is not None else {}
+        for key in [key for key in weights if key.startswith(f"{part}.")]:
+            module_path, _, matrix = key.removeprefix(f"{part}.").partition(".lora_")
+            inner = "" if module_path in layers else "text_model."  # CLIP with a projection still has this level
+            layer = layers.get(inner + module_path)
+            weight = getattr(getattr(layer, "base_layer", layer), "weight", None)
+            if weight is None:
+                continue
+            side, ours = (1, weights[key].shape[1]) if matrix.startswith("A") else (0, weights[key].shape[0])
+            if weight.shape[side] != ours:
+                raise EaselError(
+                    f"the LoRA {path} was made for another family of models: "
+                    f"{module_path} is {weight.shape[side]} wide here, {ours} there"
+                )
+            kept[f"{part}.{inner}{key.removeprefix(f'{part}.')}"] = weights[key]
+    if not kept:
+        raise EaselError(
+            f"the LoRA {path} does not fit this model: none of its layers has a place (another family of models?)"
+        )
+    return kept
+
+
+def _count(model: Any, name: str) -> int:
+    """Layers of a model that hold the adapter `name`."""
+    if model is None:
+        return 0
+    return sum(1 for module in model.modules() if name in (getattr(module, "lora_A", None) or {}))
+
+
+def switch(pipeline: Any, loras: Sequence[Loaded], active: Sequence[Loaded] | None = None) -> None:
+    """Set every adapter to its own scales, those not in `active` (all by default) to zero."""
+    from diffusers.utils.peft_utils import set_weights_and_activate_adapters
+
+    on = {lora.name for lora in (loras if active is None else active)}
+    for part in COMPONENTS:
+        model = getattr(pipeline, part, None)
+        own = [lora for lora in loras if _count(model, lora.name)]
+        if own:
+            scales = [(lora.spec.unet if part == "unet" else lora.spec.text) * (lora.name in on) for lora in own]
+            set_weights_and_activate_adapters(model, [lora.name for lora in own], scales)
+
+
+def effect(lora: Loaded, plain: Image.Image, changed: Image.Image) -> str:
+    """What the adapter did to a trial picture, in words: the mean absolute difference in levels of 255."""
+    import numpy as np
+
+    difference = float(np.abs(np.asarray(plain, dtype=np.float32) - np.asarray(changed, dtype=np.float32)).mean())
+    if difference == 0:
+        return f"LoRA {lora.spec.path.name} changes nothing at scales {lora.spec.unet:g} and {lora.spec.text:g}"
+    return f"LoRA {lora.spec.path.name} changes a small trial picture by {difference:.1f} levels of 255 on average"
+
+
+def with_old_prefix(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A CLIP text encoder's weights under the names every tool knows: `text_model.` in front, as transformers < 5.6
+    saved them.
+    """
+    inside = ("embeddings.", "encoder.", "final_layer_norm.")
+    return {f"text_model.{key}" if key.startswith(inside) else key: tensor for key, tensor in weights.items()}
+
+
+def export(pipeline: Any, name: str, path: Path, layout: str = "diffusers") -> int:
+    """Write the adapter `name` of a pipeline to a .safetensors file, atomically; the number of layers written.
+
+    Args:
+        layout: "diffusers" (`unet....lora.down.weight`, `text_encoder.text_model....`) or "kohya" (`lora_unet_...`,
+            `lora_te_text_model_...` with `.alpha`), which A1111 and ComfyUI read.
+    """
+    if layout not in ("diffusers", "kohya"):
+        raise EaselError(f"no LoRA layout called '{layout}': use one of diffusers, kohya")
+    double = getattr(pipeline, "text_encoder_2", None) is not None
+    kohya = {"unet": "lora_unet", "text_encoder": "lora_te1" if double else "lora_te", "text_encoder_2": "lora_te2"}
+    weights: dict[str, Tensor] = {}
+    layers = 0
+    for part in COMPONENTS:
+        for module_path, down, up, alpha in _layers(getattr(pipeline, part, None), name):
+            layers += 1
+            stem = module_path if part == "unet" else next(iter(with_old_prefix({module_path: down})))
+            if layout == "kohya":
+                key = f"{kohya[part]}_{stem.replace('.', '_')}"
+                weights |= {f"{key}.lora_down.weight": down, f"{key}.lora_up.weight": up, f"{key}.alpha": alpha}
+            else:  # this layout has no alpha: it is folded into the upper matrix
+                factor = float(alpha) / down.shape[0]
+                word = "lora" if part == "unet" else "lora_linear_layer"
+                weights |= {f"{part}.{stem}.{word}.down.weight": down, f"{part}.{stem}.{word}.up.weight": up * factor}
+    if not layers:
+        raise EaselError(f"there is no adapter called '{name}' to write")
+    save_weights(weights, path)
+    return layers
+
+
+def _layers(model: Any, name: str) -> list[tuple[str, Tensor, Tensor, Tensor]]:
+    """(module path, down, up, alpha) of every layer with this adapter."""
+    import torch
+
+    found = []
+    for path, module in model.named_modules() if model is not None else ():
+        if name in (getattr(module, "lora_A", None) or {}):
+            down, up = module.lora_A[name].weight.detach().cpu(), module.lora_B[name].weight.detach().cpu()
+            found.append((path, down, up, torch.tensor(float(module.lora_alpha[name]))))
+    return found
+
+
+def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write a .safetensors file so that it is there whole or not at all."""
+    from safetensors.torch import save
+
+    write_atomic(path, save({key: tensor.contiguous() for key, tensor in weights.items()}, metadata={"format": "pt"}))

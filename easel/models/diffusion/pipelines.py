@@ -1,0 +1,170 @@
+"""A diffusers folder made into a pipeline, part by part, so that each part is checked by name before and after it is
+read.
+
+A part's class is named by the folder, so only diffusers, transformers and the few classes of OWN may be named: a
+folder from
+somewhere must not be able to import anything else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+from easel.errors import EaselError, unknown
+from easel.models.catalog import checks
+
+OWN = {("easel.networks.autoencoder", "PixelAutoencoder")}
+"""Classes of easel's own that a model_index.json may name."""
+FAMILIES = {
+    "StableDiffusionPipeline": "sd",
+    "StableDiffusionImg2ImgPipeline": "sd",
+    "StableDiffusionXLPipeline": "sdxl",
+    "StableDiffusionXLImg2ImgPipeline": "sdxl",
+}
+PARTS = {
+    "sd": ("scheduler", "tokenizer", "text_encoder", "unet", "vae"),
+    "sdxl": ("scheduler", "tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2", "unet", "vae"),
+}
+PIPELINES = {
+    "sd": ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"),
+    "sdxl": ("StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline"),
+}
+
+
+def assemble(folder: Path, dtype: Any) -> Any:
+    """The text-to-image pipeline of a diffusers folder, in `dtype` on the CPU, without a safety checker.
+
+    Everything that is missing is named before the first weight is read.
+    """
+    if not (folder / "model_index.json").is_file():
+        raise EaselError(f"{folder} is not a diffusers folder: model_index.json is missing")
+    index = checks.read_json(folder / "model_index.json")
+    word = str(index.get("_class_name"))
+    if word not in FAMILIES:
+        raise unknown("kind of pipeline", word, FAMILIES)
+    family = FAMILIES[word]
+    for part in PARTS[family]:
+        _check_part(folder, part, index)
+    parts = {part: _load_part(folder / part, part, index[part], dtype) for part in PARTS[family]}
+    return join(family, parts, zeros=bool(index.get("force_zeros_for_empty_prompt", True)))
+
+
+def join(family: str, parts: dict[str, Any], *, zeros: bool = True) -> Any:
+    """A pipeline from its parts; the model's own scheduler is kept exactly as its folder says."""
+    import diffusers
+
+    channels, latent = parts["unet"].config.in_channels, parts["vae"].config.latent_channels
+    if channels != latent:
+        kind = {9: "an inpainting", 8: "an instruct-pix2pix"}.get(channels, "another kind of")
+        raise EaselError(
+            f"the UNet takes {channels} channels and the VAE gives {latent}: this is {kind} model, not text-to-image"
+        )
+    extra = _extras(family, zeros)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # about scheduler settings, which diffusers would also change
+        pipeline = getattr(diffusers, PIPELINES[family][0])(**parts, **extra)
+    pipeline.scheduler = parts["scheduler"]
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def redrawer(pipeline: Any) -> Any:
+    """The image-to-image pipeline around the same parts: no weight is copied."""
+    import diffusers
+
+    family = family_of(pipeline)
+    parts = {part: getattr(pipeline, part) for part in PARTS[family]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        twin = getattr(diffusers, PIPELINES[family][1])(
+            **parts, **_extras(family, bool(getattr(pipeline.config, "force_zeros_for_empty_prompt", True)))
+        )
+    twin.set_progress_bar_config(disable=True)
+    return twin
+
+
+def family_of(pipeline: Any) -> str:
+    """'sd' or 'sdxl'."""
+    return FAMILIES[type(pipeline).__name__]
+
+
+def _extras(family: str, zeros: bool) -> dict[str, Any]:
+    if family == "sdxl":
+        return {"force_zeros_for_empty_prompt": zeros, "add_watermarker": False}
+    return {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+
+
+def _check_part(folder: Path, part: str, index: dict[str, Any]) -> None:
+    entry = index.get(part)
+    if not (isinstance(entry, list) and len(entry) == 2 and all(isinstance(word, str) for word in entry)):
+        raise EaselError(f"{folder / 'model_index.json'} names no {part}")
+    _class_of(entry, part)
+    if not (folder / part).is_dir():
+        raise EaselError(f"the folder {part}/ is missing in {folder}")
+    if part == "scheduler":
+        checks.read_json(folder / part / "scheduler_config.json")
+    elif part.startswith("tokenizer"):
+        checks.check_tokenizer(folder / part)
+    else:
+        checks.read_json(folder / part / "config.json")
+        checks.weight_files(folder / part)
+
+
+def _class_of(entry: list[str], part: str) -> Any:
+    """The class that model_index.json names, from the allowed libraries only."""
+    library, word = entry
+    if library not in ("diffusers", "transformers") and (library, word) not in OWN:
+        raise EaselError(
+            f"model_index.json wants {part} from {library}.{word}: only diffusers and transformers classes are loaded"
+        )
+    import diffusers
+    import transformers
+
+    kind = getattr(importlib.import_module(library), word, None)
+    bases = (
+        diffusers.ModelMixin,
+        diffusers.SchedulerMixin,
+        transformers.PreTrainedModel,
+        transformers.PreTrainedTokenizerBase,
+    )
+    if not (isinstance(kind, type) and issubclass(kind, bases)):
+        raise EaselError(
+            f"model_index.json names {library}.{word} for {part}, which is no model: the versions may not fit"
+        )
+    return kind
+
+
+def _load_part(folder: Path, part: str, entry: list[str], dtype: Any) -> Any:
+    kind = _class_of(entry, part)
+    if part == "scheduler" or part.startswith("tokenizer"):
+        return kind.from_pretrained(folder, local_files_only=True)
+    return load_weights(kind, folder, dtype, part)
+
+
+def load_weights(kind: Any, folder: Path, dtype: Any, what: str, **more: Any) -> Any:
+    """A model from its folder, in `dtype` whatever it is stored in (float8 too), on the CPU, in evaluation mode.
+
+    EaselError if a weight is missing, has another shape, or is not a number: nothing is made up silently.
+    """
+    import diffusers
+
+    _, variant = checks.weight_files(folder)
+    word = "torch_dtype" if issubclass(kind, diffusers.ModelMixin) else "dtype"
+    options = {word: dtype, "use_safetensors": True, "local_files_only": True, "output_loading_info": True} | more
+    if variant is not None:
+        options["variant"] = variant
+    try:
+        model, found = kind.from_pretrained(folder, **options)
+    except (RuntimeError, ValueError, KeyError, TypeError, OSError, json.JSONDecodeError) as error:
+        raise EaselError(f"{what} in {folder} does not load: {' '.join(str(error).split())[:300]}") from error
+    missing = sorted(found.get("missing_keys", ()))
+    if missing:
+        raise EaselError(
+            f"{what} in {folder} lacks {len(missing)} weights, the first is '{missing[0]}': download it again"
+        )
+    checks.check_finite(model, f"{what} in {folder}")
+    return model.eval()

@@ -1,0 +1,126 @@
+"""Pictures as the rows that set metrics are made of: CLIP's or DINO's from the hub or from pocket, or FID's Inception.
+
+Whatever looks, the surface is one: `rows`, and beside each number how the pictures were made to fit (`resize`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from easel.errors import EaselError
+from easel.models.catalog import checks
+from easel.models.catalog.locate import Place
+from easel.models.devices import pick_device
+from easel.models.features import BATCH, Clip, Subject
+
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
+
+LOOKING = ("preprocessor_config.json", "processor_config.json", "config.json")
+
+
+class Rows:
+    """CLIP's or DINO's view: unit rows brought to length sqrt(d), so that x.y / d in KID's kernel is their cosine.
+
+    Such a distance is not the published FID: its size depends on the judge (Stein et al. 2023, arXiv 2306.04675, on
+    DINOv2; Jayasumana et al. 2024, arXiv 2401.09603, on CLIP).
+    """
+
+    has_classes = False
+
+    def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
+        kind = checks.read_json(place.path / "config.json").get("model_type") if place.path.is_dir() else None
+        judge: Clip | Subject = (Clip if kind == "clip" else Subject)(place, device, dtype)
+        self.name, self.notes, self.fingerprint = place.name, judge.notes, fingerprint(place.path)
+        self.resize = _resize(judge.processor)
+        self._judge = judge
+
+    def rows(self, images: Sequence[Image.Image]) -> NDArray[float32]:
+        """Rows (n, d), each of length sqrt(d)."""
+        unit = self._judge.images(images)
+        return unit * unit.dtype.type(unit.shape[1] ** 0.5)
+
+    def probabilities(self, rows: NDArray[float32]) -> NDArray[float32]:  # noqa: ARG002 - as its subclass takes them
+        """Classes (n, classes), each row summing to 1, from a judge that `has_classes`; EaselError from another."""
+        raise EaselError(f"{self.name} names no classes: the Inception Score needs --judge fid-inception")
+
+
+class InceptionRows(Rows):
+    """The network that FID is defined by, with the reference's own resize."""
+
+    has_classes = True
+
+    def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:  # noqa: ARG002 - float32 always
+        from safetensors.torch import load_file
+
+        from easel.networks.inception import SIDE, FidInception, check_names
+
+        files, _ = checks.weight_files(place.path)
+        network = FidInception()
+        check_names(load := load_file(files[0]), network, files[0])
+        network.load_state_dict(load, strict=False)  # what may be missing are the counters that check_names leaves out
+        checks.check_finite(network, place.name)
+        self.name, self.notes, self.fingerprint = place.name, list(place.notes), fingerprint(place.path)
+        self.resize = f"bilinear to {SIDE} px, corners not aligned"
+        self._device = pick_device(device)
+        self._network: Any = network.to(self._device)
+
+    def rows(self, images: Sequence[Image.Image]) -> NDArray[float32]:
+        """Rows (n, 2048), >= 0, in float32."""
+        import numpy as np
+        import torch
+
+        made = []
+        for start in range(0, len(images), BATCH):
+            batch = [np.asarray(image.convert("RGB"), np.float32) for image in images[start : start + BATCH]]
+            pixels = [torch.from_numpy(array).permute(2, 0, 1)[None].to(self._device) for array in batch]
+            same = len({tuple(one.shape) for one in pixels}) == 1
+            with torch.no_grad():
+                parts = [torch.cat(pixels)] if same else pixels
+                # pictures of several sizes are resized one by one, and then seen together
+                sides = torch.cat([self._network.resized(part) for part in parts])
+                made.append(self._network(sides).cpu().numpy())
+        return np.concatenate(made) if made else np.zeros((0, 2048), np.float32)
+
+    def probabilities(self, rows: NDArray[float32]) -> NDArray[float32]:
+        """Classes (n, 1008), each row summing to 1, of rows (n, 2048)."""
+        import torch
+
+        with torch.no_grad():
+            found = self._network.probabilities(torch.from_numpy(rows).to(self._device))
+        result: NDArray[float32] = found.cpu().numpy()
+        return result
+
+
+def load(place: Place, device: str = "auto", dtype: str = "auto") -> Rows:
+    """What gives rows, by what the folder's config.json says it is. EaselError on a file and on another kind."""
+    from easel.networks.inception import INCEPTION
+
+    if place.path.is_dir() and checks.read_json(place.path / "config.json").get("model_type") == INCEPTION:
+        return InceptionRows(place, device, dtype)
+    return Rows(place, device, dtype)
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 of a model's weights and of how it looks at pictures: what its rows depend on."""
+    digest = hashlib.sha256()
+    for file in [*checks.weight_files(folder)[0], *(folder / name for name in LOOKING)]:
+        if file.is_file():
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _resize(processor: Any) -> str:
+    """How a transformers image processor makes pictures fit, in words such as 'bicubic to 160 px, centre cropped'."""
+    size = dict(processor.size)
+    side = size.get("shortest_edge") or size.get("height") or next(iter(size.values()))
+    way = Image.Resampling(int(processor.resample)).name.lower()
+    cropped = bool(getattr(processor, "do_center_crop", False))
+    return f"{way} to {side} px{', centre cropped' if cropped else ''}"

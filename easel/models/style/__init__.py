@@ -1,0 +1,1 @@
+"""Neural style transfer: a picture optimised until a network sees one picture's content in another's style."""

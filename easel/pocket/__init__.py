@@ -1,0 +1,1 @@
+"""The embedded family of small models: the world it learned from, how it is made, and its weights."""

@@ -1,0 +1,207 @@
+"""Train pocket: ``python -m easel.pocket.train TARGET...`` (make pocket). Any target can be stopped and goes on
+later.
+
+Targets: data, vae, blip, clip, subject, perceptual, sharpen, unet, judge, score, or all. State lives below --work;
+weights go to the package.
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from transformers import BertTokenizer, CLIPTokenizer
+
+from easel.networks.autoencoder import PixelAutoencoder
+from easel.pocket.train import (
+    blip,
+    cards,
+    clip,
+    export,
+    judge,
+    packing,
+    perceptual,
+    pictures,
+    reader,
+    samples,
+    score,
+    shipped,
+    spotter,
+    subject,
+    text,
+    unet,
+    vae,
+)
+from easel.pocket.train.pictures import Store
+from easel.pocket.train.spotter import Spotter
+from easel.pocket.train.unet import Latents
+
+PACKERS: dict[str, Callable[[Path], None]] = {
+    "plain": packing.pack_plain,
+    "scenes": packing.pack_scenes,
+    "styled": packing.pack_styled,
+    "subjects": packing.pack_subjects,
+    "manners": packing.pack_manners,
+    "redrawn": packing.pack_redrawn,
+    "kin": packing.pack_kin,
+}
+READ = {"plain": 0.18, "scenes": 0.14, "subjects": 0.06, "styled": 0.14, "manners": 0.48}
+"""How often what reads pictures sees each store."""
+TARGETS = ("data", "vae", "blip", "clip", "subject", "perceptual", "sharpen", "unet", "judge", "score", "all")
+
+
+class Bench:
+    """Where things lie on the work bench, and the parts that other parts begin from."""
+
+    def __init__(self, work: Path, photos: Path, device: str = "cpu", from_shipped: bool = False) -> None:
+        self.work, self.photos, self.device, self.from_shipped = work, photos, device, from_shipped
+        self.cache, self.state = work / "cache", work / "state"
+        self.state.mkdir(parents=True, exist_ok=True)
+        if from_shipped:
+            shipped.lay_out(self.work, self.state)
+
+    def data(self) -> None:
+        """Draw and pack every store that is missing."""
+        if not Store.exists(self.cache, "photos"):
+            if not pictures.photos(self.photos):
+                raise SystemExit(f"no captioned photos below {self.photos}: name their folder with --photos")
+            pictures.pack_photos(self.photos, self.cache)
+        for name, make in PACKERS.items():
+            if not Store.exists(self.cache, name):
+                make(self.cache)
+
+    def store(self, name: str) -> Store:
+        """One store."""
+        return Store(self.cache, name)
+
+    def mix(self) -> samples.Mix:
+        """What readers of pictures learn from: mostly the world, one time in four real photos."""
+        return samples.Mix([self.store(name) for name in READ], list(READ.values()))
+
+    def seen(self, shares: Mapping[str, float] = READ, side: int = 256) -> Latents:
+        """The same, or other shares of the same stores, with their latents."""
+        stores = {name: self.store(name) for name in shares}
+        return Latents(self.vae().to(self.device), stores, list(shares.values()), side, self.cache)
+
+    def spotter(self) -> Spotter:
+        """The network that tells painter and readers what matters; trained once."""
+        return spotter.run(self.seen(), self.state, device=self.device)
+
+    def tokenizers(self) -> tuple[CLIPTokenizer, BertTokenizer]:
+        """CLIP's and BERT's."""
+        known = (self.state / "tokenizer-bert").exists()
+        return text.tokenizers([] if known else [self.store(name) for name in ("scenes", "styled")], self.state)
+
+    def real_and_drawn(self) -> list[Store]:
+        """What the autoencoder learns from."""
+        return [self.store(name) for name in ("photos", "scenes", "styled")]
+
+    def vae(self) -> PixelAutoencoder:
+        """Train the autoencoder; from then on it is read from its folder."""
+        folder = self.work / "vae"
+        if not folder.exists():
+            vae.run(self.real_and_drawn(), self.state, self.device).save_pretrained(folder)
+        model: PixelAutoencoder = PixelAutoencoder.from_pretrained(folder)
+        model.eval()
+        return model
+
+    def eyes_and_words(self) -> blip.Pair:
+        """Captioner and answerer, trained; once they are, this only reads them."""
+        tokenizer = self.tokenizers()[1]
+        pair = blip.begin(tokenizer)
+        if self.from_shipped:
+            shipped.into_pair(pair)
+        blip.run(pair.to(self.device), self.seen(), self.spotter(), tokenizer, self.state)
+        return pair
+
+    def blip(self) -> None:
+        """Train and write captioner and answerer."""
+        pair, processor = self.eyes_and_words(), blip.processor(self.tokenizers()[1])
+        export.write_transformers("caption", pair.captioner, [processor])
+        export.write_transformers("ask", pair.answerer, [processor])
+
+    def clip(self) -> None:
+        """Train and write CLIP."""
+        tokenizer, vision = self.tokenizers()[0], self.eyes_and_words().captioner.vision_model
+        model = clip.run(self.mix(), tokenizer, vision, self.state, self.device)
+        export.write_transformers("clip", model, [tokenizer, clip.image_processor()])
+
+    def subject(self) -> None:
+        """Train and write the subject encoder."""
+        vision = self.eyes_and_words().captioner.vision_model
+        model = subject.run(self.store("subjects"), self.store("photos"), vision, self.state, self.device)
+        export.write_transformers("subject", model, [subject.image_processor()])
+
+    def perceptual(self) -> None:
+        """Train and write the perceptual net."""
+        model = perceptual.run(self.store("styled"), self.state, self.device)
+        export.write_transformers("perceptual", model, [perceptual.image_processor()])
+
+    def sharpen(self) -> None:
+        """Train the autoencoder's decoder on, with the perceptual net; the latents stay what they are."""
+        model, eyes = self.vae(), perceptual.run(self.store("styled"), self.state, self.device)
+        vae.sharpen(model, eyes, self.real_and_drawn(), self.state, self.device)
+        model.to("cpu").save_pretrained(self.work / "vae")
+
+    def unet(self) -> None:
+        """Train UNet and text encoder, 128 px then 256 px, and write the diffusion folder."""
+        tokenizer = self.tokenizers()[0]
+        torch.manual_seed(5)
+        painter = unet.Painter(tokenizer).to(self.device)
+        if self.from_shipped:
+            shipped.into_painter(painter)
+        else:
+            reader.run(painter.text_encoder, self.mix(), tokenizer, self.state)
+            if muddled := reader.confused(painter.text_encoder, tokenizer):
+                raise SystemExit(f"the text encoder takes {muddled[0]} for one another: give reader.PLAN more steps")
+        for side, plan in unet.STAGES.items():
+            latents, state = self.seen(unet.SHARES[side], side), self.state / f"unet-{side}.safetensors"
+            painter.text_encoder.requires_grad_(side == 128)
+            looks = self.spotter().looks if side == 256 else None
+            unet.run(painter, latents, tokenizer, plan, state, looks)
+        export.write_diffusion(painter, self.vae(), tokenizer)
+
+    def judge(self) -> None:
+        """Train the judge of the scores, which is no part of pocket."""
+        if not Store.exists(self.cache, "judged"):
+            judge.pack_judged(self.cache)
+        judge.save(judge.run(self.store("judged"), self.state, device=self.device))
+
+    def score(self) -> None:
+        """Measure the shipped weights on held-out scenes and photos, and write the model cards."""
+        score.found_photos(self.photos)
+        if not judge.WEIGHTS.exists():
+            self.judge()
+        score.run(export.POCKET, self.photos)
+        cards.write(export.POCKET)
+
+    def all(self) -> None:
+        """Every part, in the order in which they need each other."""
+        made = (self.data, self.vae, self.blip, self.clip, self.subject, self.perceptual, self.sharpen, self.unet)
+        for step in (*made, self.score):
+            step()
+
+
+def main() -> None:
+    """Read the targets and make them."""
+    parser = argparse.ArgumentParser(prog="easel.pocket.train", description=__doc__)
+    parser.add_argument("targets", nargs="+", choices=TARGETS)
+    parser.add_argument("--work", type=Path, default=Path("build/pocket"), help="caches, checkpoints, logs")
+    parser.add_argument("--photos", type=Path, default=Path("../shared/data"), help="folders of captioned photos")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--from-shipped",
+        action="store_true",
+        help="begin painter and BLIPs from the shipped weights",
+    )
+    parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    bench = Bench(asked.work, asked.photos, asked.device, asked.from_shipped)
+    for target in asked.targets:
+        getattr(bench, target)()
+
+
+if __name__ == "__main__":
+    main()

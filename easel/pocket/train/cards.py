@@ -1,0 +1,134 @@
+"""A model card for each folder of pocket: what it is, what it learned from, under which licence, and how good it is."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from easel.pocket.train import bars, blip, clip, pages, perceptual, subject, unet, vae
+
+
+class Part(NamedTuple):
+    """What a card says of a part, beside its scores."""
+
+    title: str
+    base: str
+    """The class that reads it."""
+    taught: str
+    """How it learned: loss, steps, batch."""
+
+
+BLIP = (
+    "at 256 px, guided at each patch by a network that names facts from latents, Muon, the encoder alone in the first "
+    "half. The shipped ones had 12,700 steps with AdamW at 160 px and without the guide first, then at 224 px and "
+    "without the store of scenes in styles 1,600 without that half and 2,600 with it, then 2,400 of these and 3,500 of "
+    "both with 10,000 scenes in styles, and 3,000 with all 22,000"
+)
+PARTS = {
+    "diffusion": Part(
+        "Pocket: text to image and image to image at 256 px",
+        "diffusers StableDiffusionPipeline (UNet2DConditionModel, CLIPTextModel, PixelAutoencoder)",
+        f"autoencoder: {vae.PLAN.steps} steps of {vae.BATCH} crops of {vae.CROP} px, L1 + gradients + a slight KL, "
+        f"then {vae.SHARPEN.steps} of its decoder alone with a perceptual and a patch-adversarial term, Muon (the "
+        "shipped one: 1,700, after one of three coarse blocks was taken out); "
+        f"UNet and text encoder: {unet.COARSE.steps} steps of {unet.BATCHES[128]} at 128 px, then the UNet "
+        f"{unet.FINE.steps} steps of {unet.BATCHES[256]} at 256 px with a latent perceptual loss, a reward for facts "
+        "that can be seen, and errors that count most at the subject's head, v-prediction with zero terminal SNR, "
+        "Muon; seven in ten of the filtered photos and scenes as redrawings of the plain ones, and five scenes of each "
+        "batch with a dog, a cat and a bird in turn, drawn over one another. The shipped ones had 150,000 pictures, "
+        "208,000 at 128 px and 46,000 at 256 px with AdamW and without that loss first, then at 256 px, Muon, 175,000 "
+        "with it, the last 93,000 of them with redrawings, and 80,000 after the text encoder had learned to tell a dog "
+        "from a cat (one picture in ten a dog, one in twenty of something worn): 36,000 without the reward, 13,000 "
+        "with it, 21,000 with four times as much, 10,000 without it; then 107,000 with animals more often than by "
+        "chance and without such families and redrawn scenes, 14,000 with families that were not drawn over one "
+        "another, and 72,000 as planned (the last quarter of each without the reward, a family's own errors counting 4 "
+        "instead of 10 in the first 24,000 and the last 18,000)",
+    ),
+    "caption": Part(
+        "Pocket: captions",
+        "transformers BlipForConditionalGeneration",
+        f"{blip.PLAN.steps} steps of {blip.BATCH} pictures, together with the answerer on one picture encoder, {BLIP}",
+    ),
+    "ask": Part(
+        "Pocket: answers to questions about a picture",
+        "transformers BlipForQuestionAnswering",
+        f"{blip.PLAN.steps} steps of {blip.BATCH} pictures, {blip.ASKED} questions each, together with the captioner, "
+        f"{BLIP}",
+    ),
+    "clip": Part(
+        "Pocket: pictures and words in one space",
+        "transformers CLIPModel",
+        f"{clip.PLAN.steps} steps of {clip.BATCH} pairs by contrast, from the captioner's picture encoder, "
+        "Muon. The shipped one had 900 with AdamW at 160 px first; then its words were kept, and 550 of these made",
+    ),
+    "subject": Part(
+        "Pocket: is it the same subject?",
+        "transformers ViTModel",
+        f"{subject.PLAN.steps} steps of {subject.BATCH} pairs by contrast, from the captioner's picture encoder",
+    ),
+    "perceptual": Part(
+        "Pocket: perceptual distance",
+        "transformers ResNetModel, its four stages compared as in LPIPS",
+        f"{perceptual.PLAN.steps} steps of {perceptual.BATCH} pairs (photo, the same photo filtered) by contrast",
+    ),
+}
+HARDWARE = "Two CPU cores, bfloat16, mostly one thread a part and two parts at a time; docs/pocket.md has the hours."
+DATA = """- scenes of easel's own world, drawn by code (MIT), plain and under its style and light filters
+- 27 public-domain, CC0 and US Government photos; 450 photos of clothes (clothing-dataset-small, CC0); 535 portraits of
+  public officials without names (US Government works from MIT repositories); 158 photos of DreamBooth's subjects
+  (Ruiz et al. 2023; CC BY 4.0 by the paper's authors, and the Unsplash licence); 25 paintings in the public domain
+- each real picture also under the world's filters, its caption saying so"""
+LIMITS = """Knows the pocket world (eleven kinds, ten colours, nine places, three times of day, ten styles) and the look
+of about 1,200 real photos; anything else becomes something of these. A style means what easel's filter of that name
+does. Identifies nobody. The scenes were packed shortly before the last touches to their drawing, so a seed's scene in
+training may differ in small details from what the same seed draws now; held-out seeds were never seen either way."""
+
+
+HEAD = """Written by `make pocket-score` from the shipped weights. The judge of the pictures is a residual network that
+was trained on other seeds and is not shipped (`tests/judge.safetensors`); how often it is right about true scenes
+stands first. The pictures were picked by chance among those with every fact right, one wrong, and more. A bar is what a
+score was meant to reach at least before anything was trained; a score without one is there to be read."""
+
+
+def row(part: str, name: str, score: dict[str, Any]) -> str:
+    """A line of the table of scores."""
+    interval = "" if score["low"] is None else f"{score['low']:.3g} to {score['high']:.3g}"
+    bar = bars.verdict(part, name, score["value"])
+    return f"| {name} | {score['value']:.3g} | {interval} | {bar} | {score['n']} | {score['judge']} | {score['what']} |"
+
+
+def table(part: str, scores: bars.Scores) -> str:
+    """A Markdown table of a part's scores."""
+    head = "| score | value | 95 % interval | bar | n | judge | on |\n|---|---|---|---|---|---|---|\n"
+    return head + "\n".join(row(part, name, score) for name, score in scores.items())
+
+
+def card(name: str, scores: bars.Scores) -> str:
+    """The card of one part."""
+    part = PARTS[name]
+    lines = [f"# {part.title}", f"Read by: {part.base}. Licence: MIT. Matrices are float8_e4m3fn, the rest float16."]
+    lines += ["## Training", f"{part.taught}. {HARDWARE} `make pocket` makes it again.", "## Data", DATA]
+    told = [bars.missed({name: scores})] if name in bars.BARS and scores else []
+    lines += ["## Held-out scores", *told, table(name, scores) if scores else "Not measured.", "## Limits", LIMITS]
+    return "---\nlicense: mit\n---\n\n" + "\n\n".join(lines) + "\n"
+
+
+def write(folder: Path, docs: Path = Path("docs")) -> None:
+    """Write every card below ``folder``, and one page of all the scores where there is a ``docs`` folder."""
+    parts = [name for name in PARTS if (folder / name).exists()]
+    scores = {name: read_scores(folder / name) for name in parts}
+    page = ["# Held-out scores", HEAD, bars.missed(scores)]
+    if (docs / "images" / pages.PAGE.name).exists():
+        page.append(f"![Pictures of held-out prompts](images/{pages.PAGE.name})")
+    for name, found in scores.items():
+        (folder / name / "README.md").write_text(card(name, found))
+        title = PARTS[name].title.removeprefix("Pocket: ")
+        page += [f"## {title}", table(name, found) if found else "Not measured."]
+    if docs.is_dir():
+        (docs / "pocket-scores.md").write_text("\n\n".join(page) + "\n")
+
+
+def read_scores(folder: Path) -> bars.Scores:
+    """What was measured of a part; nothing where it was not."""
+    file = folder / "scores.json"
+    found: bars.Scores = json.loads(file.read_text()) if file.exists() else {}
+    return found

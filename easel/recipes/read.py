@@ -1,0 +1,179 @@
+"""Recipes from and to YAML and plain values: safe YAML with the line of every key, no key twice, 1e-4 a number, and
+errors that name the key, its place and the nearest right name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from easel.errors import EaselError, close_matches, nearest, shortened, unknown
+from easel.files import write_atomic
+from easel.recipes.base import Recipe
+from easel.recipes.upgrade import upgraded
+
+Lines = dict[tuple[str | int, ...], int]
+MOST_BYTES = 1_000_000
+MOST_NODES = 100_000
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, which follows YAML 1.1 and would read 1e-4 as text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def load_yaml(path: str | Path) -> tuple[Any, Lines]:
+    """The values in a YAML file and the line of each key. Raises EaselError naming the file and the line."""
+    path = Path(path)
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise EaselError(f"{path} is too large for a YAML file of settings")
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise EaselError(f"there is no file {path}") from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise EaselError(f"cannot read {path} as YAML text: {shortened(problem)}") from problem
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, name: str) -> tuple[Any, Lines]:
+    """`load_yaml` on text; `name` stands before its errors."""
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        lines: Lines = {}
+        if node is None:
+            return None, lines
+        _walk(node, (), lines, name, [MOST_NODES])
+        return loader.construct_document(node), lines
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark or problem.context_mark
+        place = f" line {mark.line + 1}" if mark else ""
+        raise EaselError(f"{name}:{place} is not YAML: {shortened(problem.problem or problem)}") from problem
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as problem:
+        raise EaselError(f"{name} is not YAML: {shortened(problem)}") from problem
+    finally:
+        loader.dispose()
+
+
+def _walk(node: yaml.Node, keys: tuple[str | int, ...], lines: Lines, name: str, left: list[int]) -> None:
+    """Note the line of every key, refusing keys that stand twice and files whose aliases swell."""
+    left[0] -= 1
+    if left[0] < 0:
+        raise EaselError(f"{name} is too large for a YAML file of settings")
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*keys, str(key.value))
+            line = key.start_mark.line + 1
+            if here in lines:
+                raise EaselError(f"{name}: line {line}: {key.value} stands twice, first on line {lines[here]}")
+            lines[here] = line
+            _walk(value, here, lines, name, left)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            lines[*keys, index] = item.start_mark.line + 1
+            _walk(item, (*keys, index), lines, name, left)
+
+
+def make(
+    kinds: Mapping[str, type[Recipe]], values: Mapping[str, Any], *, place: str = "", lines: Lines | None = None
+) -> Recipe:
+    """The recipe that plain values describe; `place` and `lines` say where they stand. Raises EaselError."""
+    try:
+        kind = values.get("kind")
+        if not isinstance(kind, str):
+            raise EaselError(f"kind is missing: {nearest('', kinds)}")
+        if kind not in kinds:
+            raise EaselError(f"{_at(lines, ('kind',))}{unknown('kind of job', kind, kinds)}")
+        return validated(kinds[kind], upgraded(values), lines=lines)
+    except EaselError as problem:
+        raise EaselError(f"{place}{problem}") from problem.__cause__
+
+
+def validated(kind: type[Recipe], values: Mapping[str, Any], *, lines: Lines | None = None) -> Recipe:
+    """A recipe of one kind from plain values. Raises EaselError: one line that names the first wrong key."""
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as problem:
+        raise EaselError(explain(problem, kind, lines)) from problem
+
+
+def explain(problem: ValidationError, kind: type[Recipe], lines: Lines | None = None) -> str:
+    """A pydantic error as advice: unknown keys come first, since a misspelt name often causes the rest."""
+    found = sorted(problem.errors(include_url=False), key=lambda error: error["type"] != "extra_forbidden")
+    words = [_at(lines, error["loc"]) + _said(dict(error), kind) for error in found]
+    more = f" (and {len(words) - 1} more)" if len(words) > 1 else ""
+    return words[0] + more
+
+
+def _at(lines: Lines | None, keys: tuple[str | int, ...]) -> str:
+    """'line 3: ' for the innermost key whose line is known."""
+    for end in range(len(keys), 0, -1):
+        if lines and keys[:end] in lines:
+            return f"line {lines[keys[:end]]}: "
+    return ""
+
+
+def _said(error: dict[str, Any], kind: type[Recipe]) -> str:
+    """One pydantic error in words."""
+    name = ".".join(str(part) for part in error["loc"])
+    given = shortened(repr(list(error["input"]) if isinstance(error["input"], tuple) else error["input"]))
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden":
+            near = close_matches(name, kind.model_fields)
+            advice = f"did you mean {near[0]}?" if near else f"it knows {', '.join(kind.model_fields)}"
+            return f"{name} is not a setting of {kind.__name__.lower()}: {advice}"
+        case "missing":
+            meaning = kind.model_fields[name].description if name in kind.model_fields else ""
+            return f"{name} is missing: {meaning or 'it must be given'}"
+        case "literal_error":
+            words = [word.strip("' ") for word in context["expected"].replace(" or ", ", ").split(",")]
+            return f"no {name} called {given}: {nearest(str(error['input']), words)}"
+        case "value_error":
+            return f"{name} {context['error']}".strip()
+    wanted = {
+        "too_short": f"give at least {context.get('min_length')}",
+        "tuple_type": f"it must be a list, such as [{given}]",
+        "finite_number": "it must be a finite number",
+    }
+    return f"{name} is {given}: {wanted.get(error['type'], error['msg'].removeprefix('Input '))}"
+
+
+def read_file(
+    kinds: Mapping[str, type[Recipe]],
+    path: str | Path,
+    changes: Mapping[str, Any] | None = None,
+    kind: str | None = None,
+) -> Recipe:
+    """The recipe in a YAML file, with `changes` laid over it, which must be of `kind` where one is named.
+
+    Raises EaselError naming file, line and key.
+    """
+    values, lines = load_yaml(path)
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise EaselError(f"{path}: a recipe is a list of 'setting: value' lines, beginning with 'kind: ...'")
+    if kind is not None and values.setdefault("kind", kind) != kind:
+        raise EaselError(f"{path} is a recipe of kind {values['kind']}, not {kind}: use  easel run {path}")
+    replaced = set(changes or {})
+    known = {keys: line for keys, line in lines.items() if keys[0] not in replaced}
+    return make(kinds, values | dict(changes or {}), place=f"{path}: ", lines=known)
+
+
+def to_yaml(recipe: Recipe) -> str:
+    """A recipe as YAML that `read_yaml` gives back unchanged."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+
+
+def write_yaml(recipe: Recipe, path: str | Path) -> None:
+    """Write a recipe as YAML, whole or not at all."""
+    write_atomic(Path(path), to_yaml(recipe).encode("utf-8"))
