@@ -74,10 +74,10 @@ def main(words: list[str] | None = None) -> None:
     scale = flags.side / max(opened.size)
     photo = to_tensor(opened.resize((round(opened.width * scale), round(opened.height * scale))))
     painting = to_tensor(open_picture(PAINTING))
-    full = optimise.like(painting, photo)
+    full = optimise.with_pixels_of(painting, photo)
     sizes = optimise.schedule(flags.side, flags.steps)
     every = sum(steps for _, steps in sizes)
-    goal = optimise.aims(photo, [(full, 1.0)], network, wish)
+    objective = optimise.objective_of(photo, [(full, 1.0)], network, wish)
 
     def theirs(count: int) -> None:
         step = plain_step(network, wish, photo, full)
@@ -89,7 +89,7 @@ def main(words: list[str] | None = None) -> None:
 
     ways = {
         "plain steps": lambda _: theirs(flags.steps),
-        "steps": lambda _: optimise.optimised(photo, goal, flags.steps, "adam"),
+        "steps": lambda _: optimise.optimized(photo, objective, flags.steps, "adam"),
         "plain painting": lambda _: theirs(every),
         "painting": whole,
     }

@@ -22,8 +22,8 @@ from easel.images import open_picture, read_provenance
 from easel.jobs import transfer as stylize_neural
 from easel.jobs.stylize import styles
 from easel.models.style import features, optimise
-from easel.models.style.losses import Manner, Maps, gram, sums, tiles, total_variation
-from easel.models.style.optimise import Moment, Settings
+from easel.models.style.losses import FeatureMaps, StyleStatistics, gram, sums, tiles, total_variation
+from easel.models.style.optimise import Iteration, Settings
 from easel.networks import vgg
 from easel.recipes import Score, Stylize, recipe_from
 from easel.recipes.transfer import weighted
@@ -40,7 +40,7 @@ class Plain:
         self.reach = 1
         self.kernel = torch.randn(6, 3, 3, 3, generator=torch.Generator().manual_seed(1)) / 5
 
-    def __call__(self, pictures: Tensor, layers: Collection[str]) -> Maps:
+    def __call__(self, pictures: Tensor, layers: Collection[str]) -> FeatureMaps:
         pictures = pictures.expand(-1, 3, -1, -1)
         half = functional.relu(functional.conv2d(pictures.double(), self.kernel.double(), stride=2, padding=1))
         return {name: {"pixels": pictures.double(), "half": half}[name] for name in layers}
@@ -64,7 +64,7 @@ def test_gram_by_hand() -> None:
     maps = torch.tensor([[[[1.0, 2.0]], [[3.0, -1.0]]]])
     assert gram(maps).tolist() == [[2.5, 0.5], [0.5, 5.0]]
     both = sums(maps).plus(sums(maps))
-    assert both.places == 4
+    assert both.positions == 4
     assert both.first.tolist() == [6.0, 4.0]
     assert torch.equal(both.second, 2 * sums(maps).second)
 
@@ -79,26 +79,29 @@ def test_total_variation_of_a_ramp() -> None:
 def test_style_of_a_picture_against_itself_is_zero_and_by_hand() -> None:
     maps = picture(seed=3)
     found = sums(maps)
-    mean, products = found.first / found.places, found.second / found.places
-    for plain in (False, True):
-        assert float(Manner(mean, products, plain=plain).term(found)) == pytest.approx(0, abs=1e-9)
+    mean, gram_matrix = found.first / found.positions, found.second / found.positions
+    for gram_only in (False, True):
+        assert float(StyleStatistics(mean, gram_matrix, gram_only=gram_only).loss(found)) == pytest.approx(0, abs=1e-9)
     doubled = sums(2 * maps)
     # G becomes 4 G: |4 G - G|^2 / |G|^2
-    assert float(Manner(mean, products, plain=True).term(doubled)) == pytest.approx(9, rel=1e-4)
+    assert float(StyleStatistics(mean, gram_matrix, gram_only=True).loss(doubled)) == pytest.approx(9, rel=1e-4)
     # of one channel with mean m and spread s, 1 unit further: E z^2 = 2 instead of 1, and the mean 1 instead of 0
     one = torch.tensor([[[[-1.0, 1.0]]]])
-    manner = Manner(torch.zeros(1), torch.ones(1, 1))
-    assert float(manner.term(sums(one + 1))) == pytest.approx((2 - 1) ** 2 + 1)
+    style = StyleStatistics(torch.zeros(1), torch.ones(1, 1))
+    assert float(style.loss(sums(one + 1))) == pytest.approx((2 - 1) ** 2 + 1)
 
 
 # Tiles
 
 
-@given(height=st.integers(20, 90), width=st.integers(20, 90), most=st.integers(16, 48), plain=st.booleans())
-def test_the_slope_of_tiles_is_that_of_the_whole(height: int, width: int, most: int, plain: bool) -> None:
+@given(height=st.integers(20, 90), width=st.integers(20, 90), most=st.integers(16, 48), gram_only=st.booleans())
+def test_the_gradient_of_tiles_is_that_of_the_whole(height: int, width: int, most: int, gram_only: bool) -> None:
     photo, x = picture(height, width, 1).double(), picture(height, width, 2).double()
     blend = [(picture(40, 30, 3).double(), 2.0), (picture(30, 40, 4).double(), 1.0)]
-    found = [optimise.aims(photo, blend, Plain(), settings(plain=plain, tile=tile)).slope(x) for tile in (1000, most)]
+    found = [
+        optimise.objective_of(photo, blend, Plain(), settings(gram_only=gram_only, tile=tile)).loss_and_gradient(x)
+        for tile in (1000, most)
+    ]
     assert found[1][0] == pytest.approx(found[0][0], rel=1e-9)
     assert torch.allclose(found[1][1], found[0][1], atol=1e-11, rtol=1e-6)
 
@@ -109,23 +112,23 @@ def test_every_place_is_counted_once(height: int, width: int, most: int) -> None
     for stride in (1, 2):
         whole = places[..., ::stride, ::stride]
         counted = [
-            tile.counted(tile.cut(places)[..., ::stride, ::stride], stride).flatten()
+            tile.crop_maps(tile.crop(places)[..., ::stride, ::stride], stride).flatten()
             for tile in tiles(height, width, most, Plain())
         ]
         assert torch.equal(torch.cat(counted).sort().values, whole.flatten())
 
 
 @pytest.fixture(scope="module")
-def pocket() -> features.Seeing:
+def pocket() -> features.FeatureNetwork:
     """Pocket's perceptual net."""
     return models.load("pocket", "style", "cpu")
 
 
-def test_pocket_in_tiles_sees_what_it_sees_whole(pocket: features.Seeing) -> None:
+def test_pocket_in_tiles_sees_what_it_sees_whole(pocket: features.FeatureNetwork) -> None:
     x, photo = picture(64, 500, 5), picture(64, 500, 6)
     wish = dict(content_layers={"stage2": 1.0}, style_layers=dict.fromkeys(pocket.layers, 0.2), tv_weight=0.0)
     found = [
-        optimise.aims(photo, [(picture(64, 64), 1.0)], pocket, settings(**wish, tile=tile)).slope(x)
+        optimise.objective_of(photo, [(picture(64, 64), 1.0)], pocket, settings(**wish, tile=tile)).loss_and_gradient(x)
         for tile in (1000, 480)
     ]
     assert [tile.inner[2:] for tile in tiles(64, 500, 480, pocket)] == [(0, 160), (160, 320), (320, 480), (480, 500)]
@@ -133,12 +136,12 @@ def test_pocket_in_tiles_sees_what_it_sees_whole(pocket: features.Seeing) -> Non
     assert (found[1][1] - found[0][1]).norm() < 1e-3 * found[0][1].norm()
 
 
-def test_pocket_without_aliasing_carries_gradients_to_all_pixels_alike(pocket: features.Seeing) -> None:
+def test_pocket_without_aliasing_carries_gradients_to_all_pixels_alike(pocket: features.FeatureNetwork) -> None:
     x = torch.full((1, 3, 96, 96), 0.5).requires_grad_()
     maps = pocket(x, {"stage1", "stage3"})
     assert {name: tuple(maps[name].shape) for name in maps} == {"stage1": (1, 24, 24, 24), "stage3": (1, 96, 6, 6)}
-    (slope,) = torch.autograd.grad(maps["stage1"].sum(), x)
-    inside = slope[..., 32:64, 32:64].abs().sum(dim=1)
+    (gradient,) = torch.autograd.grad(maps["stage1"].sum(), x)
+    inside = gradient[..., 32:64, 32:64].abs().sum(dim=1)
     phases = torch.stack([inside[..., i::4, j::4].mean() for i in range(4) for j in range(4)])
     assert float(phases.max() / phases.min()) < 1.6  # the network as it is: far more
 
@@ -152,9 +155,9 @@ def run_plain(photo: Tensor, style: Tensor, seed: int = 1, report: Any = None, *
 
 @pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
 def test_the_loss_falls_at_every_size(optimiser: Any) -> None:
-    moments: list[Moment] = []
+    moments: list[Iteration] = []
     photo = picture(128, 256)
-    made = run_plain(photo, picture(64, 64, 9) ** 3, report=moments.append, optimiser=optimiser, iterations=12)
+    made = run_plain(photo, picture(64, 64, 9) ** 3, report=moments.append, optimizer=optimiser, iterations=12)
     assert made.shape == photo.shape
     assert 0 <= float(made.min()) <= float(made.max()) <= 1
     by_size = {size: [m for m in moments if m.size == size] for size in dict.fromkeys(m.size for m in moments)}
@@ -167,12 +170,12 @@ def test_the_loss_falls_at_every_size(optimiser: Any) -> None:
 
 
 def test_a_step_of_lbfgs_that_runs_away_is_taken_back() -> None:
-    """A bowl whose third slope is a lie: the picture leaps far away, comes back, and reaches the bottom after all."""
+    """A bowl whose third gradient is a lie: the picture leaps away, comes back, and reaches the bottom."""
 
     class Lying:
         calls = 0
 
-        def slope(self, x: Tensor) -> tuple[float, Tensor]:
+        def loss_and_gradient(self, x: Tensor) -> tuple[float, Tensor]:
             self.calls += 1
             lie = 1e6 if self.calls == 3 else 1.0
             return float((x - 0.5).square().sum()), lie * 2 * (x - 0.5)
@@ -180,7 +183,7 @@ def test_a_step_of_lbfgs_that_runs_away_is_taken_back() -> None:
     start = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     losses: list[float] = []
     bowl: Any = Lying()
-    made = optimise.optimised(start, bowl, 20, "lbfgs", lambda moment: losses.append(moment.loss))
+    made = optimise.optimized(start, bowl, 20, "lbfgs", lambda moment: losses.append(moment.loss))
     assert max(losses) == losses[0]
     assert torch.allclose(made, torch.full_like(made, 0.5), atol=1e-2)
 
@@ -188,7 +191,7 @@ def test_a_step_of_lbfgs_that_runs_away_is_taken_back() -> None:
 @pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
 def test_without_style_the_photo_stays(optimiser: Any) -> None:
     photo = picture(48, 64)
-    made = run_plain(photo, picture(seed=2), style_weight=0.0, tv_weight=0.0, optimiser=optimiser)
+    made = run_plain(photo, picture(seed=2), style_weight=0.0, tv_weight=0.0, optimizer=optimiser)
     assert torch.equal(made, photo)
 
 
@@ -208,9 +211,9 @@ def test_seeds_and_starts() -> None:
 
 def test_blended_statistics_are_weighted_means() -> None:
     a, b = picture(32, 32, 1).double(), picture(32, 32, 2).double()
-    blend = optimise.blended([(a, 3.0), (b, 1.0)], Plain(), ("half",), settings(plain=True))["half"]
+    blend = optimise.blended_statistics([(a, 3.0), (b, 1.0)], Plain(), ("half",), settings(gram_only=True))["half"]
     by_hand = [gram(Plain()(side, ("half",))["half"]) for side in (a, b)]
-    assert torch.allclose(blend.wanted, 0.75 * by_hand[0] + 0.25 * by_hand[1])
+    assert torch.allclose(blend.target, 0.75 * by_hand[0] + 0.25 * by_hand[1])
 
 
 @given(longest=st.integers(16, 9000), iterations=st.integers(1, 500))
@@ -226,7 +229,7 @@ def test_numbers_that_run_away_are_an_error(optimiser: Any, advice: str) -> None
     photo = picture()
     photo[0, 0, 3, 3] = float("nan")
     with pytest.raises(EaselError, match=rf"at step 1 of 64 x 48 px: use {advice}a smaller --style-weight"):
-        run_plain(photo, picture(seed=2), optimiser=optimiser)
+        run_plain(photo, picture(seed=2), optimizer=optimiser)
 
 
 def test_a_grey_channel_goes_downhill_as_three_equal_ones_together() -> None:
@@ -234,7 +237,7 @@ def test_a_grey_channel_goes_downhill_as_three_equal_ones_together() -> None:
     found = []
     for channels in (1, 3):
         wide, style_wide, at = (side.expand(-1, channels, -1, -1) for side in (photo, style, x))
-        found.append(optimise.aims(wide, [(style_wide, 1.0)], Plain(), settings()).slope(at))
+        found.append(optimise.objective_of(wide, [(style_wide, 1.0)], Plain(), settings()).loss_and_gradient(at))
     assert found[0][0] == pytest.approx(found[1][0])
     assert torch.allclose(found[0][1], found[1][1].sum(dim=1, keepdim=True))
     assert optimise.transfer(photo, [(style, 1.0)], Plain(), settings(), 1).shape == photo.shape
@@ -243,22 +246,22 @@ def test_a_grey_channel_goes_downhill_as_three_equal_ones_together() -> None:
 def test_a_layer_without_a_pattern_is_left_out() -> None:
     flat = torch.full((1, 3, 32, 32), 0.3).double()
     for style in (flat, flat + 1e-4 * picture(32, 32)):
-        assert not optimise.blended([(style, 1.0)], Plain(), ("pixels",), settings())
+        assert not optimise.blended_statistics([(style, 1.0)], Plain(), ("pixels",), settings())
     striped = flat.clone()
     striped[..., ::4] = 0.5
-    assert set(optimise.blended([(striped, 1.0)], Plain(), ("pixels",), settings())) == {"pixels"}
+    assert set(optimise.blended_statistics([(striped, 1.0)], Plain(), ("pixels",), settings())) == {"pixels"}
     assert torch.isfinite(run_plain(picture(16, 33), flat.float())).all()
 
 
 def test_a_margin_is_painted_and_cut_off() -> None:
     photo = picture(20, 24)
-    assert torch.equal(optimise.mirrored(photo, 2)[..., 2:-2, 2:-2], photo)
-    assert torch.equal(optimise.mirrored(photo, 2)[..., 0], optimise.mirrored(photo, 2)[..., 4])
-    seen: list[Moment] = []
+    assert torch.equal(optimise.reflect_padded(photo, 2)[..., 2:-2, 2:-2], photo)
+    assert torch.equal(optimise.reflect_padded(photo, 2)[..., 0], optimise.reflect_padded(photo, 2)[..., 4])
+    seen: list[Iteration] = []
     sizes: set[tuple[int, ...]] = set()
 
     class Watched(Plain):
-        def __call__(self, pictures: Tensor, layers: Collection[str]) -> Maps:
+        def __call__(self, pictures: Tensor, layers: Collection[str]) -> FeatureMaps:
             sizes.add(tuple(pictures.shape[2:]))
             return super().__call__(pictures, layers)
 
@@ -269,7 +272,7 @@ def test_a_margin_is_painted_and_cut_off() -> None:
 
 def test_luminance_is_matched_by_hand() -> None:
     photo, style = picture(seed=1) * 0.2 + 0.4, picture(seed=2)
-    found = optimise.matched(optimise.luminance(style), optimise.luminance(photo))
+    found = optimise.luminance_matched(optimise.luminance(style), optimise.luminance(photo))
     grey = optimise.luminance(photo)
     assert float(found.mean()) == pytest.approx(float(grey.mean()), abs=1e-3)
     assert float(found.std()) == pytest.approx(float(grey.std()), rel=0.02)
@@ -348,7 +351,7 @@ def test_vgg_from_a_folder_a_file_and_a_pth(tiny_vgg: Path) -> None:
     assert torch.equal(maps[0], maps[1])
     assert torch.equal(maps[0], maps[2])
     assert not any(weight.requires_grad for weight in found[0].network.parameters())
-    assert found[0].taste is features.VGG
+    assert found[0].defaults is features.VGG
     found[0].pool("largest")
     assert not torch.equal(found[0](x, ("conv2_1",))["conv2_1"], maps[0])
 
@@ -366,10 +369,10 @@ def test_wrong_weights_are_told(tiny_vgg: Path, tmp_path: Path, monkeypatch: pyt
         models.load("clip-b32", "style", "cpu")
 
 
-def test_layers_are_named_and_weighed(pocket: features.Seeing) -> None:
-    assert pocket.weighed({"stem": 3.0, "stage1": 1.0}) == {"stem": 0.75, "stage1": 0.25}
+def test_layers_are_named_and_weighed(pocket: features.FeatureNetwork) -> None:
+    assert pocket.layer_weights({"stem": 3.0, "stage1": 1.0}) == {"stem": 0.75, "stage1": 0.25}
     with pytest.raises(EaselError, match="no layer of pocket called 'stage9': use one of stage"):
-        pocket.weighed({"stage9": 1.0})
+        pocket.layer_weights({"stage9": 1.0})
 
 
 def test_edges_by_hand() -> None:

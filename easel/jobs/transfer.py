@@ -26,8 +26,8 @@ from easel.workspace import Workspace
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from easel.models.style.features import Seeing
-    from easel.models.style.optimise import Moment, Settings
+    from easel.models.style.features import FeatureNetwork
+    from easel.models.style.optimise import Iteration, Settings
 
 LEAST = 16
 """Pixels of the photo's shorter side, at least."""
@@ -77,7 +77,7 @@ class NeuralEasel:
         self.recipe, self.workspace, self.pictures = recipe, workspace, pictures
         self.settings = settings_of(recipe, self.model)
         workspace.step("loading the network", 1, 1)
-        self._moment: Moment | None = None
+        self._moment: Iteration | None = None
         self._shown = 0.0
 
     def fitted(self, photo: Image.Image) -> Image.Image:
@@ -118,7 +118,7 @@ class NeuralEasel:
                 content, styles = self._prepared(photo, self.pictures[order.recipe["styles"][0]])
                 done = len(pictures) * self.steps
 
-                def report(moment: Moment) -> None:
+                def report(moment: Iteration) -> None:
                     nonlocal done
                     done += 1
                     self._moment = moment
@@ -153,10 +153,10 @@ class NeuralEasel:
         styles = [(to_tensor(picture).to(self.model.device), weight) for picture, weight in manner]
         if not self.recipe.keep_colours:
             return content, styles
-        from easel.models.style.optimise import luminance, matched
+        from easel.models.style.optimise import luminance, luminance_matched
 
         grey = luminance(content)
-        return grey, [(matched(luminance(style), grey), weight) for style, weight in styles]
+        return grey, [(luminance_matched(luminance(style), grey), weight) for style, weight in styles]
 
     def _finished(self, photo: Image.Image, made: Tensor) -> Image.Image:
         """The picture, with the photo's colours where they are kept."""
@@ -180,20 +180,20 @@ class NeuralEasel:
         return order.prompt + "\n" + ", ".join(f"{key}: {value}" for key, value in facts.items())
 
 
-def settings_of(recipe: Styled, network: Seeing) -> Settings:
+def settings_of(recipe: Styled, network: FeatureNetwork) -> Settings:
     """The recipe's settings, with what suits the network where it leaves them open. EaselError on an unknown layer."""
     from easel.models.style.optimise import Settings
 
-    taste = network.taste
+    defaults = network.defaults
     return Settings(
-        content_layers=network.weighed(dict(map(weighted, recipe.content_layers or taste.content_layers))),
-        style_layers=network.weighed(dict(map(weighted, recipe.style_layers or taste.style_layers))),
-        content_weight=taste.content_weight if recipe.content_weight is None else recipe.content_weight,
+        content_layers=network.layer_weights(dict(map(weighted, recipe.content_layers or defaults.content_layers))),
+        style_layers=network.layer_weights(dict(map(weighted, recipe.style_layers or defaults.style_layers))),
+        content_weight=defaults.content_weight if recipe.content_weight is None else recipe.content_weight,
         style_weight=recipe.style_weight,
-        tv_weight=taste.tv_weight if recipe.tv_weight is None else recipe.tv_weight,
-        plain=taste.plain,
+        tv_weight=defaults.tv_weight if recipe.tv_weight is None else recipe.tv_weight,
+        gram_only=defaults.gram_only,
         iterations=recipe.iterations,
-        optimiser=recipe.optimiser,
+        optimizer=recipe.optimiser,
         start=recipe.start,
         tile=recipe.tile,
     )

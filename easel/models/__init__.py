@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from easel.models.diffusion import Diffusion
     from easel.models.features import Clip, Perceptual, Subject
     from easel.models.set_features import Rows
-    from easel.models.style.features import Seeing
+    from easel.models.style.features import FeatureNetwork
     from easel.models.trained import Trained
 
 
@@ -43,7 +43,7 @@ def load(name: str, role: Literal["perceptual"], device: str = ..., dtype: str =
 @overload
 def load(name: str, role: Literal["features"], device: str = ..., dtype: str = ...) -> Rows: ...
 @overload
-def load(name: str, role: Literal["style"], device: str = ..., dtype: str = ...) -> Seeing: ...
+def load(name: str, role: Literal["style"], device: str = ..., dtype: str = ...) -> FeatureNetwork: ...
 @overload
 def load(name: str, role: Literal["generator"], device: str = ..., dtype: str = ...) -> Trained: ...
 def load(
@@ -60,7 +60,7 @@ def load(
     Args:
         name: catalogue word, hub id, folder or .safetensors file.
         role: text-to-image and image-to-image (the same object does both), caption, ask, clip, subject, perceptual,
-            features (what set metrics are made of), style (what style transfer looks through), or generator (what
+            features (what set metrics are made of), style (feature network of style transfer), or generator (what
             `easel train` made).
         device, dtype: 'auto' picks; pictures in bfloat16 where the machine has it, everything that measures in float32.
         config: for a single file, a diffusers folder with its configurations and tokenizer.
@@ -80,7 +80,7 @@ def load(
 
         return diffusion.load(place, device, dtype, config=config, loras=loras)
     from easel.models import captioners, features, set_features, trained
-    from easel.models.style import features as seeing
+    from easel.models.style import features as style_features
 
     table: dict[str, Any] = {
         "caption": captioners.Captioner,
@@ -89,7 +89,7 @@ def load(
         "subject": features.Subject,
         "perceptual": features.Perceptual,
         "features": set_features.load,
-        "style": seeing.load,
+        "style": style_features.load,
         "generator": trained.Trained,
     }
     return table[role](place, device, dtype)

@@ -1,4 +1,4 @@
-"""Networks that style transfer looks through: named maps of a ResNet (pocket's perceptual net, ResNet-18), or of VGG-19
+"""Feature networks for style transfer: named maps of a ResNet (pocket's perceptual net, ResNet-18), or of VGG-19
 from the hub or from a file of the published weights.
 """
 
@@ -17,57 +17,59 @@ from easel.errors import EaselError, shortened, unknown
 from easel.models.catalog import checks
 from easel.models.catalog.locate import Place
 from easel.models.devices import pick_device
-from easel.models.style.losses import Maps
+from easel.models.style.losses import FeatureMaps
 from easel.networks import vgg
 from easel.networks.smooth_resnet import SmoothResNet
 
 PIXELS, EDGES = "pixels", "edges"
-"""Layers before the first: brightness and two differences of colour; and the steps of these to the right and below."""
+"""Layers before the first: luma and two colour differences; and the differences of these to the right and below."""
 OPPONENT = ((0.299, 0.587, 0.114), (0.5, -0.25, -0.25), (0.0, 0.5, -0.5))
 
 
 @dataclass(frozen=True)
-class Taste:
-    """What suits a network, where nobody says otherwise."""
+class LayerDefaults:
+    """Layers and weights that suit a network, for where the recipe leaves them open."""
 
     content_layers: tuple[str, ...]
     style_layers: tuple[str, ...]
     """Layers as NAME or NAME:weight."""
     content_weight: float
     tv_weight: float
-    plain: bool
-    """Whether style is its Gram matrices as in the paper, not in the style's own units."""
+    gram_only: bool
+    """Whether style is Gram matrices alone, as in the paper, not those of standardised channels."""
 
 
-RESNET = Taste(
+RESNET = LayerDefaults(
     ("stage2", "stage3"), (PIXELS, f"{EDGES}:0.3", "stem", "stage1", "stage2", "stage3", "stage4"), 0.3, 0.5, False
 )
-VGG = Taste(("conv4_2",), ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), 0.1, 0.1, True)
+VGG = LayerDefaults(("conv4_2",), ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), 0.1, 0.1, True)
 """Layers of Gatys et al. 2016, section 2.3."""
 
 
 @dataclass(frozen=True)
-class Seeing:
-    """A network as style transfer sees through it; no parameter of it learns."""
+class FeatureNetwork:
+    """A frozen network with named layers, on a device, and the layer defaults that suit it."""
 
     name: str
     network: Any
     """Called with pictures (n, 3, h, w) in 0 to 1 and names of layers."""
     strides: Mapping[str, int]
+    """Pixels between neighbours in each layer's map."""
     reach: int
-    taste: Taste
+    """Radius in pixels of the largest receptive field, at most."""
+    defaults: LayerDefaults
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     notes: tuple[str, ...] = ()
 
-    def __call__(self, pictures: Tensor, layers: Collection[str]) -> Maps:
+    def __call__(self, pictures: Tensor, layers: Collection[str]) -> FeatureMaps:
         """Maps (n, c, ceil(h / stride), ceil(w / stride)) of `layers`, from pictures (n, 3, h, w), or (n, 1, h, w) of
         grey.
         """
-        found: Maps = {}
+        found: FeatureMaps = {}
         pictures = pictures.expand(-1, 3, -1, -1)
         if PIXELS in layers or EDGES in layers:
-            turn = torch.tensor(OPPONENT, device=pictures.device)
-            opponent = torch.einsum("ij,njhw->nihw", turn, pictures)
+            matrix = torch.tensor(OPPONENT, device=pictures.device)
+            opponent = torch.einsum("ij,njhw->nihw", matrix, pictures)
             found = {PIXELS: opponent, EDGES: edges(opponent)}
         deeper = [name for name in layers if name not in found]
         found |= self.network(pictures, deeper) if deeper else {}
@@ -83,7 +85,7 @@ class Seeing:
         if isinstance(self.network, vgg.Vgg19):
             self.network.average = word == "average"
 
-    def weighed(self, layers: Mapping[str, float]) -> dict[str, float]:
+    def layer_weights(self, layers: Mapping[str, float]) -> dict[str, float]:
         """Names of layers with weights that sum to 1. Raises EaselError on a name that this network has not."""
         for name in layers:
             if name not in self.strides:
@@ -92,13 +94,13 @@ class Seeing:
 
 
 def edges(maps: Tensor) -> Tensor:
-    """The steps of (n, c, h, w) to the right and below, (n, 2 c, h, w); the last one of a line is 0."""
+    """The differences of (n, c, h, w) to the right and below, (n, 2 c, h, w); the last one of a line is 0."""
     right = functional.pad(maps[..., 1:] - maps[..., :-1], (0, 1, 0, 0))
     below = functional.pad(maps[..., 1:, :] - maps[..., :-1, :], (0, 0, 0, 1))
     return torch.cat([right, below], dim=1)
 
 
-def load(place: Place, device: str = "auto", dtype: str = "auto") -> Seeing:  # noqa: ARG001 - float32 always
+def load(place: Place, device: str = "auto", dtype: str = "auto") -> FeatureNetwork:  # noqa: ARG001 - float32 always
     """The network at `place`: a transformers folder of a ResNet, or VGG-19's weights under torchvision's names, in a
     folder or a file. A `.pth` file is read as plain weights, which runs no code.
 
@@ -111,12 +113,12 @@ def load(place: Place, device: str = "auto", dtype: str = "auto") -> Seeing:  # 
         loaded = load_vision(place, ("ResNetModel",), device, "float32")
         network = SmoothResNet(loaded.model, loaded.processor.image_mean, loaded.processor.image_std)
         found: nn.Module = network
-        strides, reach, taste = network.strides, network.reach, RESNET
+        strides, reach, defaults = network.strides, network.reach, RESNET
     else:
         found = load_vgg(place.path)
-        strides, reach, taste = vgg.STRIDES, vgg.REACH, VGG
+        strides, reach, defaults = vgg.STRIDES, vgg.REACH, VGG
     found = found.to(where).eval().requires_grad_(False)
-    return Seeing(place.name, found, {PIXELS: 1, EDGES: 1, **strides}, reach, taste, where, place.notes)
+    return FeatureNetwork(place.name, found, {PIXELS: 1, EDGES: 1, **strides}, reach, defaults, where, place.notes)
 
 
 def load_vgg(path: Path) -> vgg.Vgg19:
