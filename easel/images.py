@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import struct
 import warnings
 from pathlib import Path
-from typing import Any
 
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
@@ -44,7 +42,7 @@ def open_picture(path: str | Path) -> Image.Image:
     Raises EaselError on what is not a picture, is damaged, is smaller than 16 px or has over 100 million pixels.
     """
     path = Path(path)
-    _check_file(path)
+    check_file(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged metadata of a readable picture is no news; size is checked below
         try:
@@ -65,7 +63,7 @@ def open_picture(path: str | Path) -> Image.Image:
     return picture
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
     """Refuse, by content, what is plainly no picture."""
     try:
         if path.is_dir():
@@ -171,29 +169,3 @@ def save_png(path: str | Path, image: Image.Image, texts: dict[str, str] | None 
     stream = io.BytesIO()
     image.save(stream, "PNG", pnginfo=notes)
     write_atomic(Path(path), stream.getvalue())
-
-
-def read_provenance(path: str | Path) -> dict[str, Any]:
-    """What a PNG says about how it was made: {"easel": {"recipe": ..., ...}, "parameters": "..."}, whichever are there.
-
-    Raises EaselError when the file is no picture, carries neither, or its recipe cannot be read.
-    """
-    path = Path(path)
-    _check_file(path)
-    try:
-        with Image.open(path, formats=FORMATS) as picture:
-            picture.load()
-            texts = {key: text for key, text in picture.info.items() if isinstance(text, str)}
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, *BROKEN) as problem:
-        raise EaselError(f"{path} cannot be read as a picture: {shortened(problem)}") from problem
-    found: dict[str, Any] = {}
-    if "parameters" in texts:
-        found["parameters"] = str(texts["parameters"])
-    if "easel" in texts:
-        try:
-            found["easel"] = json.loads(texts["easel"])
-        except (ValueError, RecursionError) as problem:
-            raise EaselError(f"{path}: its recipe is damaged: {shortened(problem)}") from problem
-    if not found:
-        raise EaselError(f"{path} does not say how it was made: easel did not write it, or a program stripped it")
-    return found

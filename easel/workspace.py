@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from PIL import Image
 from easel.errors import Cancelled, EaselError
 from easel.files import check_folder, write_atomic
 from easel.images import save_png
+from easel.provenance import Done, record
 from easel.recipes.base import Recipe
 from easel.version import __version__
 
@@ -101,21 +101,25 @@ class Workspace:
         image: Image.Image,
         recipe: Recipe | dict[str, Any] | None = None,
         parameters: str | None = None,
+        done: Done | None = None,
     ) -> Path:
-        """Write a PNG with its provenance: `recipe` of this one picture, and A1111's `parameters` text."""
+        """Write a PNG with its provenance: `recipe` of this one picture, A1111's `parameters` text, and what was done.
+
+        Without `done` the workspace's own device and dtype are written.
+        """
         texts = {}
         if recipe is not None:
-            texts["easel"] = self.provenance(recipe)
+            texts["easel"] = self.provenance(recipe, done)
         if parameters is not None:
             texts["parameters"] = parameters
         save_png(self.path(name), image, texts)
         return self.path(name)
 
-    def provenance(self, recipe: Recipe | dict[str, Any]) -> str:
+    def provenance(self, recipe: Recipe | dict[str, Any], done: Done | None = None) -> str:
         """The JSON of a picture's "easel" chunk: its recipe, and what it was made with."""
         plain = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else recipe
-        made = {"recipe": plain, "versions": versions(), "device": self.device, "dtype": self.computed_in}
-        return json.dumps(made, ensure_ascii=False, allow_nan=False)
+        facts = (done or Done(self.device, self.computed_in)).facts()
+        return record(plain, versions=versions(), **facts)
 
 
 class _Clock:

@@ -16,7 +16,8 @@ import yaml
 from easel.cli import COMMANDS, GROUPS, progress, status
 from easel.cli.reference import main as reference
 from easel.errors import EaselError
-from easel.images import read_provenance, save_png
+from easel.images import save_png
+from easel.provenance import read_provenance
 from easel.recipes import KINDS
 from easel.recipes.describe import settings
 from easel.result import Result

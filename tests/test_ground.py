@@ -17,7 +17,8 @@ from PIL import Image, ImageCms
 
 from easel.errors import Cancelled, EaselError, nearest, shortened, unknown
 from easel.files import write_atomic
-from easel.images import list_pictures, open_picture, read_provenance, save_png, to_rgb
+from easel.images import list_pictures, open_picture, save_png, to_rgb
+from easel.provenance import read_provenance
 from easel.result import Result, Score
 from easel.sheet import GAP, TILE, Cell, sheet
 from easel.workspace import Step, Workspace

@@ -17,7 +17,7 @@ from PIL import Image, ImageChops
 from benchmarks import study
 from easel import charts, jobs, models
 from easel.errors import Cancelled, EaselError
-from easel.images import open_picture, read_provenance
+from easel.images import open_picture
 from easel.jobs import journal
 from easel.jobs.caption import tags
 from easel.jobs.inputs import called, file_name, gather
@@ -30,6 +30,7 @@ from easel.metrics.kernel import kernel_distance
 from easel.metrics.manifold import nearest
 from easel.models.diffusion.settings import Defaults
 from easel.pocket.world import words
+from easel.provenance import read_provenance
 from easel.recipes import Ask, Caption, Generate, Recipe, Score, Stylize, read_yaml, recipe_from
 from easel.result import Result
 from easel.result import Score as Number

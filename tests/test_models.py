@@ -25,13 +25,13 @@ from benchmarks import gpu
 from benchmarks.timing import interleaved, ratio
 from easel import models
 from easel.errors import Cancelled, EaselError
-from easel.images import read_provenance
 from easel.models import captioners, devices
 from easel.models.catalog import checks, download, listing, locate, tables
 from easel.models.diffusion import batch, guidance, latents, lora, pipelines, prompts, schedulers
 from easel.models.diffusion.settings import Sampling, first_size
 from easel.models.logging import hush
 from easel.models.vision import together
+from easel.provenance import read_provenance
 from easel.recipes import SCHEDULERS, Generate, recipe_from
 from easel.runners import local, machine
 from tests import tiny

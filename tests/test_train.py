@@ -28,13 +28,14 @@ from easel import charts, jobs, models, networks
 from easel.cli import status
 from easel.data import Packed, open_set, packed
 from easel.errors import Cancelled, EaselError
-from easel.images import open_picture, read_provenance
+from easel.images import open_picture
 from easel.jobs import train
 from easel.jobs.generate import latent_walk
 from easel.jobs.score.set_features import Pictures
 from easel.metrics import path_length
 from easel.models import trained
 from easel.models.catalog import listing, trained_folders
+from easel.provenance import read_provenance
 from easel.recipes import Generate, Score, Train, read_yaml, recipe_from
 from easel.result import Result
 from easel.runners import local

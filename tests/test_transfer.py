@@ -18,13 +18,14 @@ from torch.nn import functional
 
 from easel import models
 from easel.errors import Cancelled, EaselError
-from easel.images import open_picture, read_provenance
+from easel.images import open_picture
 from easel.jobs import transfer as stylize_neural
 from easel.jobs.stylize import styles
 from easel.models.style import features, optimise
 from easel.models.style.losses import FeatureMaps, StyleStatistics, gram, sums, tiles, total_variation
 from easel.models.style.optimise import Iteration, Settings
 from easel.networks import vgg
+from easel.provenance import read_provenance
 from easel.recipes import Score, Stylize, recipe_from
 from easel.recipes.transfer import weighted
 from easel.runners import local

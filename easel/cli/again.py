@@ -11,7 +11,8 @@ from PIL import Image, ImageChops, ImageStat
 
 from easel.cli import progress
 from easel.errors import EaselError
-from easel.images import open_picture, read_provenance
+from easel.images import open_picture
+from easel.provenance import read_provenance
 from easel.recipes import Recipe, recipe_from
 
 Flag = Parameter(negative=(), show_default=False)
