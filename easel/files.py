@@ -7,6 +7,7 @@ import errno
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from easel.errors import EaselError
@@ -20,12 +21,22 @@ def write_atomic(path: Path, content: bytes) -> None:
 
     Raises EaselError, with what to do, when the disk is full or the folder cannot be written.
     """
+    with atomic_path(path) as part:
+        part.write_bytes(content)
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A new name beside `path` to write to; what lies there at the end of the block is synced and becomes `path`.
+
+    Where the block raises, `path` stays as it was and nothing is left beside it. An OSError comes out as an EaselError
+    that says what to do.
+    """
     part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
+        yield part
+        with part.open("rb") as stream:
             os.fsync(stream.fileno())
         part.replace(path)
         _sync_folder(path.parent)
