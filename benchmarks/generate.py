@@ -65,9 +65,9 @@ def ours(model: Any, count: int, every: int = 1) -> Way:
 def ways() -> dict[str, tuple[int, Way]]:
     """Name -> (pictures a call, the call)."""
     from easel import models
-    from easel.models.logging import hush
+    from easel.models.logging import silence
 
-    hush()
+    silence()
     exact, fast = (models.load("pocket", "text-to-image", "cpu", dtype) for dtype in ("float32", "bfloat16"))
     scale = exact.defaults.guidance_scale
     peers = {dtype: plain(dtype) for dtype in ("float32", "bfloat16")}

@@ -29,11 +29,12 @@ from easel.models import captioners, devices
 from easel.models.catalog import checks, download, listing, locate, tables
 from easel.models.diffusion import batch, guidance, latents, lora, pipelines, prompts, schedulers
 from easel.models.diffusion.settings import Sampling, first_size
-from easel.models.logging import hush
-from easel.models.vision import together
+from easel.models.logging import silence
+from easel.models.vision import detokenized
 from easel.provenance import read_provenance
-from easel.recipes import SCHEDULERS, Generate, recipe_from
-from easel.runners import local, machine
+from easel.recipes import SCHEDULERS, recipe_from
+from easel.recipes.generate import Generate
+from easel import runners, machine
 from tests import tiny
 
 QUICK = Sampling(steps=2)
@@ -44,7 +45,7 @@ OLD_NUMPY = pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:Deprec
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Checkpoints that tests read and do not change."""
-    hush()
+    silence()
     folder = tmp_path_factory.mktemp("shelf")
     tiny.sd(folder / "sd")
     tiny.eight_channels(folder / "eight")
@@ -599,7 +600,7 @@ def test_damaged_files_are_named(shelf: Path, tmp_path: Path) -> None:
         b"\x05": "not a safetensors file",
         whole[:-100]: "cut short: .* MB of its weights are missing",
         whole[: 8 + length // 2]: "cut short|makes no sense",
-        whole[:8] + b"{" + b"x" * (length - 1) + whole[8 + length :]: "header is corrupt",
+        whole[:8] + b"{" + b"x" * (length - 1) + whole[8 + length :]: "is not a whole safetensors file",
     }
     for number, (content, words) in enumerate(cases.items()):
         file = tmp_path / f"{number}.safetensors"
@@ -753,7 +754,8 @@ def test_a_moved_repository_is_found_under_both_names(shelf: Path, empty_cache: 
 
 
 def test_the_catalogue_needs_no_torch() -> None:
-    code = "import sys, easel.models.catalog.listing as c; c.rows(); sys.exit(bool({'torch', 'diffusers'} & sys.modules.keys()))"
+    code = "import sys; from easel.models.catalog import listing; listing.rows()"
+    code += "; sys.exit(bool({'torch', 'diffusers'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -881,15 +883,15 @@ def test_captions(shelf: Path, photo: Image.Image) -> None:
     assert model.caption([]) == []
 
 
-def test_words_that_the_tokenizer_parted_are_put_together() -> None:
-    assert together("a middle - aged man  in a t - shirt") == "a middle-aged man in a t-shirt"
-    assert together("the cat ' s face , close - up") == "the cat's face , close-up"
-    assert together("- a list") == "- a list"
+def test_words_that_the_tokenizer_parted_are_put_detokenized() -> None:
+    assert detokenized("a middle - aged man  in a t - shirt") == "a middle-aged man in a t-shirt"
+    assert detokenized("the cat ' s face , close - up") == "the cat's face , close-up"
+    assert detokenized("- a list") == "- a list"
 
 
 def test_answers_have_probabilities(shelf: Path, photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
     model = models.load(str(shelf / "ask"), "ask", device="cpu")
-    monkeypatch.setattr(captioners, "LEAST", 0.0)
+    monkeypatch.setattr(captioners, "MIN_SHARE", 0.0)
     found = model.answers([photo], ["is this a bird?"], count=3)[0]
     assert len(found) == 3
     monkeypatch.setattr(captioners, "LEAST", found[1][1] / found[0][1] * 0.999)
@@ -908,7 +910,7 @@ def test_answers_have_probabilities(shelf: Path, photo: Image.Image, monkeypatch
 def test_yes_is_the_models_own_odds(shelf: Path, photo: Image.Image) -> None:
     model = models.load(str(shelf / "ask"), "ask", device="cpu")
     inner = model._loaded
-    words = inner.words(["is this a cat?"])
+    words = inner.tokens(["is this a cat?"])
     pixels = inner.pixels([photo])
     losses = []
     for answer in ("yes", "no"):
@@ -1114,11 +1116,11 @@ def test_pictures_of_a_batch_make_themselves_again(
     clip = SimpleNamespace(images=lambda images: np.eye(4)[: len(images)], texts=lambda texts: np.eye(4)[: len(texts)])
     monkeypatch.setattr("easel.jobs.generate.load_clip", lambda *_: clip)
     recipe = Generate(prompt="a bird", model=str(shelf / "eight"), seed=5, count=4, steps=2, batch_size=3)
-    drawn = local.run(recipe, tmp_path / "all", "cpu", "float32")
+    drawn = runners.run(recipe, tmp_path / "all", "cpu", "float32")
     for picture, row in zip(drawn.picture_paths[:4], (0, 1, 2, None), strict=True):
         inside = read_provenance(picture)["easel"]["recipe"]
         assert (inside["batch_row"], inside["count"]) == (row, 1)
-        again = local.run(recipe_from(inside), tmp_path / picture.stem, "cpu", "float32")
+        again = runners.run(recipe_from(inside), tmp_path / picture.stem, "cpu", "float32")
         assert far(again.pictures[0], Image.open(picture)) == 0
         assert read_provenance(again.picture_paths[0])["easel"]["recipe"] == inside
 
@@ -1186,7 +1188,7 @@ def test_garbage_is_looked_for_rarely_during_a_run() -> None:
 
 def test_the_benchmark_compares_the_same_pictures() -> None:
     """The GPU benchmark at a hundredth of its size on the CPU: the ways of a batch give the same pictures."""
-    hush()
+    silence()
     table = gpu.ways("cpu", 2, tiny=True)
     timed = interleaved(table, 1)
     plain, same, near = (timed[name].made[0] for name in ("diffusers", "easel", "easel, guided every 2nd"))

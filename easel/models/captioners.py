@@ -10,10 +10,10 @@ from PIL import Image
 from easel.models.catalog.locate import Place
 from easel.models.vision import load_vision
 
-WORDS = 40
+MAX_TOKENS = 40
 BEAMS = 3
 BATCH = 16
-LEAST = 1e-3
+MIN_SHARE = 1e-3
 """An answer's probability, as a share of the best one's, at least: below it are words put together by chance."""
 
 
@@ -22,7 +22,7 @@ class Captioner:
 
     def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
         self.name, self.notes = place.name, list(place.notes)
-        self._loaded = load_vision(place, ("BlipForConditionalGeneration",), device, dtype, words=True)
+        self._loaded = load_vision(place, ("BlipForConditionalGeneration",), device, dtype, with_tokenizer=True)
 
     def caption(self, images: Sequence[Image.Image], count: int = 1, seed: int = 0) -> list[list[str]]:
         """`count` captions of each picture: the first by beam search, always the same, the others sampled from
@@ -31,7 +31,7 @@ class Captioner:
         if not images:
             return []
         pixels = self._loaded.pixels(images)
-        captions = [[text] for text in self._written(pixels, num_beams=BEAMS, do_sample=False)]
+        captions = [[text] for text in self._generated(pixels, num_beams=BEAMS, do_sample=False)]
         if count > 1:
             for number, lines in enumerate(captions):
                 lines.extend(self._sampled(pixels[number : number + 1], count - 1, seed))
@@ -45,14 +45,14 @@ class Captioner:
 
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            return self._written(pixels, do_sample=True, top_p=0.9, num_beams=1, num_return_sequences=count)
+            return self._generated(pixels, do_sample=True, top_p=0.9, num_beams=1, num_return_sequences=count)
 
-    def _written(self, pixels: Any, **how: Any) -> list[str]:
+    def _generated(self, pixels: Any, **options: Any) -> list[str]:
         import torch
 
         with torch.no_grad():
-            tokens = self._loaded.model.generate(pixel_values=pixels, max_new_tokens=WORDS, **how)
-        return self._loaded.texts(tokens)
+            tokens = self._loaded.model.generate(pixel_values=pixels, max_new_tokens=MAX_TOKENS, **options)
+        return self._loaded.decoded(tokens)
 
 
 class Answerer:
@@ -60,7 +60,7 @@ class Answerer:
 
     def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
         self.name, self.notes = place.name, list(place.notes)
-        self._loaded = load_vision(place, ("BlipForQuestionAnswering",), device, dtype, words=True)
+        self._loaded = load_vision(place, ("BlipForQuestionAnswering",), device, dtype, with_tokenizer=True)
 
     def answers(
         self, images: Sequence[Image.Image], questions: Sequence[str], count: int = 1
@@ -72,7 +72,7 @@ class Answerer:
 
         found = []
         for image, question in zip(images, questions, strict=True):
-            states = self._read([image], [question])
+            states = self._encoded([image], [question])
             beams = max(BEAMS, count)
             with torch.no_grad():
                 made = self._loaded.model.text_decoder.generate(
@@ -85,9 +85,9 @@ class Answerer:
                     max_new_tokens=10,
                     do_sample=False,
                 )
-            candidates = list(dict.fromkeys(self._loaded.texts(made)))
+            candidates = list(dict.fromkeys(self._loaded.decoded(made)))
             odds = [float(self._log_odds(states, candidate).exp()[0]) for candidate in candidates]
-            likely = [pair for pair in zip(candidates, odds, strict=True) if pair[1] >= LEAST * max(odds)]
+            likely = [pair for pair in zip(candidates, odds, strict=True) if pair[1] >= MIN_SHARE * max(odds)]
             found.append(sorted(likely, key=lambda pair: -pair[1])[:count])
         return found
 
@@ -99,7 +99,7 @@ class Answerer:
             raise ValueError(f"{len(images)} pictures and {len(questions)} questions")
         found: dict[int, float] = {}
         for places in self._batches(questions):
-            states = self._read([images[place] for place in places], [questions[place] for place in places])
+            states = self._encoded([images[place] for place in places], [questions[place] for place in places])
             difference = self._log_odds(states, "yes") - self._log_odds(states, "no")
             found |= {place: float(value) for place, value in zip(places, difference.sigmoid(), strict=True)}
         return [found[place] for place in range(len(questions))]
@@ -114,20 +114,20 @@ class Answerer:
             by_length.setdefault(len(self._loaded.tokenizer(question).input_ids), []).append(place)
         return [same[start : start + BATCH] for same in by_length.values() for start in range(0, len(same), BATCH)]
 
-    def _read(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Any:
-        """Questions of one length, each read with its picture in view: states (n, tokens, width)."""
+    def _encoded(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Any:
+        """Questions of one length, each encoded with its picture: hidden states (n, tokens, width)."""
         import torch
 
         model = self._loaded.model
-        words = self._loaded.words(list(questions))
+        encoded = self._loaded.tokens(list(questions))
         with torch.no_grad():
-            seen = model.vision_model(pixel_values=self._loaded.pixels(images)).last_hidden_state
-            everything = torch.ones(seen.shape[:-1], dtype=torch.long, device=seen.device)
+            features = model.vision_model(pixel_values=self._loaded.pixels(images)).last_hidden_state
+            mask = torch.ones(features.shape[:-1], dtype=torch.long, device=features.device)
             return model.text_encoder(
-                input_ids=words["input_ids"],
-                attention_mask=words["attention_mask"],
-                encoder_hidden_states=seen,
-                encoder_attention_mask=everything,
+                input_ids=encoded["input_ids"],
+                attention_mask=encoded["attention_mask"],
+                encoder_hidden_states=features,
+                encoder_attention_mask=mask,
             ).last_hidden_state
 
     def _start(self, count: int) -> Any:

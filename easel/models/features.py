@@ -1,4 +1,4 @@
-"""Pictures and words as vectors, and a distance that sees as people do: CLIP, DINO, and an LPIPS-form distance."""
+"""Feature vectors of pictures and texts (CLIP, DINO), and a perceptual distance of LPIPS's form."""
 
 from __future__ import annotations
 
@@ -23,21 +23,23 @@ class Clip:
 
     def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
         self.name, self.notes = place.name, list(place.notes)
-        self._loaded = load_vision(place, ("CLIPModel",), device, dtype, words=True)
+        self._loaded = load_vision(place, ("CLIPModel",), device, dtype, with_tokenizer=True)
         self.processor = self._loaded.processor
         self.scale = float(self._loaded.model.logit_scale.detach().float().exp())
 
     def images(self, images: Sequence[Image.Image]) -> NDArray[float32]:
-        """Unit rows (n, d)."""
+        """Unit vectors (n, d)."""
         model = self._loaded.model
-        return _rows(
+        return _unit_vectors(
             images, lambda batch: model.get_image_features(pixel_values=self._loaded.pixels(batch)).pooler_output
         )
 
     def texts(self, texts: Sequence[str]) -> NDArray[float32]:
-        """Unit rows (n, d); a text is cut at the model's window (77 tokens)."""
+        """Unit vectors (n, d); a text is cut at the model's window (77 tokens)."""
         model = self._loaded.model
-        return _rows(texts, lambda batch: model.get_text_features(**self._loaded.words(list(batch))).pooler_output)
+        return _unit_vectors(
+            texts, lambda batch: model.get_text_features(**self._loaded.tokens(list(batch))).pooler_output
+        )
 
 
 class Subject:
@@ -52,18 +54,20 @@ class Subject:
         pooled = (
             checks.read_json(place.path / "config.json").get("model_type") == "vit" if place.path.is_dir() else False
         )
-        more = {"add_pooling_layer": False} if pooled else {}  # DINO has no pooler; transformers would make one up
-        self._loaded = load_vision(place, ("ViTModel", "Dinov2Model"), device, dtype, **more)
+        options = {"add_pooling_layer": False} if pooled else {}  # DINO has no pooler; transformers would make one up
+        self._loaded = load_vision(place, ("ViTModel", "Dinov2Model"), device, dtype, **options)
         self.processor = self._loaded.processor
 
     def images(self, images: Sequence[Image.Image]) -> NDArray[float32]:
-        """Unit rows (n, d)."""
+        """Unit vectors (n, d)."""
         model = self._loaded.model
-        return _rows(images, lambda batch: model(pixel_values=self._loaded.pixels(batch)).last_hidden_state[:, 0])
+        return _unit_vectors(
+            images, lambda batch: model(pixel_values=self._loaded.pixels(batch)).last_hidden_state[:, 0]
+        )
 
 
 class Perceptual:
-    """How different two pictures look: LPIPS without learned weights (Zhang et al. 2018, arXiv 1801.03924, equation
+    """How different two pictures look: LPIPS without its learned weights (Zhang et al. 2018, arXiv 1801.03924, equation
     1).
     """
 
@@ -83,12 +87,12 @@ class Perceptual:
         found: list[float] = []
         for start in range(0, len(a), BATCH):
             with torch.no_grad():
-                left, right = (self._loaded.pixels(side[start : start + BATCH]) for side in (a, b))
-                found += [float(value) for value in self._apart(left, right)]
+                left, right = (self._loaded.pixels(images[start : start + BATCH]) for images in (a, b))
+                found += [float(value) for value in self._distances(left, right)]
         return found
 
     def between(self, a: Tensor, b: Tensor) -> NDArray[float32]:
-        """The same for pictures (n, 3, h, w) in -1..1 that never were of 8 bits, which see no small step: (n,).
+        """The same for pictures (n, 3, h, w) in -1..1 not rounded to 8 bits, which would lose small steps: (n,).
 
         For path lengths. They are resized to the network's side, without the crop of some processors.
         """
@@ -102,7 +106,7 @@ class Perceptual:
 
     def apart(self, a: Tensor, b: Tensor) -> Tensor:
         """The same at the pictures' own size, differentiable, where the pictures are: (n,), for training."""
-        return self._apart(self._prepared(a), self._prepared(b))
+        return self._distances(self._prepared(a), self._prepared(b))
 
     def _resized(self, pictures: Tensor) -> Tensor:
         import torch
@@ -119,7 +123,7 @@ class Perceptual:
         )
         return ((pictures + 1) / 2 - mean).div(std).to(model.dtype)
 
-    def _apart(self, left: Any, right: Any) -> Tensor:
+    def _distances(self, left: Any, right: Any) -> Tensor:
         """Distances (n,) of prepared pictures (n, 3, h, w)."""
         import torch
 
@@ -132,13 +136,13 @@ class Perceptual:
         return [state.float() / (state.float().norm(dim=1, keepdim=True) + 1e-10) for state in states]
 
 
-def _rows(things: Sequence[Any], features: Any) -> NDArray[float32]:
+def _unit_vectors(inputs: Sequence[Any], features: Any) -> NDArray[float32]:
     import numpy as np
     import torch
 
     made = []
-    for start in range(0, len(things), BATCH):
+    for start in range(0, len(inputs), BATCH):
         with torch.no_grad():
-            vectors = features(things[start : start + BATCH]).float()
+            vectors = features(inputs[start : start + BATCH]).float()
         made.append((vectors / vectors.norm(dim=-1, keepdim=True)).cpu().numpy())
     return np.concatenate(made) if made else np.zeros((0, 0), dtype=np.float32)

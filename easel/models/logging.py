@@ -1,11 +1,11 @@
-"""Import the model libraries with their chatter turned down; what matters to a person is said by easel's own notes
+"""Import the model libraries with their logging turned down; what matters to a person is said by easel's own notes
 and errors.
 """
 
 from __future__ import annotations
 
 
-def hush() -> None:
+def silence() -> None:
     """Errors only from transformers, diffusers and the hub client, and no progress bars of theirs. Call before
     importing pipelines.
 

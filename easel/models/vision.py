@@ -1,5 +1,5 @@
-"""Loading what looks at pictures: a transformers folder with its own image processor (the PIL one) and, if it reads,
-its tokenizer.
+"""Vision models with the preparation they were trained with: a transformers folder, its own image processor (the PIL
+one) and, where it takes text, its tokenizer.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -16,25 +17,27 @@ from easel.models.catalog import checks
 from easel.models.catalog.locate import Place
 from easel.models.devices import pick_device, pick_dtype
 from easel.models.diffusion.pipelines import load_weights
-from easel.models.logging import hush
+from easel.models.logging import silence
 
-LONGEST = 16
-"""Of pictures whose middle square is looked at, sides of more than this to one lose their ends first: the shorter side
-is brought to the model's, and a line of pixels would grow to gigabytes on the way.
+MAX_ASPECT = 16
+"""Of pictures whose middle square is cropped, sides of more than this to one lose their ends first: the shorter side is
+resized to the model's, and a line of pixels would grow to gigabytes on the way.
 """
+MAX_SIDE = 4096
+"""Pixels a side that a processor may ask for."""
 
 
 def without_ends(image: Image.Image) -> Image.Image:
     """The middle of a very long or tall picture, others as they are."""
     width, height = image.size
-    keep = LONGEST * min(image.size)
+    keep = MAX_ASPECT * min(image.size)
     left, top = max(0, (width - keep) // 2), max(0, (height - keep) // 2)
     return image.crop((left, top, left + min(width, keep), top + min(height, keep)))
 
 
 @dataclass(frozen=True)
 class Vision:
-    """A model with the preparation it was trained with."""
+    """A model, its image processor and its tokenizer (None where it takes no text)."""
 
     model: Any
     processor: Any
@@ -42,66 +45,95 @@ class Vision:
     device: Any
 
     def pixels(self, images: Sequence[Image.Image]) -> Any:
-        """PIL pictures to (n, 3, h, w) as this model wants them."""
+        """PIL pictures to (n, 3, h, w), normalised as the processor says."""
         shown = [image.convert("RGB") for image in images]
         if getattr(self.processor, "do_center_crop", False):
             shown = [without_ends(image) for image in shown]
         prepared = self.processor(images=shown, return_tensors="pt")["pixel_values"]
         return prepared.to(self.device, self.model.dtype)
 
-    def words(self, texts: list[str]) -> dict[str, Any]:
+    def tokens(self, texts: list[str]) -> dict[str, Any]:
         """Texts to padded `input_ids` and `attention_mask`, (n, tokens), cut at the model's window."""
         config = getattr(self.model.config, "text_config", self.model.config)
         window = min(int(self.tokenizer.model_max_length), int(getattr(config, "max_position_embeddings", 512)))
         made = self.tokenizer(texts, padding=True, truncation=True, max_length=window, return_tensors="pt")
         return {key: made[key].to(self.device) for key in ("input_ids", "attention_mask")}
 
-    def texts(self, tokens: Any) -> list[str]:
+    def decoded(self, tokens: Any) -> list[str]:
         """Generated ids (n, tokens) to texts, without BLIP's start token, which its tokenizer does not know as a
         special one.
         """
         start = getattr(self.model.config.text_config, "bos_token_id", None)
         plain = [[token for token in row if token != start] for row in tokens.tolist()]
-        return [together(text) for text in self.tokenizer.batch_decode(plain, skip_special_tokens=True)]
+        return [detokenized(text) for text in self.tokenizer.batch_decode(plain, skip_special_tokens=True)]
 
 
-def together(text: str) -> str:
+def detokenized(text: str) -> str:
     """Words that BERT's tokenizer has parted, as they are written: "a cat ' s close - up" is "a cat's close-up"."""
     return re.sub(r"(?<=\w) (['-]) (?=\w)", r"\1", " ".join(text.split()))
 
 
 def load_vision(
-    place: Place, classes: Sequence[str], device: str, dtype: str, *, words: bool = False, **options: Any
+    place: Place, classes: Sequence[str], device: str, dtype: str, *, with_tokenizer: bool = False, **options: Any
 ) -> Vision:
     """The model at `place`, as the first of `classes` that fits what its config.json calls itself.
 
-    Measuring is done in float32 unless `dtype` says otherwise. EaselError names what is missing before weights are
-    read.
+    Measuring is done in float32 unless `dtype` says otherwise. EaselError names what is missing, and what is code or
+    needs a package, before weights are read; what the libraries raise afterwards becomes one too.
     """
     folder = place.path
     if folder.is_file():
         raise EaselError(
             f"{folder} is a single file; this role needs a folder in the transformers layout, or a catalogue word"
         )
-    config = checks.read_json(folder / "config.json")
+    config = checks.read_config(folder / "config.json")
     where = pick_device(device)
     kind = pick_dtype(dtype, where, measuring=True)
     checks.weight_files(folder)
-    if not any((folder / name).is_file() for name in ("preprocessor_config.json", "processor_config.json")):
+    processors = [folder / name for name in ("preprocessor_config.json", "processor_config.json")]
+    if not any(file.is_file() for file in processors):
         raise EaselError(f"preprocessor_config.json is missing in {folder}")
-    if words:
+    if with_tokenizer:
         checks.check_tokenizer(folder)
-    hush()
+    for file in (*processors, folder / "tokenizer_config.json"):
+        if file.exists():
+            checks.read_config(file)
+    silence()
     import transformers
 
-    called = config.get("architectures") or [_by_type(str(config.get("model_type")), classes)]
-    if called[0] not in classes and _by_type(str(config.get("model_type")), classes) is None:
-        raise EaselError(f"{folder} holds {called[0]}; this role needs one of {', '.join(classes)}")
-    wanted = called[0] if called[0] in classes else _by_type(str(config.get("model_type")), classes)
-    model = load_weights(getattr(transformers, str(wanted)), folder, kind, str(wanted), **options)
-    processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True) if words else None
+    name = _class_name(config, classes, folder)
+    model = load_weights(getattr(transformers, name), folder, kind, name, **options)
+    with checks.loading(folder, "image processor"):
+        processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
+        _try_processor(processor)
+    tokenizer = None
+    if with_tokenizer:
+        with checks.loading(folder, "tokenizer"):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     return Vision(model.to(where), processor, tokenizer, where)
+
+
+def _class_name(config: dict[str, Any], classes: Sequence[str], folder: Path) -> str:
+    """The class of `classes` that a folder's config.json stands for. EaselError where none does."""
+    model_type, architectures = str(config.get("model_type")), config.get("architectures")
+    by_type = _by_type(model_type, classes)
+    called = str(architectures[0]) if isinstance(architectures, list) and architectures else str(by_type)
+    if called in classes:
+        return called
+    if by_type is None:
+        raise EaselError(f"{folder} holds {called}; this role needs one of {', '.join(classes)}")
+    return by_type
+
+
+def _try_processor(processor: Any) -> None:
+    """Prepare a small picture, so that sizes and numbers that cannot be are found here. Raises what they lead to."""
+    for which in ("size", "crop_size"):
+        for side in dict(getattr(processor, which, None) or {}).values():
+            if side is not None and not (isinstance(side, int) and 0 < side <= MAX_SIDE):
+                raise ValueError(f"{which} of {side} pixels")
+    pixels = processor(images=[Image.new("RGB", (24, 16), "white")], return_tensors="pt")["pixel_values"]
+    if not bool(pixels.isfinite().all()):
+        raise ValueError("its mean and deviation give no numbers")
 
 
 def _by_type(model_type: str, classes: Sequence[str]) -> str | None:

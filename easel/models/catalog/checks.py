@@ -1,4 +1,5 @@
-"""What stands between a file from somewhere and a model: content is looked at before anything is loaded, weights after.
+"""Checks between a file from anywhere and a model: content before anything is loaded, configurations before they are
+believed, weights after.
 
 A pickle runs code when it is opened, so it is refused by its content, whatever its name says.
 """
@@ -6,28 +7,20 @@ A pickle runs code when it is opened, so it is refused by its content, whatever 
 from __future__ import annotations
 
 import json
+import stat
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from easel.errors import EaselError
+from easel.errors import EaselError, shortened
 
 if TYPE_CHECKING:
     from torch import nn
 
-WIDTHS = {
-    "BOOL": 1,
-    "U8": 1,
-    "I8": 1,
-    "F8_E4M3": 1,
-    "F8_E5M2": 1,
-    "F8_E8M0": 1,
-    "I16": 2,
-    "U16": 2,
-    "F16": 2,
-    "BF16": 2,
-}
-WIDTHS |= {"I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8, "C64": 8}
+MAX_JSON_BYTES = 50_000_000
+MAX_HEADER_BYTES = 100_000_000
 CONVERT = (
     'convert it once, where it can do no harm: python -c "import torch, safetensors.torch as s; '
     "w = torch.load('IN', weights_only=True); s.save_file({k: v.contiguous() for k, v in "
@@ -40,7 +33,7 @@ WEIGHTS = ("model.safetensors", "diffusion_pytorch_model.safetensors")
 def is_pickle(path: Path) -> bool:
     """True if the content is a pickle: torch's zip, a raw pickle of any protocol, or an old torch tar.
 
-    A safetensors file begins with the length of its header, whose first two bytes may be those of a pickle: it is told
+    A safetensors file begins with the length of its header, whose first two bytes may be those of a pickle: it is known
     by the header's first sign and the zeros before it.
     """
     with path.open("rb") as file:
@@ -56,31 +49,77 @@ def is_pickle(path: Path) -> bool:
     return last == b"." and head[:1] in b"(c]}" and head[1:2] in b"dlpqt}]cio_abefmnrsuvwxy("  # protocol 0 and 1
 
 
-def check_file(path: Path) -> dict[str, Any]:
-    """The header of a whole .safetensors file: tensor name -> {dtype, shape, data_offsets}. EaselError for anything
-    else.
-    """
-    if not path.is_file():
-        raise EaselError(f"no file {path}")
-    size = path.stat().st_size
+class TensorInfo(TypedDict):
+    """A tensor as the header of a safetensors file describes it."""
+
+    dtype: str
+    """In safetensors' words: F32, BF16, F8_E4M3, ..."""
+    shape: list[int]
+
+
+def check_file(path: Path) -> dict[str, TensorInfo]:
+    """The tensors of a whole .safetensors file by name; none of them is read. EaselError for anything else."""
+    size = regular_size(path)
     if size == 0:
         raise EaselError(f"{path} is empty (0 bytes): download it again")
     if is_pickle(path):
         raise EaselError(f"{path} is a pickle, which can run code when opened, whatever its name says; {CONVERT}")
+    _refuse_other_kinds(path)
+    _check_header_length(path, size)
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+            return {name: {"dtype": one.get_dtype(), "shape": one.get_shape()} for name, one in slices.items()}
+    except (SafetensorError, OSError, ValueError) as problem:
+        missing = _missing_bytes(path, size)
+        if missing > 0:
+            raise EaselError(
+                f"{path} is cut short: {missing / 1e6:.1f} MB of its weights are missing; download it again"
+            ) from problem
+        raise EaselError(
+            f"{path} is not a whole safetensors file ({shortened(problem, 200)}): download it again"
+        ) from problem
+
+
+def regular_size(path: Path) -> int:
+    """Bytes of a regular file. EaselError for none, and for pipes and devices, which may never end."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as problem:
+        raise EaselError(f"no file {path}") from problem
+    if not stat.S_ISREG(found.st_mode):
+        raise EaselError(f"{path} is not a regular file")
+    return found.st_size
+
+
+def _check_header_length(path: Path, size: int) -> None:
+    """EaselError where the length that a safetensors file begins with is none, or is longer than the file."""
     with path.open("rb") as file:
-        head = file.read(8)
-        length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
-        text = file.read(length) if 2 <= length <= min(size, 100_000_000) else b""
-    _refuse_other_kinds(path, head + text[:64] if text else path.read_bytes()[:64])
-    if not text.startswith(b"{"):
+        head = file.read(9)
+    length = struct.unpack("<Q", head[:8])[0] if len(head) == 9 else 0
+    if length > MAX_HEADER_BYTES or not head.endswith(b"{"):
         raise EaselError(f"{path} is not a safetensors file (its header makes no sense): download it again")
-    if len(text) < length:
+    if 8 + length > size:
         raise EaselError(f"{path} is cut short inside its header: download it again")
-    return _check_header(path, text, size - 8 - length)
 
 
-def _refuse_other_kinds(path: Path, head: bytes) -> None:
-    start = head.lstrip().lower()
+def _missing_bytes(path: Path, size: int) -> int:
+    """How many bytes a file lacks that its header promises; 0 where the header cannot be read."""
+    with path.open("rb") as file:
+        length = struct.unpack("<Q", file.read(8))[0]
+        try:
+            header = json.loads(file.read(length))
+            ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError):
+            return 0
+    return max(ends, default=0) + 8 + int(length) - size
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    with path.open("rb") as file:
+        start = file.read(64).lstrip().lower()
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise EaselError(f"{path} is a web page, not weights: the download needs a login or another address")
     if start.startswith(b"version https://git-lfs"):
@@ -91,38 +130,81 @@ def _refuse_other_kinds(path: Path, head: bytes) -> None:
         )
 
 
-def _check_header(path: Path, text: bytes, room: int) -> dict[str, Any]:
-    try:
-        header = json.loads(text)
-        header.pop("__metadata__", None)
-        ends = [0]
-        for name, entry in header.items():
-            start, end = entry["data_offsets"]
-            count = 1
-            for side in entry["shape"]:
-                count *= side
-            if entry["dtype"] in WIDTHS and count * WIDTHS[entry["dtype"]] != end - start:
-                raise EaselError(f"{path}: the header of tensor '{name}' contradicts itself: download it again")
-            ends.append(end)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EaselError(f"{path}: the safetensors header is corrupt: download it again") from error
-    if max(ends) > room:
-        missing = (max(ends) - room) / 1e6
-        raise EaselError(f"{path} is cut short: {missing:.1f} MB of its weights are missing; download it again")
-    return dict(header)
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; EaselError naming the file if it is not one."""
+    if regular_size(path) > MAX_JSON_BYTES:
+        raise EaselError(f"{path} has more than {MAX_JSON_BYTES // 1_000_000} MB: that is no configuration")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise EaselError(f"no file {path}") from error
     except (ValueError, OSError) as error:
-        raise EaselError(f"{path} is not readable JSON ({error}): download it again") from error
+        raise EaselError(f"{path} is not readable JSON ({shortened(error, 200)}): download it again") from error
+    except RecursionError as error:
+        raise EaselError(f"{path} is not readable JSON (nested too deeply): download it again") from error
     if not isinstance(content, dict):
         raise EaselError(f"{path} should hold a JSON object")
     return content
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration of a model, processor or tokenizer; EaselError where it reaches for code or packages.
+
+    Refused are `auto_map` (code of its own), `quantization_config` (packages that unpack its weights) and an attention
+    that names a repository of kernels, wherever they stand in it.
+    """
+    config = read_json(path)
+    _refuse_code(path, config)
+    return config
+
+
+def _refuse_code(path: Path, config: dict[str, Any]) -> None:
+    for key, value in _entries(config):
+        if key == "auto_map" and value:
+            raise EaselError(
+                f"{path} asks to run code of its own ('auto_map'), which easel never does: use a model that "
+                "transformers knows by itself"
+            )
+        if key == "quantization_config" and value:
+            raise EaselError(
+                f"{path} says that its weights are quantised ('quantization_config'), which easel does not read: use "
+                "the same model with plain weights"
+            )
+        if "attn_implementation" in key and any(
+            isinstance(word, str) and "/" in word for _, word in _entries({key: value})
+        ):
+            raise EaselError(
+                f"{path} asks for attention code from a repository ('{shortened(key)}'), which easel never fetches: "
+                "take that key out"
+            )
+
+
+def _entries(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every key and value, at any depth of objects in objects; without recursion, however deep they are nested."""
+    waiting = [config]
+    while waiting:
+        for key, value in waiting.pop().items():
+            yield key, value
+            if isinstance(value, dict):
+                waiting.append(value)
+
+
+@contextmanager
+def loading(folder: Path, part: str) -> Iterator[None]:
+    """Around whatever loads a part of `folder` with somebody else's library: all that it raises becomes an EaselError.
+
+    transformers, diffusers, tokenizers and torch have no common error for a configuration that lies; the Rust side of
+    tokenizers even panics, which is no Exception.
+    """
+    try:
+        yield
+    except EaselError:
+        raise
+    except BaseException as problem:
+        if not isinstance(problem, Exception) and type(problem).__name__ != "PanicException":
+            raise
+        reason = shortened(f"{type(problem).__name__}: {problem}", 300)
+        if "ignore_mismatched_sizes" in reason:  # transformers has printed which, and says no more than that
+            reason = "its weights have other shapes than its config.json says"
+        raise EaselError(f"the model {folder} does not load: {part}: {reason}") from problem
 
 
 def weight_files(folder: Path) -> tuple[list[Path], str | None]:
@@ -136,7 +218,7 @@ def weight_files(folder: Path) -> tuple[list[Path], str | None]:
             index = _index_file(folder, plain, variant)
             files = [folder / name] if (folder / name).is_file() else []
             if index is not None:
-                files = sorted({folder / str(shard) for shard in read_json(index).get("weight_map", {}).values()})
+                files = _shards(index)
             for file in files:
                 if not file.is_file():
                     raise EaselError(f"{file.name} is missing in {folder}")
@@ -147,6 +229,17 @@ def weight_files(folder: Path) -> tuple[list[Path], str | None]:
     if pickled:
         raise EaselError(f"{folder} has only {pickled[0]}, a pickle, which can run code when opened; {CONVERT}")
     raise EaselError(f"{' or '.join(WEIGHTS)} is missing in {folder}")
+
+
+def _shards(index: Path) -> list[Path]:
+    """The files that an index names, each in the index's own folder."""
+    names = read_json(index).get("weight_map")
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise EaselError(f"{index} names no files ('weight_map' is missing or no table): download it again")
+    outside = [name for name in names.values() if not name or "/" in name or "\\" in name]
+    if outside:
+        raise EaselError(f"{index} names '{shortened(outside[0])}', which is no file of its own folder")
+    return sorted({index.parent / name for name in names.values()})
 
 
 def _index_file(folder: Path, plain: str, variant: str | None) -> Path | None:
@@ -163,7 +256,7 @@ def _index_file(folder: Path, plain: str, variant: str | None) -> Path | None:
 
 
 def check_tokenizer(folder: Path) -> None:
-    """EaselError if a tokenizer's folder lacks its words."""
+    """EaselError if a tokenizer's folder lacks its vocabulary."""
     if (folder / "tokenizer.json").is_file() or (folder / "vocab.txt").is_file():
         return
     missing = [name for name in ("vocab.json", "merges.txt") if not (folder / name).is_file()]

@@ -46,9 +46,9 @@ def pull(
         raise unknown("model to pull", name, [*ROWS, "a hub id such as openai/clip-vit-base-patch32"])
     if not repositories:
         raise EaselError(f"'{name}' is inside the package: there is nothing to pull")
-    alone = source_of(repositories[0])
-    if alone.url:
-        return [fetch(alone, report, file)]
+    first = source_of(repositories[0])
+    if first.url:
+        return [fetch(first, report, file)]
     if file is not None:
         raise EaselError(f"'{name}' is not a single file: leave --file away, and it is fetched from the hub")
     folders = []
@@ -121,9 +121,11 @@ def _converted_revision(source: Source) -> str:
     from huggingface_hub import HfApi
 
     api: Any = HfApi()
-    for talk in api.get_repo_discussions(source.repository, author="SFconvertbot", discussion_type="pull_request"):
-        if "safetensors" in talk.title.lower() and talk.status in ("open", "merged"):
-            return str(talk.git_reference)
+    for discussion in api.get_repo_discussions(
+        source.repository, author="SFconvertbot", discussion_type="pull_request"
+    ):
+        if "safetensors" in discussion.title.lower() and discussion.status in ("open", "merged"):
+            return str(discussion.git_reference)
     raise EaselError(f"{source.repository} has no safetensors weights: convert its pickle and give the folder")
 
 

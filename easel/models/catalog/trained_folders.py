@@ -1,13 +1,13 @@
-"""Which folders hold a model that `easel train` made: told by their config.json, without torch."""
+"""Which folders hold a model that `easel train` made: their config.json says so; torch is not needed."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from easel.errors import EaselError
+from easel.models.catalog import checks
 
 KIND = "easel-trained"
 """model_type in the config.json of a trained model."""
@@ -15,7 +15,7 @@ PLACES = ("models", "out")
 """Folders, from where you stand, in which models are looked for; EASEL_MODELS adds others."""
 
 FACTS = {"network": dict, "told": str, "names": list, "shares": list, "data": dict}
-"""What config.json says at least: the network's settings, what it is told, and what it learned from."""
+"""What config.json says at least: the network's settings, its kind of condition, and the set it learned from."""
 
 
 def is_trained(name: str | Path) -> bool:
@@ -49,7 +49,7 @@ def folders() -> list[Path]:
 
 def _config(folder: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = checks.read_json(folder / "config.json")
+    except EaselError:
         return None
-    return found if isinstance(found, dict) and found.get("model_type") == KIND else None
+    return found if found.get("model_type") == KIND else None

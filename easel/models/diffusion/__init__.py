@@ -30,7 +30,7 @@ from easel.models.diffusion import (
 )
 from easel.models.diffusion.batch import Drawing, Memory, Order, Report, in_two
 from easel.models.diffusion.settings import Defaults, Sampling
-from easel.models.logging import hush
+from easel.models.logging import silence
 
 TRIAL_STEPS = 4
 """Steps of the half-size pictures that show what a LoRA does."""
@@ -276,7 +276,7 @@ def load(place: Place, device: str, dtype: str, *, config: str | None = None, lo
         adapters.check(spec)
     where = pick_device(device)
     kind = pick_dtype(dtype, where)
-    hush()
+    silence()
     if place.path.is_file():
         pipeline = single_file.assemble(place.path, kind, config)
     else:

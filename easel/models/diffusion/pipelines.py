@@ -9,7 +9,6 @@ somewhere must not be able to import anything else.
 from __future__ import annotations
 
 import importlib
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -157,10 +156,8 @@ def load_weights(kind: Any, folder: Path, dtype: Any, what: str, **more: Any) ->
     options = {word: dtype, "use_safetensors": True, "local_files_only": True, "output_loading_info": True} | more
     if variant is not None:
         options["variant"] = variant
-    try:
+    with checks.loading(folder, what):
         model, found = kind.from_pretrained(folder, **options)
-    except (RuntimeError, ValueError, KeyError, TypeError, OSError, json.JSONDecodeError) as error:
-        raise EaselError(f"{what} in {folder} does not load: {' '.join(str(error).split())[:300]}") from error
     missing = sorted(found.get("missing_keys", ()))
     if missing:
         raise EaselError(
