@@ -30,14 +30,14 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m easel.cli.reference --check docs/settings.md
+	$(BIN)/python -m easel.cli.reference --check docs/settings.md easel/__init__.pyi
 
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 docs: $(STAMP)
-	$(BIN)/python -m easel.cli.reference docs/settings.md
+	$(BIN)/python -m easel.cli.reference docs/settings.md easel/__init__.pyi
 	$(BIN)/mkdocs build --strict
 
 gallery: $(STAMP)

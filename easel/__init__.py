@@ -1,83 +1,31 @@
 """easel: targeted pictures, of your subject and in your style, with numbers that say how well each one hit.
 
+Every kind of job is a function, with its recipe's settings as arguments, and a class, the recipe itself:
+
 >>> import easel
 >>> result = easel.stylize("photo.jpg", styles=["van-gogh", "banksy"])  # doctest: +SKIP
->>> result.pictures[0].show()  # doctest: +SKIP
+>>> result.images[0].show()  # doctest: +SKIP
+>>> result = easel.run(easel.Stylize(photo="photo.jpg", seed=1), out="out/mine")  # doctest: +SKIP
+
+What there is, with types, is in `__init__.pyi`, which is written from the recipes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from easel.errors import Cancelled, EaselError
+from easel.kinds import KINDS
 from easel.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from easel.result import Result
 
-__all__ = [
-    "Cancelled",
-    "EaselError",
-    "__version__",
-    "ask",
-    "caption",
-    "data_summary",
-    "data_world",
-    "generate",
-    "run",
-    "score",
-    "stylize",
-    "train",
-]
-
-Place = str | Path
-
-
-def caption(photos: Place | Sequence[Place], **settings: Any) -> Result:
-    """Say what is in a photo, several, or whole folders. `settings`: the fields of the Caption recipe, and `run`'s."""
-    several = [photos] if isinstance(photos, str | Path) else list(photos)
-    return _made("caption", settings | {"photos": several})
-
-
-def ask(photo: Place, question: str, **settings: Any) -> Result:
-    """Ask a question about a photo. `settings`: the fields of the Ask recipe, and `run`'s."""
-    return _made("ask", settings | {"photo": photo, "question": question})
-
-
-def generate(prompt: str | None = None, **settings: Any) -> Result:
-    """Make pictures from words. `settings`: the fields of the Generate recipe, and `run`'s."""
-    return _made("generate", settings | {"prompt": prompt})
-
-
-def stylize(photo: Place, **settings: Any) -> Result:
-    """Redraw a photo in several styles. `settings`: the fields of the Stylize recipe, and `run`'s."""
-    return _made("stylize", settings | {"photo": photo})
-
-
-def score(what: str, folder: Place | None = None, **settings: Any) -> Result:
-    """Measure over a folder: what is "styles", "prompt", or "sets", which needs `made`, the folder of made pictures;
-    or "ppl", which needs no folder but `model`, the folder of a trained model.
-
-    `settings`: the fields of the Score recipe, and `run`'s.
-    """
-    return _made("score", settings | {"what": what, "folder": folder})
-
-
-def data_summary(folder: Place, **settings: Any) -> Result:
-    """Look at a folder of pictures. `settings`: the fields of the Data recipe, and `run`'s."""
-    return _made("data", settings | {"task": "summary", "folder": folder})
-
-
-def data_world(folder: Place, what: str = "birds", **settings: Any) -> Result:
-    """Draw a captioned set into a folder. `settings`: the fields of the Data recipe, and `run`'s."""
-    return _made("data", settings | {"task": "world", "what": what, "out": folder})
-
-
-def train(network: str, data: Place, **settings: Any) -> Result:
-    """Train a network from a folder of pictures. `settings`: the fields of the Train recipe, and `run`'s."""
-    return _made("train", settings | {"network": network, "data": data})
+__all__ = ["Cancelled", "EaselError", "Recipe", "Result", "__version__", "run"]
 
 
 def run(recipe: Any, **settings: Any) -> Result:
@@ -86,8 +34,8 @@ def run(recipe: Any, **settings: Any) -> Result:
     `settings`: out (the folder of the run), device and dtype ("auto" or a name), progress (a function that is given
     each Step, and may raise Cancelled). Raises EaselError with one line of advice.
     """
+    from easel import runners
     from easel.recipes import Recipe, read_yaml, recipe_from
-    from easel.runners import local
 
     if isinstance(recipe, str | Path):
         recipe = read_yaml(recipe)
@@ -95,10 +43,52 @@ def run(recipe: Any, **settings: Any) -> Result:
         recipe = recipe_from(recipe)
     if "progress" in settings:
         settings["report"] = settings.pop("progress")
-    return local.run(recipe, **settings)
+    return runners.run(recipe, **settings)
 
 
-def _made(kind: str, settings: dict[str, Any]) -> Result:
-    """Split what belongs to the recipe from what belongs to this one run."""
-    mine = {name: settings.pop(name) for name in ("out", "device", "dtype", "progress") if name in settings}
-    return run({"kind": kind} | settings, **mine)
+def __getattr__(name: str) -> Any:
+    """The function and the recipe of every kind, made when they are asked for; likewise Recipe and Result."""
+    if (word := name.replace("_", "-")) in KINDS:
+        return _function(word)
+    for kind in KINDS.values():
+        if kind.class_name == name:
+            return kind.recipe
+    if name == "Recipe":
+        from easel.recipes import Recipe
+
+        return Recipe
+    if name == "Result":
+        from easel.result import Result
+
+        return Result
+    raise AttributeError(f"module 'easel' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    kinds = [name for word, kind in KINDS.items() for name in (word.replace("-", "_"), kind.class_name)]
+    return sorted({*globals(), *__all__, *kinds})
+
+
+@cache
+def _function(word: str) -> Callable[..., Result]:
+    """`easel.stylize(photo, styles=..., out=...)`: builds the recipe of a kind and runs it."""
+    from easel.recipes.describe import python_signature
+    from easel.recipes.read import recipe_from
+
+    kind = KINDS[word].recipe
+    signature = python_signature(kind)
+
+    def make(*args: Any, **settings: Any) -> Result:
+        if len(args) > len(kind.positional):
+            raise TypeError(f"{make.__name__}() takes {len(kind.positional)} positional arguments, not {len(args)}")
+        given = dict(zip(kind.positional, args, strict=False)) | settings
+        mine = {name: given.pop(name) for name in ("out", "device", "dtype", "progress") if name in given}
+        for name in kind.positional:
+            if isinstance(given.get(name), str | Path) and name in kind.list_settings():
+                given[name] = [given[name]]
+        return run(recipe_from({"kind": word} | given), **mine)
+
+    make.__name__ = make.__qualname__ = word.replace("-", "_")
+    make.__doc__ = f"{kind.__doc__}\n\nThe settings are those of `easel.{kind.__name__}`, and `run`'s."
+    make.__signature__ = signature  # type: ignore[attr-defined]
+    return make

@@ -1,6 +1,8 @@
 """`python -m easel` is `easel`."""
 
+import sys
+
 from easel.cli import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

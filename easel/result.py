@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from easel.errors import EaselError, shortened
 from easel.images import open_picture
 
-NOT_PICTURES = frozenset({"sheet.png", "chart.png", "walk.png", "walk.webp"})
+OUR_OWN = frozenset({"sheet.png", "chart.png", "walk.png", "walk.webp"})
+"""Pictures that easel lays beside those it makes: none of a set."""
 
 
 class Score(BaseModel):
@@ -34,13 +35,16 @@ class Score(BaseModel):
 
 
 class Result(BaseModel):
-    """Everything a run made. `files` are relative to `folder`; `seconds` are by phase."""
+    """Everything a run made. Names are relative to `folder`; `seconds` are by phase."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: str
     folder: Path | None = None
+    pictures: tuple[str, ...] = ()
+    """The pictures made, in order."""
     files: tuple[str, ...] = ()
+    """Other files: the contact sheet, tables, weights."""
     texts: dict[str, str] = {}
     scores: tuple[Score, ...] = ()
     seconds: dict[str, float] = {}
@@ -49,16 +53,16 @@ class Result(BaseModel):
 
     @property
     def paths(self) -> list[Path]:
-        """The files, from where you stand."""
-        return [(self.folder or Path()) / name for name in self.files]
+        """All files, from where you stand, the pictures first."""
+        return [(self.folder or Path()) / name for name in (*self.pictures, *self.files)]
 
     @property
     def picture_paths(self) -> list[Path]:
-        """The pictures made: every PNG but the contact sheet and the chart."""
-        return [path for path in self.paths if path.suffix == ".png" and path.name not in NOT_PICTURES]
+        """The pictures made, from where you stand."""
+        return [(self.folder or Path()) / name for name in self.pictures]
 
     @property
-    def pictures(self) -> list[Image.Image]:
+    def images(self) -> list[Image.Image]:
         """The pictures made, opened as RGB."""
         return [open_picture(path) for path in self.picture_paths]
 
@@ -72,7 +76,7 @@ class Result(BaseModel):
         folder = Path(folder)
         try:
             text = (folder / "result.json").read_text(encoding="utf-8")
-            return cls.model_validate_json(text).model_copy(update={"folder": folder})
+            return _listed(cls.model_validate_json(text)).model_copy(update={"folder": folder})
         except (OSError, UnicodeDecodeError) as problem:
             raise EaselError(f"there is no result.json in {folder}: {shortened(problem)}") from problem
         except ValidationError as problem:
@@ -96,6 +100,7 @@ class Result(BaseModel):
         return cls(
             kind=parts[0].kind,
             folder=folder,
+            pictures=tuple(prefix + name for part, prefix in pairs for name in part.pictures),
             files=tuple(prefix + name for part, prefix in pairs for name in part.files),
             texts=texts,
             scores=tuple(_moved(score, part, prefix) for part, prefix in pairs for score in part.scores),
@@ -103,6 +108,15 @@ class Result(BaseModel):
             versions={key: value for part in parts for key, value in part.versions.items()},
             notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         )
+
+
+def _listed(result: Result) -> Result:
+    """A result of version 0.1 listed its pictures among the other files."""
+    if "pictures" in result.model_fields_set:
+        return result
+    made = tuple(name for name in result.files if name.endswith(".png") and name not in OUR_OWN)
+    others = tuple(name for name in result.files if name not in made)
+    return result.model_copy(update={"pictures": made, "files": others})
 
 
 def _common_folder(parts: Sequence[Result]) -> Path | None:
@@ -121,7 +135,7 @@ def _prefix(part: Result, folder: Path | None) -> str:
 
 
 def _moved(score: Score, part: Result, prefix: str) -> Score:
-    return score.model_copy(update={"of": prefix + score.of}) if score.of in part.files else score
+    return score.model_copy(update={"of": prefix + score.of}) if score.of in (*part.pictures, *part.files) else score
 
 
 def _added(seconds: Sequence[dict[str, float]]) -> dict[str, float]:

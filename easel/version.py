@@ -1,3 +1,3 @@
 """The version of easel: on a floor of its own, so that the ground can name it without importing the whole package."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

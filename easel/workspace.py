@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import io
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -70,6 +73,22 @@ class Workspace:
         if self._report is not None:
             self._report(Step(phase, done, total, rate, eta, preview))
 
+    @contextlib.contextmanager
+    def phase(self, name: str, total: int = 1) -> Iterator[Callable[[int], None]]:
+        """A phase of `total` parts: nothing of it is done at its start, all at its end; between them call what this
+        gives with the number done. Raises Cancelled as `step` does.
+
+        >>> with workspace.phase("judging", len(pictures)) as done:  # doctest: +SKIP
+        ...     done(3)
+        """
+        self.step(name, 0, total)
+        yield lambda done: self.step(name, done, total)
+        self.step(name, total, total)
+
+    def child(self, name: str) -> Workspace:
+        """A workspace in the folder `name` inside this one, of the same device, that reports to the same place."""
+        return Workspace(self.path(name), self.device, self.dtype, self._report, self.computed_in)
+
     @property
     def seconds(self) -> dict[str, float]:
         """Seconds spent by phase, in the order the phases came; one still open counts up to now."""
@@ -95,6 +114,14 @@ class Workspace:
         """Write a UTF-8 text file, whole or not at all."""
         return self.save_bytes(name, text.encode("utf-8"))
 
+    def save_csv(self, name: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
+        """Write a table as UTF-8 CSV with a line of heads, whole or not at all."""
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(heads)
+        writer.writerows(rows)
+        return self.save_text(name, stream.getvalue())
+
     def save_picture(
         self,
         name: str,
@@ -117,7 +144,7 @@ class Workspace:
 
     def provenance(self, recipe: Recipe | dict[str, Any], done: Done | None = None) -> str:
         """The JSON of a picture's "easel" chunk: its recipe, and what it was made with."""
-        plain = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else recipe
+        plain = recipe.plain() if isinstance(recipe, Recipe) else recipe
         facts = (done or Done(self.device, self.computed_in)).facts()
         return record(plain, versions=versions(), **facts)
 

@@ -41,19 +41,21 @@ def fake_run(recipe: Recipe, workspace: Workspace) -> Result:
     """A job of any kind that paints its seed, so that the frame can be tried without a model."""
     workspace.save_text("recipe.yaml", f"kind: {recipe.kind}\n")
     names = []
-    for index in range(recipe.count):
-        workspace.step("draw", index, recipe.count)
+    count = getattr(recipe, "count", 1)
+    for index in range(min(count, 100)):
+        workspace.step("draw", index, count)
         seed = recipe.seed + index
         picture = Image.new("RGB", (64, 48), (seed % 256, seed // 256 % 256, 99))
         names.append(f"{index:03}.png")
         workspace.save_picture(names[-1], picture, recipe.for_picture(index), f"words\nSteps: 20, Seed: {seed}")
-    workspace.step("draw", recipe.count, recipe.count)
-    score = Score(name="style", value=0.5, low=0.25, high=0.75, n=recipe.count, judge="nobody", of=names[0])
+    workspace.step("draw", count, count)
+    score = Score(name="style", value=0.5, low=0.25, high=0.75, n=count, judge="nobody", of=names[0])
     made = Result(
-        kind=recipe.kind, folder=workspace.folder, files=tuple(names), texts={"caption": "a spot"}, scores=(score,)
+        kind=recipe.kind, folder=workspace.folder, pictures=tuple(names), texts={"caption": "a spot"}, scores=(score,)
     )
-    workspace.save_text("result.json", made.to_json())
-    return made
+    whole = made.model_copy(update={"seconds": workspace.seconds, "versions": workspace.versions})
+    workspace.save_text("result.json", whole.to_json())
+    return whole
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from easel.cli import COMMANDS, GROUPS, progress, status
+from easel.cli import command_table, main, progress
 from easel.cli.reference import main as reference
 from easel.errors import EaselError
 from easel.images import save_png
+from easel.kinds import KINDS
 from easel.provenance import read_provenance
-from easel.recipes import KINDS
 from easel.recipes.describe import settings
 from easel.result import Result
 from easel.workspace import Step
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def easel(*words: object) -> int:
-    return status([str(word) for word in words])
+    return main([str(word) for word in words])
 
 
 def python(code: str, *words: object, **options) -> subprocess.CompletedProcess[str]:
@@ -42,8 +42,8 @@ def python(code: str, *words: object, **options) -> subprocess.CompletedProcess[
 def test_help_is_quick_and_loads_nothing_heavy():
     code = """
 import sys, time
-from easel.cli import status
-assert status(["--help"]) == 0
+from easel.cli import main
+assert main(["--help"]) == 0
 heavy = {"torch", "diffusers", "transformers", "numpy", "cv2", "PIL", "pydantic"} & set(sys.modules)
 assert not heavy, heavy
 assert time.process_time() < 0.5, time.process_time()
@@ -56,12 +56,9 @@ assert time.process_time() < 0.5, time.process_time()
 def test_help_of_every_command_loads_no_torch(capsys):
     code = """
 import sys
-from easel.cli import COMMANDS, GROUPS, status
-for name, *_ in COMMANDS:
-    assert status([name, "--help"]) == 0
-for name, (_, *members) in GROUPS.items():
-    for member, *_ in members:
-        assert status([name, member, "--help"]) == 0
+from easel.cli import command_table, main
+for words in command_table():
+    assert main([*words.split(), "--help"]) == 0
 heavy = {"torch", "diffusers", "transformers", "cv2", "matplotlib"} & set(sys.modules)
 assert not heavy, heavy
 """
@@ -69,21 +66,24 @@ assert not heavy, heavy
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_flags_are_the_recipe(capsys, kind):
-    members = [member for member, *_ in GROUPS[kind][1:]] if kind in GROUPS else []
-    for words in [[kind, member] for member in members] or [[kind]]:
-        assert easel(*words, "--help") == 0
+@pytest.mark.parametrize("words", [words for words, (target, _) in command_table().items() if ".commands:" in target])
+def test_flags_are_the_recipe(capsys, words):
+    assert easel(*words.split(), "--help") == 0
     text = capsys.readouterr().out
-    for setting in settings(KINDS[kind]):
-        assert setting.flag in text or setting.name.upper() in text or setting.name in {"what", "task"}, setting.name
-    for flag in ("--seed", "--count", "--out", "--json", "--quiet", "--device", "--dtype", "--recipe"):
-        assert flag in text
+    for flag in ("--seed", "--out", "--json", "--quiet", "--device", "--dtype", "--recipe"):
+        assert flag in text or flag == "--out" and "DIR" in text or words == "run"
+    if words == "run":
+        return
+    for setting in settings(KINDS[words.replace(" ", "-")].recipe):
+        assert setting.flag in text or setting.name.upper() in text, setting.name
+        if setting.only:
+            assert f"Settings of {setting.only.title}" in " ".join(text.split())
 
 
 def test_every_command_has_help_and_a_place():
-    for name, target, meaning in [*COMMANDS, *(member for _, *members in GROUPS.values() for member in members)]:
-        assert name
+    assert {*KINDS, "run"} <= {words.replace(" ", "-") for words in command_table()}
+    for words, (target, meaning) in command_table().items():
+        assert words
         assert ":" in target
         assert meaning.endswith(".")
 
@@ -158,14 +158,14 @@ def test_a_recipe_file_with_flags_over_it(fake_job, photo, tmp_path):
     recipe = read_provenance(tmp_path / "a" / "000.png")["easel"]["recipe"]
     assert (recipe["seed"], recipe["steps"]) == (4, 9)
     assert easel("run", tmp_path / "r.yaml", "--count", 2, "--out", tmp_path / "b") == 0
-    assert len(Result.read(tmp_path / "b").picture_paths) == 2
+    assert len(Result.read(tmp_path / "b").pictures) == 2
 
 
-def test_score_has_two_ways(fake_job, tmp_path):
+def test_kinds_in_two_words(fake_job, tmp_path):
     assert easel("score", "styles", tmp_path, "--styles", "monet", "--out", tmp_path / "a") == 0
-    assert read_provenance(tmp_path / "a" / "000.png")["easel"]["recipe"]["what"] == "styles"
+    assert Result.read(tmp_path / "a").kind == "score-styles"
     assert easel("score", "prompt", tmp_path, "--out", tmp_path / "b") == 0
-    assert read_provenance(tmp_path / "b" / "000.png")["easel"]["recipe"]["what"] == "prompt"
+    assert Result.read(tmp_path / "b").kind == "score-prompt"
 
 
 # what is wrong
@@ -192,6 +192,8 @@ WRONG = [
     ("stylize x --recipe no.yaml", "there is no file no.yaml"),
     ("stylize x --out /dev/null/x", "a file is where a folder is needed"),
     ("--foo", "--foo"),
+    ("data world", "out is missing: name the folder to write into"),
+    ("stylize x --method describe --strength 0.5", "strength: belongs to redraw, not to describe"),
 ]
 
 
@@ -294,7 +296,7 @@ def run(recipe, workspace):
 
 easel.jobs.run = run
 easel.runners.machine.resolve = lambda device, dtype: ("cpu", "float32")
-main(["generate", "a cat", "--out", sys.argv[2]])
+sys.exit(main(["generate", "a cat", "--out", sys.argv[2]]))
 """
 
 
@@ -401,6 +403,14 @@ def test_reference_is_up_to_date(tmp_path, capsys):
     assert reference(["--check", str(tmp_path / "s.md")]) == 1
     text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert text.startswith("# Settings")
+
+
+def test_the_stub_is_up_to_date(tmp_path):
+    stub = ROOT / "easel" / "__init__.pyi"
+    assert reference(["--check", str(stub)]) == 0
+    for word, kind in KINDS.items():
+        assert f"def {word.replace('-', '_')}(" in stub.read_text(encoding="utf-8")
+        assert f"import {kind.class_name} as {kind.class_name}" in stub.read_text(encoding="utf-8")
 
 
 def test_scheduler_words_are_the_models_ones():

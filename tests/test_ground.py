@@ -280,12 +280,21 @@ SCORE = Score(name="clip", value=0.3, low=0.2, high=0.4, n=5, judge="pocket", of
 
 def test_result_survives_its_file(tmp_path):
     made = Result(
-        kind="ask", folder=tmp_path, files=("a.png",), texts={"answer": "ja, é"}, scores=(SCORE,), notes=("n",)
+        kind="ask", folder=tmp_path, pictures=("a.png",), texts={"answer": "ja, é"}, scores=(SCORE,), notes=("n",)
     )
     (tmp_path / "result.json").write_text(made.to_json(), encoding="utf-8")
     assert Result.read(tmp_path) == made
     assert Result.read(tmp_path).to_json() == made.to_json()
-    assert list(json.loads(made.to_json())) == ["kind", "files", "texts", "scores", "seconds", "versions", "notes"]
+    assert list(json.loads(made.to_json())) == [
+        "kind",
+        "pictures",
+        "files",
+        "texts",
+        "scores",
+        "seconds",
+        "versions",
+        "notes",
+    ]
     assert json.loads(made.to_json(with_folder=True))["folder"] == str(tmp_path)
 
 
@@ -299,11 +308,24 @@ def test_damaged_results_are_named(tmp_path):
         Score(name="a", value=float("nan"), judge="j", of="x")
 
 
-def test_pictures_leave_out_sheet_and_chart(tmp_path):
-    for name in ("a.png", "sheet.png", "chart.png"):
+def test_pictures_are_listed_by_themselves(tmp_path):
+    for name in ("a.png", "sheet.png"):
         save_png(tmp_path / name, drawn())
-    made = Result(kind="generate", folder=tmp_path, files=("a.png", "sheet.png", "chart.png", "table.csv"))
-    assert [picture.size for picture in made.pictures] == [(96, 64)]
+    made = Result(kind="generate", folder=tmp_path, pictures=("a.png",), files=("sheet.png", "table.csv"))
+    assert [image.size for image in made.images] == [(96, 64)]
+    assert [path.name for path in made.paths] == ["a.png", "sheet.png", "table.csv"]
+
+
+def test_a_result_of_version_0_1_listed_its_pictures_among_the_files(tmp_path):
+    old = {
+        "kind": "generate",
+        "files": ["a.png", "sheet.png", "chart.png", "table.csv"],
+        "versions": {"easel": "0.1.0"},
+    }
+    (tmp_path / "result.json").write_text(json.dumps(old))
+    found = Result.read(tmp_path)
+    assert found.pictures == ("a.png",)
+    assert found.files == ("sheet.png", "chart.png", "table.csv")
 
 
 def test_joining_keeps_order_and_finds_files(tmp_path):
@@ -311,7 +333,8 @@ def test_joining_keeps_order_and_finds_files(tmp_path):
         Result(
             kind="ask",
             folder=tmp_path / part,
-            files=("a.png",),
+            pictures=("a.png",),
+            files=("b.csv",),
             texts={"answer": part},
             scores=(SCORE,),
             seconds={"ask": 2.0},
@@ -320,11 +343,12 @@ def test_joining_keeps_order_and_finds_files(tmp_path):
     ]
     whole = Result.joined(parts)
     assert whole.folder == tmp_path
-    assert whole.files == ("one/a.png", "two/a.png")
+    assert whole.pictures == ("one/a.png", "two/a.png")
+    assert whole.files == ("one/b.csv", "two/b.csv")
     assert [score.of for score in whole.scores] == ["one/a.png", "two/a.png"]
     assert whole.texts == {"answer": "one", "two/answer": "two"}
     assert whole.seconds == {"ask": 4.0}
-    assert Result.joined(parts[:1]).files == ("a.png",)
+    assert Result.joined(parts[:1]).pictures == ("a.png",)
     with pytest.raises(EaselError, match="2 kinds"):
         Result.joined([parts[0], parts[0].model_copy(update={"kind": "score"})])
     with pytest.raises(EaselError, match="none given"):
@@ -390,3 +414,29 @@ def test_saving_texts_bytes_and_below_folders(tmp_path):
     stream = io.BytesIO((workspace.save_picture("c.png", drawn())).read_bytes())
     assert Image.open(stream).size == (96, 64)
     assert time.perf_counter() > 0
+
+
+def test_a_phase_reports_its_beginning_and_its_end(tmp_path):
+    steps: list[Step] = []
+    workspace = Workspace(tmp_path, report=steps.append)
+    with workspace.phase("judging", 3) as done:
+        done(2)
+    with workspace.phase("writing"):
+        pass
+    seen = [(step.phase, step.done, step.total) for step in steps]
+    assert seen == [("judging", 0, 3), ("judging", 2, 3), ("judging", 3, 3), ("writing", 0, 1), ("writing", 1, 1)]
+
+
+def test_a_table_is_saved_as_csv(tmp_path):
+    path = Workspace(tmp_path).save_csv("t.csv", ("a", "b"), [(1, "x, y"), (2.5, 'say "z"')])
+    assert path.read_text(encoding="utf-8") == 'a,b\n1,"x, y"\n2.5,"say ""z"""\n'
+
+
+def test_a_child_works_below_and_reports_above(tmp_path):
+    steps: list[Step] = []
+    child = Workspace(tmp_path, "cpu", "float32", steps.append).child("cell")
+    child.step("draw", 1, 2)
+    assert child.folder == tmp_path / "cell"
+    assert (child.device, child.computed_in, steps[0].phase) == ("cpu", "float32", "draw")
+    with pytest.raises(EaselError, match="not a file name inside"):
+        child.child("../up")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from PIL import Image, ImageChops, ImageStat
 
+from easel import runners
 from easel.cli import progress
 from easel.errors import EaselError
 from easel.images import open_picture
@@ -30,18 +31,16 @@ def again(  # noqa: PLR0913 - one parameter is one flag
     quiet: Annotated[bool, Flag, Parameter(help="No progress.")] = False,
 ) -> None:
     """Make a picture again from the recipe inside it, and report how far the new pixels are from the old ones."""
-    from easel.runners import local
-
     old = open_picture(picture)
     recipe, made = recipe_in(picture, {"photo": str(photo)} if photo else {})
     wanted = device or made.get("device", "auto"), dtype or made.get("dtype", "auto")
     with progress.watching(quiet=quiet) as report:
-        result = local.run(recipe, out, *wanted, report)
+        result = runners.run(recipe, out, *wanted, report)
     if len(result.picture_paths) != 1:
         raise EaselError(
             f"the recipe in {picture} made {len(result.picture_paths)} pictures, not one: see {result.folder}"
         )
-    found = compared(old, result.pictures[0]) | {"picture": str(result.picture_paths[0])}
+    found = compared(old, result.images[0]) | {"picture": str(result.picture_paths[0])}
     differing = {
         key: f"{value} then, {result.versions[key]} now"
         for key, value in _versions(made).items()

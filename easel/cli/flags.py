@@ -9,49 +9,43 @@ from typing import Annotated, Any, get_origin
 
 from cyclopts import Group, Parameter
 
+from easel.errors import EaselError
 from easel.recipes.base import Recipe
 from easel.recipes.describe import Setting, settings
 
-ONE_EACH = frozenset({"lora", "attribute"})
-"""Lists whose flag takes one value and may be repeated; the others take several at once."""
-
-COMMON_GROUP = Group("Running", sort_key=9)
+COMMON_GROUP = Group("Running", sort_key=99)
 
 COMMON: dict[str, tuple[Any, Any, str]] = {
-    "recipe": (Path | None, None, "A YAML recipe to start from; what is given here overrides it."),
+    "recipe": (Path | None, None, "YAML recipe to start from; what is given here overrides it."),
     "out": (Path | None, None, "Folder for everything the run makes. [default: out/KIND-TIME-SEED]"),
-    "device": (str, "auto", "Where to compute: auto, cpu, cuda, cuda:1 or mps."),
+    "device": (str, "auto", "Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
     "dtype": (str, "auto", "Number format: auto, float32, bfloat16 or float16."),
     "json": (bool, False, "Print result.json to standard output, and nothing else there."),
-    "quiet": (bool, False, "No progress; print the answer alone."),
+    "quiet": (bool, False, "Print the answer alone, and no progress."),
 }
 """Flags that belong to one run and not to its recipe: name to (type, default, meaning)."""
 
 
-def command(
-    do: Callable[[dict[str, Any], dict[str, Any]], None],
-    kind: type[Recipe],
-    positional: Sequence[str],
-    fixed: Sequence[str] = (),
-) -> Callable[..., None]:
-    """A function whose signature lists a kind's settings, for cyclopts to read.
+def signature_of(kind: type[Recipe]) -> inspect.Signature:
+    """A kind's settings and the common flags, for cyclopts to read. Settings of some only have a panel of their own."""
+    known = {setting.name: setting for setting in settings(kind)}
+    first = [_positional(known[name]) if name in known else _place(name) for name in kind.positional]
+    rest = [_flag(setting) for name, setting in known.items() if name not in kind.positional]
+    return inspect.Signature([*first, *rest, *common_parameters(without=[n for n in kind.positional if n in COMMON])])
 
-    It calls `do(given, common)` with what was given of the recipe's settings, and with the common flags.
-    `positional` settings come without a flag; `fixed` ones are not offered.
-    """
-    known = {setting.name: setting for setting in settings(kind) if setting.name not in fixed}
-    first = [_positional(known[name]) for name in positional]
-    rest = [_flag(setting) for name, setting in known.items() if name not in positional]
-    signature = inspect.Signature([*first, *rest, *common_parameters()])
 
-    def run(*args: Any, **kwargs: Any) -> None:
-        bound = signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        values = bound.arguments
-        given = {name: values[name] for name in known if values[name] not in (None, ())}
-        do(given, {name: values[name] for name in COMMON})
-
-    return dressed(run, signature, kind.__name__.lower(), inspect.getdoc(kind) or "")
+def taken_apart(
+    kind: type[Recipe], signature: inspect.Signature, args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was given of a kind's settings, and the common flags."""
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    values = bound.arguments
+    given = {name: values[name] for name in kind.model_fields if values.get(name) not in (None, ())}
+    missing = [name for name in kind.positional if name in COMMON and values[name] is None]
+    if missing:
+        raise EaselError(f"{missing[0]} is missing: name the folder to write into")
+    return given, {name: values[name] for name in COMMON}
 
 
 def recipe_parameters(kind: type[Recipe]) -> list[inspect.Parameter]:
@@ -78,6 +72,13 @@ def common_parameters(without: Sequence[str] = ()) -> list[inspect.Parameter]:
     ]
 
 
+def _place(name: str) -> inspect.Parameter:
+    """A common flag that a kind takes first, without its flag."""
+    form, _, meaning = COMMON[name]
+    mark = Parameter(name=("DIR" if name == "out" else name.upper()), help=meaning.partition(" [")[0], negative=())
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY, default=None, annotation=Annotated[form, mark])
+
+
 def _positional(setting: Setting) -> inspect.Parameter:
     """A setting without a flag. Not required here: a --recipe may hold it, and pydantic says so if nothing does."""
     label = setting.name.upper()
@@ -94,13 +95,15 @@ def _positional(setting: Setting) -> inspect.Parameter:
 def _flag(setting: Setting) -> inspect.Parameter:
     """A setting with a flag. None stands for 'not given', so that a --recipe's value is kept."""
     several = get_origin(setting.form) is tuple
+    panel = {"group": Group(f"Settings of {setting.only.title}", sort_key=50)} if setting.only else {}
     mark = Parameter(
         name=setting.flag,
         help=_help(setting),
         show_default=(lambda _: setting.default) if setting.default else False,
         negative=None if setting.form is bool else (),
-        consume_multiple=(1, None) if several and setting.name not in ONE_EACH else False,
+        consume_multiple=(1, None) if several and not setting.is_repeated else False,
         allow_leading_hyphen=setting.form is not bool and not several,
+        **panel,
     )
     return _parameter(setting.name, setting.form if several else setting.form | None, () if several else None, mark)
 

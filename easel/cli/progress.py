@@ -27,7 +27,7 @@ def watching(*, quiet: bool = False) -> Iterator[Report]:
 
     A second Ctrl-C does not wait for the next step.
     """
-    with _stopping() as stopped, _shown(quiet) as show:
+    with _stopping() as stopped, _shown(quiet or not is_first()) as show:
 
         def report(step: Step) -> None:
             if stopped.is_set():

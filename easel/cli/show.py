@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from easel.runners.machine import is_first
+
 if TYPE_CHECKING:
     from easel.result import Result, Score
 
@@ -13,7 +15,12 @@ MOST_ROWS = 40
 
 
 def result(made: Result, *, as_json: bool, quiet: bool) -> None:
-    """Print a result: JSON alone with `as_json`; the answer alone with `quiet`; else texts, scores, notes and files."""
+    """Print a result: JSON alone with `as_json`; the answer alone with `quiet`; else texts, scores, notes and files.
+
+    Of several processes that were started together the first alone says anything.
+    """
+    if not is_first():
+        return
     if as_json:
         sys.stdout.write(made.to_json(with_folder=True))
         return
@@ -27,7 +34,7 @@ def result(made: Result, *, as_json: bool, quiet: bool) -> None:
     for note in made.notes:
         print(f"note: {note}")
     main = next((name for name in ("sheet.png", "chart.png") if name in made.files), None)
-    count = len(made.picture_paths)
+    count = len(made.pictures)
     if main and made.folder is not None:
         print(f"look at {made.folder / main}" + (f" ({count} pictures)" if count > 1 else ""))
     else:

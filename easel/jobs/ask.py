@@ -7,7 +7,7 @@ from pathlib import Path
 from easel import models
 from easel.images import open_picture
 from easel.jobs.inputs import called
-from easel.recipes import Ask
+from easel.recipes.ask import Ask
 from easel.result import Result, Score
 from easel.sheet import Cell, sheet
 from easel.workspace import Workspace

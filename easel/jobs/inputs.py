@@ -16,7 +16,7 @@ from easel.errors import EaselError, shortened
 from easel.images import list_pictures, open_picture
 from easel.recipes import Recipe
 from easel.recipes.read import Lines, explain, load_yaml
-from easel.result import NOT_PICTURES
+from easel.result import OUR_OWN
 
 NAMED = 5  # so many files are named before "and 7 more"
 
@@ -103,7 +103,7 @@ def thumbnail(picture: Image.Image, side: int = 360) -> Image.Image:
 
 
 def _is_our_own(path: Path, out: Path) -> bool:
-    return path.name in NOT_PICTURES and path.resolve().parent == out.resolve()
+    return path.name in OUR_OWN and path.resolve().parent == out.resolve()
 
 
 class Row(BaseModel):

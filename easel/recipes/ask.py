@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import Count, FileName, Prompt
+from easel.recipes.knobs import Count, FileName, ModelName, Prompt
 
 
 class Ask(Recipe):
     """Ask a question about a photo; the answers come with their probabilities."""
+
+    positional: ClassVar = ("photo", "question")
 
     kind: Literal["ask"] = "ask"
     """The kind of job."""
@@ -18,4 +20,6 @@ class Ask(Recipe):
     question: Prompt
     """The question, such as "is this in the style of Van Gogh?"."""
     count: Count = 1
-    """How many answers, the most probable first."""
+    """Answers to show, the most probable first."""
+    model: ModelName = "pocket"
+    """Model that answers: a name of `easel models`, a hub id or a folder."""

@@ -1,14 +1,15 @@
-"""What every recipe has: frozen, strict, and with a seed that is drawn when the recipe is made."""
+"""What every recipe has: frozen, strict, with a seed that is drawn when it is made, and only the settings that apply."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from typing import Any
+from typing import Any, ClassVar, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from easel.recipes.knobs import Count, ModelName, Seed
+from easel.errors import EaselError
+from easel.recipes.knobs import IsPath, Only, Seed
 from easel.version import __version__
 
 
@@ -24,10 +25,18 @@ def _frozen(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-class Recipe(BaseModel):
-    """All that decides what a run makes. The one place where a setting's name, meaning, limits and default stand.
+def _holds_paths(form: Any) -> bool:
+    """Whether a type is marked as a path, or holds such a type."""
+    marked = any(isinstance(mark, IsPath) for mark in getattr(form, "__metadata__", ()))
+    return marked or any(_holds_paths(part) for part in get_args(form))
 
-    Values are never repaired: a number in quotes, an unknown key, NaN or infinity is an error.
+
+class Recipe(BaseModel):
+    """All that decides what a run makes. The one place where a setting's name, meaning, limits, default, and whom it
+    belongs to stand.
+
+    Values are never repaired: a number in quotes, an unknown key, NaN or infinity is an error. So is a setting that
+    does not apply, such as one of another method (see `knobs.Only`), and `plain` leaves these out.
     """
 
     model_config = ConfigDict(
@@ -39,16 +48,23 @@ class Recipe(BaseModel):
         validate_default=True,
     )
 
+    positional: ClassVar[tuple[str, ...]] = ()
+    """Settings that come first on the command line and in Python, without a name; `out` is the run's own folder."""
+    facts: ClassVar[tuple[str, ...]] = ()
+    """What `Only` may ask for beside settings: facts that the job finds out and hands to `bound`."""
+    resumes: ClassVar[bool] = False
+    """Whether a run goes on where an earlier one in the same folder stopped."""
+    free: ClassVar[frozenset[str]] = frozenset({"easel", "seed", "batch_size"})
+    """Settings that may differ when a run goes on."""
+
     kind: str
     """The kind of job."""
     easel: str = __version__
     """The version of easel that the recipe was written for."""
-    model: ModelName = "pocket"
-    """The model: a name of `easel models`, a hub id, a diffusers folder, or a .safetensors file."""
     seed: Seed = Field(default_factory=draw_seed)
     """Where chance starts from; the same seed makes the same thing. Drawn afresh when not given."""
-    count: Count = 1
-    """How many to make."""
+
+    _known: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -56,7 +72,70 @@ class Recipe(BaseModel):
         """YAML and JSON have lists where recipes have tuples, and Python has paths where recipes have text."""
         return {key: _frozen(value) for key, value in values.items()} if isinstance(values, dict) else values
 
+    @model_validator(mode="after")
+    def _only_what_applies(self) -> Self:
+        for problem in self._misplaced():
+            raise ValueError(problem)
+        return self
+
+    @classmethod
+    def only(cls, name: str) -> Only | None:
+        """Whom a setting belongs to, where that can vary within this kind; None for a setting of everybody."""
+        mark = next((found for found in cls.model_fields[name].metadata if isinstance(found, Only)), None)
+        if mark is None:
+            return None
+        varies = (
+            mark.of in cls.model_fields or mark.of in cls.facts or isinstance(getattr(cls, mark.of, None), property)
+        )
+        return mark if varies else None
+
+    @classmethod
+    def path_settings(cls) -> set[str]:
+        """Settings that are files or folders, or lists of them."""
+        return {
+            name
+            for name, field in cls.model_fields.items()
+            if any(isinstance(mark, IsPath) for mark in field.metadata) or _holds_paths(field.annotation)
+        }
+
+    @classmethod
+    def list_settings(cls) -> set[str]:
+        """Settings that are lists."""
+        return {name for name, field in cls.model_fields.items() if get_origin(field.annotation) is tuple}
+
+    def applies(self, name: str) -> bool:
+        """Whether a setting means anything here. What the job has not found out yet rules nothing out."""
+        mark = self.only(name)
+        now = self._now(mark) if mark else None
+        return mark is None or now is None or now in mark.values
+
+    def bound(self, **facts: str) -> Self:
+        """The same recipe, knowing what the job has found out. Raises EaselError on settings that do not apply then."""
+        made = self.model_copy()
+        made._known = dict(facts)
+        for problem in made._misplaced():
+            raise EaselError(problem)
+        return made
+
+    def plain(self) -> dict[str, Any]:
+        """The recipe as plain values (JSON, YAML), without what does not apply."""
+        left_out = {name for name in type(self).model_fields if not self.applies(name)}
+        return self.model_dump(mode="json", exclude=left_out)
+
     def for_picture(self, index: int, **changes: Any) -> dict[str, Any]:
         """The recipe of picture `index` of this run alone, as plain values: its own seed, count 1, and `changes`."""
-        plain = self.model_dump(mode="json") | {"seed": self.seed + index, "count": 1} | changes
-        return type(self).model_validate(plain).model_dump(mode="json")
+        one = {"seed": self.seed + index} | ({"count": 1} if "count" in type(self).model_fields else {})
+        return type(self).model_validate(self.plain() | one | changes).bound(**self._known).plain()
+
+    def _now(self, mark: Only) -> str | None:
+        found = self._known.get(mark.of, getattr(self, mark.of, None))
+        return None if found is None else str(found)
+
+    def _misplaced(self) -> list[str]:
+        """What is wrong with settings that were given and do not apply, in words."""
+        problems = []
+        for name, field in type(self).model_fields.items():
+            mark = self.only(name)
+            if mark is not None and not self.applies(name) and getattr(self, name) != field.default:
+                problems.append(f"{name}: belongs to {mark.title}, not to {self._now(mark)}: leave it out")
+        return problems

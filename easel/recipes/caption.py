@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,9 @@ from easel.recipes.knobs import BatchSize, Count, FileName, ModelName
 class Caption(Recipe):
     """Caption photos or whole folders; rank tags; interrogate for artist, medium, light and mood."""
 
+    positional: ClassVar = ("photos",)
+    resumes: ClassVar = True
+
     kind: Literal["caption"] = "caption"
     """The kind of job."""
     photos: Annotated[tuple[FileName, ...], Field(min_length=1)]
@@ -20,10 +23,12 @@ class Caption(Recipe):
     count: Count = 1
     """Captions for each photo; more than one are sampled."""
     tags: FileName | None = None
-    """A file of tags, one a line, or 'builtin': the ones that fit are ranked with their probabilities."""
+    """File of tags, one a line, or 'builtin': those that fit are ranked with their probabilities."""
     interrogate: bool = False
     """Caption plus the best tags of each group (medium, artist, light, mood), as a prompt."""
     judge: ModelName = "pocket"
-    """The CLIP that ranks the tags."""
+    """CLIP that ranks the tags."""
     batch_size: BatchSize = 8
-    """Photos that go through the model together."""
+    """Photos that go through the model together; more are faster and take more memory."""
+    model: ModelName = "pocket"
+    """Captioner: a name of `easel models`, a hub id or a folder."""

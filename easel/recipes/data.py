@@ -1,28 +1,43 @@
-"""Recipe: look at a set of pictures, or draw one."""
+"""Recipes: look at a set of pictures, or draw one."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import FileName, Name, Split
+from easel.recipes.knobs import FileName, LayoutName, ModelName, Split
 
 
-class Data(Recipe):
-    """Look at a set of pictures (what is in it, what is broken, a map), or draw a captioned one out of the world."""
+class DataSummary(Recipe):
+    """Look at a set of pictures: what is in it, what is broken, a map."""
 
-    kind: Literal["data"] = "data"
+    positional: ClassVar = ("folder",)
+    resumes: ClassVar = True
+
+    kind: Literal["data-summary"] = "data-summary"
     """The kind of job."""
-    task: Literal["summary", "world"]
-    """summary: look at a folder of pictures; world: draw a captioned set into the run's folder."""
-    folder: FileName | None = None
-    """The folder of the set: the one to look at, or to draw into."""
-    layout: Name | None = None
-    """How the set is laid out: flat, classes, metadata, cub, celeba, dogs or hotels; recognised when not given."""
+    folder: FileName
+    """Folder of the set."""
+    layout: LayoutName | None = None
+    """How the set is laid out; recognised when not given."""
     split: Split | None = None
     """Only this part of the set."""
+    count: Annotated[int, Field(ge=1, le=500_000)] = 10_000
+    """Pictures to look at, at most, spread evenly over the set."""
+    model: ModelName = "pocket"
+    """CLIP that lays out the map."""
+
+
+class DataWorld(Recipe):
+    """Draw a captioned, attributed set of pictures out of the world."""
+
+    positional: ClassVar = ("out",)
+    resumes: ClassVar = True
+
+    kind: Literal["data-world"] = "data-world"
+    """The kind of job."""
     what: Literal[
         "birds",
         "dogs",
@@ -40,14 +55,6 @@ class Data(Recipe):
     ] = "birds"
     """What to draw; faces are portraits of people, kinds is everything."""
     resolution: Annotated[int, Field(ge=32, le=1024)] = 128
-    """Pixels a side of the pictures to draw."""
+    """Pixels a side of the pictures."""
     count: Annotated[int, Field(ge=1, le=500_000)] = 10_000
-    """How many pictures to draw, or the most to look at, spread evenly over the set."""
-
-    @model_validator(mode="after")
-    def _has_its_folder(self) -> Data:
-        if self.task == "summary" and self.folder is None:
-            raise ValueError("folder is missing: name the folder of pictures to look at")
-        if self.task == "world" and self.folder is not None:
-            raise ValueError("folder is only for a summary: a world set is drawn into the run's folder (--out)")
-        return self
+    """Pictures to draw."""

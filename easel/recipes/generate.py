@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import BatchSize, Count, Drawn, FileName, ModelName, Name, Prompt
+from easel.recipes.knobs import TRAINED, BatchSize, Count, Drawn, FileName, ModelName, Name, Only, Prompt, Repeated
 
 
 def wish_parts(text: str) -> tuple[str, float]:
@@ -39,13 +39,15 @@ def _once(wishes: tuple[str, ...]) -> tuple[str, ...]:
 
 Wish = Annotated[str, AfterValidator(_wish)]
 Wishes = Annotated[tuple[Wish, ...], AfterValidator(_once)]
-TRAINED_ONLY = ("label", "attribute", "classifier", "truncation", "walk")
-"""Settings that only models of `easel train` know."""
 NEITHER = "prompt or prompts: neither is given; give a prompt, or a YAML file of prompts"
+IS_TRAINED = Only("family", TRAINED)
 
 
 class Generate(Drawn, Recipe):
     """Make pictures from a prompt, or from a file with a set of them; or with a model of your own (easel train)."""
+
+    positional: ClassVar = ("prompt",)
+    facts: ClassVar = ("family",)
 
     kind: Literal["generate"] = "generate"
     """The kind of job."""
@@ -56,20 +58,24 @@ class Generate(Drawn, Recipe):
     count: Count = 1
     """Pictures for each prompt."""
     batch_size: BatchSize = 1
-    """Pictures that are made together, which is faster, most of all on a GPU."""
+    """Pictures that are made together; more are faster, most of all on a GPU, and take more memory."""
     batch_row: Annotated[int, Field(ge=0)] | None = None
     """Which row of its batch a picture was; written into pictures made together, so that each is made again exactly."""
 
-    label: Name | None = None
-    """For a trained model that knows classes: the class to draw; drawn by the seed when not given."""
-    attribute: Wishes = ()
-    """For a trained model: hat=+1 (surely with) to hat=-1 (surely without); may be given for several."""
-    classifier: ModelName | None = None
-    """The trained control-gan whose classifier knows the attributes, where the model has none itself."""
-    truncation: Annotated[float, Field(ge=0, le=2)] = 1.0
-    """For a trained model: below 1 draws what is more usual and varies less (psi)."""
-    walk: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """For a trained model: walk between the pictures, two at least, in so many frames from each to the next."""
+    label: Annotated[Name | None, IS_TRAINED] = None
+    """Class to draw, where the model knows classes; drawn by the seed when not given."""
+    attribute: Annotated[Wishes, IS_TRAINED, Repeated()] = ()
+    """Attribute to have or not, hat=+1 (surely with) to hat=-1 (surely without); may be given several times."""
+    classifier: Annotated[ModelName | None, IS_TRAINED] = None
+    """Trained control-gan whose classifier knows the attributes, where the model has none itself."""
+    truncation: Annotated[float, Field(ge=0, le=2), IS_TRAINED] = 1.0
+    """Truncation psi; below 1 draws what is more usual and varies less."""
+    walk: Annotated[int | None, Field(ge=1, le=1000), IS_TRAINED] = None
+    """Frames from each picture to the next of a walk between them, which makes two pictures at least."""
+    model: ModelName = "pocket"
+    """Model that draws: a name of `easel models`, a hub id, a diffusers folder, a .safetensors file, or a folder of
+    `easel train`.
+    """
 
     @model_validator(mode="after")
     def _one_source(self) -> Generate:

@@ -3,11 +3,51 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MOST_LETTERS = 10_000
+
+
+def listed(words: Sequence[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+@dataclass(frozen=True, init=False)
+class Only:
+    """Marks a setting, in its own annotation, as one that only some can use: `Only("method", "redraw")`.
+
+    `of` is a setting of the same recipe, or a fact that the job finds out; `values` are those it may have then; `title`
+    is what they are called together. From this come the refusal elsewhere, the panels of the help, and what a recipe on
+    disk leaves out.
+    """
+
+    of: str
+    values: tuple[str, ...]
+    title: str
+
+    def __init__(self, of: str, *values: str, title: str = "") -> None:
+        object.__setattr__(self, "of", of)
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "title", title or listed(values))
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Marks a list whose flag takes one value and may be given several times; others take several values at once."""
+
+
+@dataclass(frozen=True)
+class IsPath:
+    """Marks a text that is a file or a folder: 'photos/' and 'photos' are the same."""
+
+
+DIFFUSION, TRAINED, NEURAL = "diffusion models", "trained models", "neural style transfer"
+"""Families that draw, as `Only("family", ...)` names them."""
 
 SchedulerName = Literal[
     "ddim",
@@ -101,8 +141,10 @@ Count = Annotated[int, Field(ge=1, le=10_000)]
 BatchSize = Annotated[int, Field(ge=1, le=1024)]
 Name = Annotated[str, AfterValidator(_named)]
 ModelName = Annotated[str, AfterValidator(_named)]
-FileName = Annotated[str, AfterValidator(_named)]
+FileName = Annotated[str, AfterValidator(_named), IsPath()]
 Split = Literal["train", "valid", "test"]
+LayoutName = Literal["flat", "classes", "metadata", "cub", "celeba", "dogs", "hotels"]
+"""Layouts of a set of pictures (`easel.data.layouts`)."""
 Prompt = Annotated[str, AfterValidator(_said)]
 NegativePrompt = Annotated[str, AfterValidator(_short)]
 Steps = Annotated[int, Field(ge=1, le=1000)]
@@ -114,32 +156,34 @@ Height = Annotated[int, Field(ge=64, le=2048), AfterValidator(_whole_eights)]
 Lora = Annotated[str, AfterValidator(_lora)]
 """FILE[:unet[:text]]: a LoRA file and how strongly it works on the UNet and on the text encoder."""
 
+DIFFUSES = Only("family", DIFFUSION)
+
 
 class Sampled(BaseModel):
     """How a diffusion model draws; shared by every kind that makes pictures."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    steps: Steps = 20
-    """Denoising steps: more are slower and, up to a point, better."""
-    guidance_scale: GuidanceScale | None = None
-    """How closely the prompt is followed (classifier-free guidance); the model's own when not given."""
-    guidance_every: GuidanceEvery = 1
-    """Steps from one full guidance to the next: 2 is faster and moves the picture a little, 1 is exact."""
-    scheduler: SchedulerName | None = None
-    """The sampler; the model's own when not given."""
-    lora: tuple[Lora, ...] = ()
-    """A LoRA as FILE[:unet[:text]], the scales on UNet and text encoder; may be given several times."""
-    config: FileName | None = None
-    """For a single .safetensors file: the folder with its configs and tokenizer, instead of the hub's."""
+    steps: Annotated[Steps, DIFFUSES] = 20
+    """Denoising steps; more are slower and, up to about 30, better."""
+    guidance_scale: Annotated[GuidanceScale | None, DIFFUSES] = None
+    """Classifier-free guidance scale; more follows the prompt more closely. The model's own when not given."""
+    guidance_every: Annotated[GuidanceEvery, DIFFUSES] = 1
+    """Steps from one full guidance to the next: 1 is exact, more is faster and moves the picture a little."""
+    scheduler: Annotated[SchedulerName | None, DIFFUSES] = None
+    """Sampler; the model's own when not given."""
+    lora: Annotated[tuple[Lora, ...], DIFFUSES, Repeated()] = ()
+    """LoRA as FILE[:unet[:text]], with its scales on UNet and text encoder; may be given several times."""
+    config: Annotated[FileName | None, DIFFUSES] = None
+    """Folder with the configs and tokenizer of a single .safetensors file, instead of the hub's."""
 
 
 class Drawn(Sampled):
     """Sampled, with the picture's size and what must not be in it."""
 
-    negative_prompt: NegativePrompt = ""
+    negative_prompt: Annotated[NegativePrompt, DIFFUSES] = ""
     """What should not be in the picture."""
-    width: Width | None = None
+    width: Annotated[Width | None, DIFFUSES] = None
     """Width in pixels, a multiple of 8; the model's own when not given."""
-    height: Height | None = None
+    height: Annotated[Height | None, DIFFUSES] = None
     """Height in pixels, a multiple of 8; the model's own when not given."""

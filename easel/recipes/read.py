@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from easel.errors import EaselError, close_matches, nearest, shortened, unknown
 from easel.files import write_atomic
+from easel.kinds import KINDS
 from easel.recipes.base import Recipe
 from easel.recipes.upgrade import upgraded
 
@@ -84,17 +85,19 @@ def _walk(node: yaml.Node, keys: tuple[str | int, ...], lines: Lines, name: str,
             _walk(item, (*keys, index), lines, name, left)
 
 
-def make(
-    kinds: Mapping[str, type[Recipe]], values: Mapping[str, Any], *, place: str = "", lines: Lines | None = None
-) -> Recipe:
-    """The recipe that plain values describe; `place` and `lines` say where they stand. Raises EaselError."""
+def recipe_from(values: Mapping[str, Any], place: str = "", *, lines: Lines | None = None) -> Recipe:
+    """The recipe that plain values (a form, a PNG's provenance) describe, upgraded from older versions.
+
+    Raises EaselError, beginning with `place`, that names the wrong key (its line, where `lines` knows it) and the
+    nearest right one.
+    """
     try:
-        kind = values.get("kind")
-        if not isinstance(kind, str):
-            raise EaselError(f"kind is missing: {nearest('', kinds)}")
-        if kind not in kinds:
-            raise EaselError(f"{_at(lines, ('kind',))}{unknown('kind of job', kind, kinds)}")
-        return validated(kinds[kind], upgraded(values), lines=lines)
+        if not isinstance(values.get("kind"), str):
+            raise EaselError(f"kind is missing: {nearest('', KINDS)}")
+        plain = upgraded(values)
+        if plain["kind"] not in KINDS:
+            raise EaselError(f"{_at(lines, ('kind',))}{unknown('kind of job', str(plain['kind']), KINDS)}")
+        return validated(KINDS[plain["kind"]].recipe, plain, lines=lines)
     except EaselError as problem:
         raise EaselError(f"{place}{problem}") from problem.__cause__
 
@@ -107,12 +110,17 @@ def validated(kind: type[Recipe], values: Mapping[str, Any], *, lines: Lines | N
         raise EaselError(explain(problem, kind, lines)) from problem
 
 
-def explain(problem: ValidationError, kind: type[Recipe], lines: Lines | None = None) -> str:
+def explain(problem: ValidationError, kind: type[BaseModel], lines: Lines | None = None) -> str:
     """A pydantic error as advice: unknown keys come first, since a misspelt name often causes the rest."""
     found = sorted(problem.errors(include_url=False), key=lambda error: error["type"] != "extra_forbidden")
     words = [_at(lines, error["loc"]) + _said(dict(error), kind) for error in found]
     more = f" (and {len(words) - 1} more)" if len(words) > 1 else ""
     return words[0] + more
+
+
+def word_of(kind: type[BaseModel]) -> str:
+    """What people call a kind: 'score-sets'; of a table's row the class's own name."""
+    return str(kind.model_fields["kind"].default) if "kind" in kind.model_fields else kind.__name__.lower()
 
 
 def _at(lines: Lines | None, keys: tuple[str | int, ...]) -> str:
@@ -123,7 +131,7 @@ def _at(lines: Lines | None, keys: tuple[str | int, ...]) -> str:
     return ""
 
 
-def _said(error: dict[str, Any], kind: type[Recipe]) -> str:
+def _said(error: dict[str, Any], kind: type[BaseModel]) -> str:
     """One pydantic error in words."""
     name = ".".join(str(part) for part in error["loc"])
     given = shortened(repr(list(error["input"]) if isinstance(error["input"], tuple) else error["input"]))
@@ -132,7 +140,7 @@ def _said(error: dict[str, Any], kind: type[Recipe]) -> str:
         case "extra_forbidden":
             near = close_matches(name, kind.model_fields)
             advice = f"did you mean {near[0]}?" if near else f"it knows {', '.join(kind.model_fields)}"
-            return f"{name} is not a setting of {kind.__name__.lower()}: {advice}"
+            return f"{name} is not a setting of {word_of(kind)}: {advice}"
         case "missing":
             meaning = kind.model_fields[name].description if name in kind.model_fields else ""
             return f"{name} is missing: {meaning or 'it must be given'}"
@@ -149,12 +157,7 @@ def _said(error: dict[str, Any], kind: type[Recipe]) -> str:
     return f"{name} is {given}: {wanted.get(error['type'], error['msg'].removeprefix('Input '))}"
 
 
-def read_file(
-    kinds: Mapping[str, type[Recipe]],
-    path: str | Path,
-    changes: Mapping[str, Any] | None = None,
-    kind: str | None = None,
-) -> Recipe:
+def read_yaml(path: str | Path, changes: Mapping[str, Any] | None = None, kind: str | None = None) -> Recipe:
     """The recipe in a YAML file, with `changes` laid over it, which must be of `kind` where one is named.
 
     Raises EaselError naming file, line and key.
@@ -163,15 +166,18 @@ def read_file(
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise EaselError(f"{path}: a recipe is a list of 'setting: value' lines, beginning with 'kind: ...'")
     if kind is not None and values.setdefault("kind", kind) != kind:
-        raise EaselError(f"{path} is a recipe of kind {values['kind']}, not {kind}: use  easel run {path}")
+        values = upgraded(values) if isinstance(values["kind"], str) else values
+        if values["kind"] != kind:
+            command = f"easel run {path}"
+            raise EaselError(f"{path} is a recipe of kind {values['kind']}, not {kind}: use  {command}")
     replaced = set(changes or {})
     known = {keys: line for keys, line in lines.items() if keys[0] not in replaced}
-    return make(kinds, values | dict(changes or {}), place=f"{path}: ", lines=known)
+    return recipe_from(values | dict(changes or {}), f"{path}: ", lines=known)
 
 
 def to_yaml(recipe: Recipe) -> str:
-    """A recipe as YAML that `read_yaml` gives back unchanged."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    """A recipe as YAML that `read_yaml` gives back unchanged, without what does not apply to it."""
+    return yaml.safe_dump(recipe.plain(), sort_keys=False, allow_unicode=True, width=120)
 
 
 def write_yaml(recipe: Recipe, path: str | Path) -> None:

@@ -1,13 +1,15 @@
-"""The settings of style transfer by optimisation, shared by the kinds that restyle."""
+"""Recipe: paint a photo in the style of a picture, by neural style transfer."""
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from easel.recipes.knobs import ModelName, finite
+from easel.recipes.base import Recipe
+from easel.recipes.knobs import Count, FileName, Height, ModelName, Only, Prompt, Repeated, Width, finite
+from easel.recipes.stylize import DEFAULT_STYLES, Styled
 
 MOST_WEIGHT = 1e6
 
@@ -45,40 +47,69 @@ SomeWeight = Annotated[float, Field(gt=0, le=MOST_WEIGHT), AfterValidator(finite
 Side = Annotated[int, Field(ge=32, le=16384)]
 Iterations = Annotated[int, Field(ge=1, le=10_000)]
 Tile = Annotated[int, Field(ge=512, le=16384)]
+NEURAL = Only("method", "neural")
 
 
-class Neural(BaseModel):
-    """How the method neural works: a picture is optimised until a network sees the photo's content in the painting's
-    style.
+class Optimised(BaseModel):
+    """How neural style transfer works: a picture is optimised until a network sees the photo's content in the style of
+    a painting.
     """
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    style_image: tuple[Weighted, ...] = ()
-    """For neural: a picture whose style to take, FILE[:weight]; several are blended. Else the style's own picture."""
-    keep_colours: bool = False
-    """For neural: only light and dark are painted, and the photo's colours stay."""
-    features: ModelName = "pocket"
-    """For neural: the network that sees: pocket, vgg19, resnet-18, a folder, or a file of VGG-19's weights."""
-    side: Side = 512
-    """For neural: the picture's longer side in pixels, where width and height do not say."""
-    iterations: Iterations = 60
-    """For neural: optimisation steps at the last size; each coarser size takes more."""
-    content_weight: Weight | None = None
-    """For neural: how much the photo's shapes count; the network's own when not given."""
-    style_weight: SomeWeight = 1.0
-    """For neural: how much the painting's style counts."""
-    tv_weight: Weight | None = None
-    """For neural: how much smoothness counts (total variation); the network's own when not given."""
-    content_layers: tuple[Weighted, ...] = ()
-    """For neural: layers whose maps are kept, as NAME[:weight]; the network's own when not given."""
-    style_layers: tuple[Weighted, ...] = ()
-    """For neural: layers whose statistics are matched, as NAME[:weight]; the network's own when not given."""
-    pooling: Literal["average", "largest"] = "average"
-    """For neural with VGG-19: what stands for four neighbours; a ResNet's maps are always averaged."""
-    optimiser: Literal["lbfgs", "adam"] = "adam"
-    """For neural: what walks downhill."""
-    start: Literal["photo", "noise"] = "photo"
-    """For neural: what the first size starts from."""
-    tile: Tile = 1024
-    """For neural: the longest side that is worked on at once; larger pictures go tile by tile."""
+    style: Annotated[tuple[Weighted, ...], NEURAL, Repeated()] = ()
+    """Style picture as FILE[:weight]; several are blended. The pictures of the named styles when not given."""
+    keep_colours: Annotated[bool, NEURAL] = False
+    """Paint light and dark only, and keep the photo's colours."""
+    features: Annotated[ModelName, NEURAL] = "pocket"
+    """Feature network: pocket, vgg19, resnet-18, a folder, or a file of VGG-19's weights."""
+    side: Annotated[Side, NEURAL] = 512
+    """Longer side of the picture in pixels, where width and height do not say."""
+    iterations: Annotated[Iterations, NEURAL] = 60
+    """Optimisation steps at the last size; each coarser size takes half as many again. More are slower and closer."""
+    content_weight: Annotated[Weight | None, NEURAL] = None
+    """Weight of the content loss; more keeps the photo's shapes. The network's own when not given."""
+    style_weight: Annotated[SomeWeight, NEURAL] = 1.0
+    """Weight of the style loss; more paints more."""
+    tv_weight: Annotated[Weight | None, NEURAL] = None
+    """Weight of the total variation; more is smoother. The network's own when not given."""
+    content_layers: Annotated[tuple[Weighted, ...], NEURAL] = ()
+    """Layers whose feature maps are kept, as NAME[:weight]; the network's own when not given."""
+    style_layers: Annotated[tuple[Weighted, ...], NEURAL] = ()
+    """Layers whose feature statistics are matched, as NAME[:weight]; the network's own when not given."""
+    pooling: Annotated[Literal["average", "max"], NEURAL] = "average"
+    """Pooling of VGG-19; a ResNet's maps are always averaged."""
+    optimizer: Annotated[Literal["lbfgs", "adam"], NEURAL] = "adam"
+    """The optimizer."""
+    start: Annotated[Literal["photo", "noise"], NEURAL] = "photo"
+    """What the coarsest size starts from."""
+    tile: Annotated[Tile, NEURAL] = 1024
+    """Longest side in pixels that is worked on at once; larger pictures go tile by tile. Less takes less memory."""
+
+    @model_validator(mode="after")
+    def _one_style_picture(self) -> Optimised:
+        styles = getattr(self, "styles", DEFAULT_STYLES)
+        if self.style and len(styles) > 1 and styles != DEFAULT_STYLES:
+            raise ValueError("styles: with a style picture all would be painted alike: give one name, or none")
+        if getattr(self, "method", "neural") == "neural" and self.start == "photo" and getattr(self, "count", 1) > 1:
+            raise ValueError("count: from the photo every picture comes out the same: use start: noise, or count: 1")
+        return self
+
+
+class Transfer(Optimised, Styled, Recipe):
+    """Paint a photo in the style of a picture, pixel by pixel, and score it for style and for content kept."""
+
+    positional: ClassVar = ("photo",)
+
+    kind: Literal["transfer"] = "transfer"
+    """The kind of job."""
+    photo: FileName
+    """The photo."""
+    width: Width | None = None
+    """Width in pixels, a multiple of 8; from `side` when not given."""
+    height: Height | None = None
+    """Height in pixels, a multiple of 8; from `side` when not given."""
+    count: Count = 1
+    """Pictures in each style; more than one need start: noise."""
+    caption: Prompt | None = None
+    """What the photo shows, in your words, for the judge; captioned by the model when not given."""

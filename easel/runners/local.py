@@ -1,4 +1,4 @@
-"""Run a recipe in this process."""
+"""Run a recipe in this process: its device, its folder, and its job."""
 
 from __future__ import annotations
 
@@ -11,28 +11,8 @@ from easel.runners import machine
 from easel.workspace import Report, Workspace
 
 
-def run(
-    recipe: Recipe,
-    out: str | Path | None = None,
-    device: str = "auto",
-    dtype: str = "auto",
-    report: Report | None = None,
-) -> Result:
-    """Run a recipe and give its result, which is also in the folder's result.json.
-
-    `out` is made when it is not there; None makes out/KIND-TIME-SEED. Raises EaselError with one line of advice, before
-    anything expensive when the device is not there or the folder cannot be written, and Cancelled when `report` does.
-    """
-    with machine.collecting_rarely():
-        if machine.processes() > 1:
-            from easel.runners import distributed
-
-            return distributed.run(recipe, out, device, dtype, report)
-        return run_alone(recipe, out, device, dtype, report)
-
-
-def run_alone(recipe: Recipe, out: str | Path | None, device: str, dtype: str, report: Report | None) -> Result:
-    """`run` in one process, whatever was started beside it."""
+def run(recipe: Recipe, out: str | Path | None, device: str, dtype: str, report: Report | None) -> Result:
+    """`runners.run` in one process, whatever was started beside it."""
     from easel import jobs
 
     device, computed_in = machine.resolve(device, dtype)
@@ -40,21 +20,11 @@ def run_alone(recipe: Recipe, out: str | Path | None, device: str, dtype: str, r
     is_new = not folder.exists()
     workspace = Workspace(folder, device, dtype, report, computed_in)
     try:
-        result = jobs.run(recipe, workspace)
+        return jobs.run(recipe, workspace)
     except BaseException:
         if is_new:
             remove_if_idle(folder)
         raise
-    whole = result.model_copy(
-        update={
-            "folder": workspace.folder,
-            "versions": result.versions | workspace.versions,
-            "seconds": result.seconds or workspace.seconds,
-        }
-    )
-    if whole != result:
-        workspace.save_text("result.json", whole.to_json())
-    return whole
 
 
 def remove_if_idle(folder: Path) -> None:

@@ -24,7 +24,7 @@ from easel.jobs.caption import tags
 from easel.jobs.caption.tags import Tag
 from easel.jobs.inputs import batches, called, gather, opened, shortened_list, thumbnail, told
 from easel.jobs.judges import load_clip
-from easel.recipes import Caption
+from easel.recipes.caption import Caption
 from easel.result import Result, Score
 from easel.sheet import MOST_CELLS, Cell, sheet
 from easel.workspace import Workspace

@@ -20,8 +20,8 @@ from easel import models
 from easel.errors import EaselError
 from easel.jobs.inputs import called
 from easel.jobs.judges import DISTANCE, judge_name, score_of
-from easel.metrics.path_length import Walk, along_line, along_sphere, kept_mean, lengths_at, places_on
-from easel.recipes import Score
+from easel.metrics.path_length import PathOptions, along_line, along_sphere, kept_mean, lengths_at, positions_on
+from easel.recipes.score import ScorePpl
 from easel.result import Result
 from easel.sheet import Cell, mosaic, sheet
 from easel.tensors import to_pictures
@@ -45,45 +45,45 @@ class Paths:
     """Some paths of a model: their ends (n, d), in z or w, and what their pictures are told, (n, k) or nothing."""
 
     model: Trained
-    walk: Walk
+    options: PathOptions
     starts: NDArray[np.float64]
     ends: NDArray[np.float64]
     condition: Tensor | None
 
     @classmethod
-    def drawn(cls, recipe: Score, model: Trained, walk: Walk, numbers: range) -> Paths:
+    def drawn(cls, recipe: ScorePpl, model: Trained, options: PathOptions, numbers: range) -> Paths:
         """Path i begins at the latent of the recipe's seed + 2 i and ends at that of the next seed."""
         seeds = [recipe.seed + 2 * number for number in numbers]
         condition = told(recipe, model, seeds)
         ends = [model.latents(seeds), model.latents([seed + 1 for seed in seeds])]
-        if walk.space == "w":
+        if options.space == "w":
             ends = [model.code(z, condition) for z in ends]
         first, last = (rows.double().cpu().numpy() for rows in ends)
-        return cls(model, walk, first, last, condition)
+        return cls(model, options, first, last, condition)
 
     @torch.no_grad()
     def pictures(self, rows: NDArray[np.float64]) -> Tensor:
         """Pictures (n, 3, side, side) in [-1, 1], float32, of latents (n, d)."""
         codes = torch.from_numpy(rows).to(self.model.device, torch.float32)
-        if self.walk.space == "z":
+        if self.options.space == "z":
             codes = self.model.code(codes, self.condition)
         return self.model.paint(codes, self.condition)
 
     def lengths(self, judge: Perceptual, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """The length of each path by the step at its place, (n,)."""
-        return lengths_at(self.starts, self.ends, places, self.pictures, judge.between, self.walk)
+        return lengths_at(self.starts, self.ends, places, self.pictures, judge.resized_distance, self.options)
 
     def frames(self) -> Image.Image:
         """The first path as pictures side by side, from end to end."""
-        along = along_sphere if self.walk.space == "z" else along_line
+        along = along_sphere if self.options.space == "z" else along_line
         places = np.linspace(0, 1, FRAMES)
         first, last = (np.repeat(rows[:1], FRAMES, axis=0) for rows in (self.starts, self.ends))
         condition = None if self.condition is None else self.condition[:1].expand(FRAMES, -1)
-        one = Paths(self.model, self.walk, first, last, condition)
+        one = Paths(self.model, self.options, first, last, condition)
         return mosaic(to_pictures(one.pictures(along(first, last, places))), FRAMES)
 
 
-def run(recipe: Score, workspace: Workspace) -> Result:
+def run(recipe: ScorePpl, workspace: Workspace) -> Result:
     """Measure the recipe's model, the folder that `easel train` made.
 
     Raises EaselError on another model, on a w that the network has not, and on numbers that are not finite; Cancelled.
@@ -94,21 +94,21 @@ def run(recipe: Score, workspace: Workspace) -> Result:
     workspace.step("loading the model", 1, 2)
     judge = models.load(recipe.judge, "perceptual", workspace.device)
     workspace.step("loading the model", 2, 2)
-    walk = Walk(recipe.space, recipe.sampling)
-    lengths = measured(recipe, model, judge, walk, workspace)
-    estimate = kept_mean(lengths, walk, recipe.seed)
-    name, of = judge_name(recipe.judge, DISTANCE), f"{called(recipe.model)}: {walk.space}, {walk.sampling}"
+    options = PathOptions(recipe.space, recipe.sampling)
+    lengths = measured(recipe, model, judge, options, workspace)
+    estimate = kept_mean(lengths, options, recipe.seed)
+    name, of = judge_name(recipe.judge, DISTANCE), f"{called(recipe.model)}: {options.space}, {options.sampling}"
     workspace.save_text("table.csv", table(lengths, recipe))
     heading = f"{of}: the most even and the most uneven paths; PPL {estimate.value:.1f} by {name}"
-    workspace.save_picture("sheet.png", sheet(cells(recipe, model, walk, lengths), columns=2, heading=heading))
+    workspace.save_picture("sheet.png", sheet(cells(recipe, model, options, lengths), columns=2, heading=heading))
     return Result(
         kind=recipe.kind,
         folder=workspace.folder,
         files=("table.csv", "sheet.png"),
         texts={
             "model": f"{model.network}, {model.config.resolution} px",
-            "paths": f"{recipe.samples:,} in {walk.space}, sampled {walk.sampling}, epsilon {walk.epsilon:g}; the "
-            f"outer {walk.discarded:.0%} at either end of their order left out",
+            "paths": f"{recipe.samples:,} in {options.space}, sampled {options.sampling}, epsilon {options.epsilon:g}; the "
+            f"outer {options.discarded:.0%} at either end of their order left out",
             "resize": RESIZE,
         },
         scores=(score_of("PPL", estimate, name, of),),
@@ -116,7 +116,7 @@ def run(recipe: Score, workspace: Workspace) -> Result:
     )
 
 
-def refused(recipe: Score, model: Trained) -> None:
+def refused(recipe: ScorePpl, model: Trained) -> None:
     """Raise EaselError on a w where there is none, and on no words where a network draws from them."""
     if recipe.space == "w" and not model.is_styled:
         raise EaselError(f"{model.network} has no w, only stylegan maps z to one: use --space z")
@@ -124,7 +124,7 @@ def refused(recipe: Score, model: Trained) -> None:
         raise EaselError(f"{model.name} ({model.network}) draws from words: say with --prompt what its pictures show")
 
 
-def told(recipe: Score, model: Trained, seeds: list[int]) -> Tensor | None:
+def told(recipe: ScorePpl, model: Trained, seeds: list[int]) -> Tensor | None:
     """What the pictures of paths are told: their own class or attributes each, or all the same words. EaselError."""
     if model.told == "captions":
         row = model.condition(recipe.seed, recipe.prompt)
@@ -134,13 +134,15 @@ def told(recipe: Score, model: Trained, seeds: list[int]) -> Tensor | None:
     return torch.cat(known) if known else None
 
 
-def measured(recipe: Score, model: Trained, judge: Perceptual, walk: Walk, workspace: Workspace) -> NDArray[np.float64]:
+def measured(
+    recipe: ScorePpl, model: Trained, judge: Perceptual, options: PathOptions, workspace: Workspace
+) -> NDArray[np.float64]:
     """The lengths of all paths, (samples,). Raises EaselError and Cancelled."""
-    places, found = places_on(walk, recipe.samples, recipe.seed), []
+    places, found = positions_on(options, recipe.samples, recipe.seed), []
     workspace.step("measuring", 0, recipe.samples)
-    for start in range(0, recipe.samples, walk.together):
-        end = min(recipe.samples, start + walk.together)
-        paths = Paths.drawn(recipe, model, walk, range(start, end))
+    for start in range(0, recipe.samples, options.batch_size):
+        end = min(recipe.samples, start + options.batch_size)
+        paths = Paths.drawn(recipe, model, options, range(start, end))
         try:
             found.append(paths.lengths(judge, places[start:end]))
         except ValueError as problem:
@@ -149,7 +151,7 @@ def measured(recipe: Score, model: Trained, judge: Perceptual, walk: Walk, works
     return np.concatenate(found)
 
 
-def table(lengths: NDArray[np.float64], recipe: Score) -> str:
+def table(lengths: NDArray[np.float64], recipe: ScorePpl) -> str:
     """table.csv: every path, the seed of its beginning, and its length."""
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
@@ -159,14 +161,14 @@ def table(lengths: NDArray[np.float64], recipe: Score) -> str:
     return written.getvalue()
 
 
-def cells(recipe: Score, model: Trained, walk: Walk, lengths: NDArray[np.float64]) -> list[Cell]:
+def cells(recipe: ScorePpl, model: Trained, options: PathOptions, lengths: NDArray[np.float64]) -> list[Cell]:
     """On the left the most even paths, on the right the most uneven ones, each from end to end."""
     order = np.argsort(lengths, kind="stable")
     shown = min(SHOWN, len(order) // 2)
     pairs = zip(order[:shown], order[::-1][:shown], strict=True)
     return [
         Cell(
-            Paths.drawn(recipe, model, walk, range(number, number + 1)).frames(),
+            Paths.drawn(recipe, model, options, range(number, number + 1)).frames(),
             f"path {number}",
             (f"length {lengths[number]:.1f}",),
         )

@@ -15,7 +15,7 @@ from easel.jobs.inputs import batches, opened, thumbnail, told
 from easel.jobs.judges import CLIP_T, judge_name, load_clip, score_of
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import difference_interval, mean_interval
-from easel.recipes import Score
+from easel.recipes.score import ScorePrompt
 from easel.result import Result
 from easel.sheet import MOST_CELLS, Cell, sheet
 from easel.workspace import Workspace
@@ -29,7 +29,7 @@ WRONG = "CLIP-T with the next picture's text"
 GAIN = "CLIP-T beyond a wrong text"
 
 
-def run(recipe: Score, workspace: Workspace) -> Result:
+def run(recipe: ScorePrompt, workspace: Workspace) -> Result:
     """Compare every picture with its text.
 
     Raises EaselError on a folder without metadata.jsonl or without pictures, and Cancelled.

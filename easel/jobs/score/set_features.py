@@ -24,11 +24,11 @@ from easel.files import write_atomic
 from easel.images import open_picture
 from easel.jobs.inputs import batches, told
 from easel.models.catalog.locate import own_cache
-from easel.result import NOT_PICTURES
+from easel.result import OUR_OWN
 from easel.workspace import Workspace
 
 if TYPE_CHECKING:
-    from easel.models.set_features import Rows
+    from easel.models.set_features import SetFeatureModel
 
 TOGETHER = 64  # pictures in memory at once
 FORM = "1"  # of a kept file: counted up when what stands in it changes
@@ -52,7 +52,7 @@ class Pictures:
         found = open_set(folder, layout, split)
         items = list(found)
         if (Path(folder) / "result.json").is_file():  # a run of ours: its sheet and chart are none of the set
-            items = [item for item in items if item.name not in NOT_PICTURES]
+            items = [item for item in items if item.name not in OUR_OWN]
         if len(items) < 2:
             count = "one picture" if items else "no picture but a sheet"
             raise EaselError(f"{folder} has {count}: a set needs at least 2, and numbers that mean something 2,048")
@@ -105,7 +105,7 @@ class Looks:
         return found
 
 
-def looked_at(pictures: Pictures, judge: Rows, workspace: Workspace, phase: str) -> Looks:
+def looked_at(pictures: Pictures, judge: SetFeatureModel, workspace: Workspace, phase: str) -> Looks:
     """The pictures as `judge` sees them, from an earlier run where neither has changed.
 
     Raises EaselError on fewer than two pictures that open, and on rows that are not finite, naming the picture.
@@ -137,7 +137,7 @@ def _digests(pictures: Pictures, workspace: Workspace, phase: str) -> list[bytes
     return found
 
 
-def _key(pictures: Pictures, digests: Sequence[bytes], judge: Rows) -> str:
+def _key(pictures: Pictures, digests: Sequence[bytes], judge: SetFeatureModel) -> str:
     """Hash of the pictures' contents, in order, of their cut, and of the judge. Names and dates do not matter."""
     digest = hashlib.sha256(f"{FORM} {judge.fingerprint}".encode())
     for one in digests:
@@ -147,7 +147,7 @@ def _key(pictures: Pictures, digests: Sequence[bytes], judge: Rows) -> str:
     return digest.hexdigest()
 
 
-def _seen(pictures: Pictures, contents: str, judge: Rows, workspace: Workspace, phase: str) -> Looks:
+def _seen(pictures: Pictures, contents: str, judge: SetFeatureModel, workspace: Workspace, phase: str) -> Looks:
     """Open every picture once, and look."""
     broken: dict[str, str] = {}
     facts: dict[str, tuple[str, tuple[int, int]]] = {}
@@ -164,7 +164,7 @@ def _seen(pictures: Pictures, contents: str, judge: Rows, workspace: Workspace, 
                 facts[name] = (header.format or "?", picture.size)
             together.append(picture)
         if together:
-            parts.append(judge.rows(together))
+            parts.append(judge.features(together))
         done += len(names)
         workspace.step(phase, done, len(pictures.paths))
     told(broken, len(pictures.paths))
@@ -172,7 +172,7 @@ def _seen(pictures: Pictures, contents: str, judge: Rows, workspace: Workspace, 
     return Looks(pictures, contents, tuple(facts), formats, sizes, np.concatenate(parts), broken)
 
 
-def _check_finite(found: Looks, judge: Rows) -> None:
+def _check_finite(found: Looks, judge: SetFeatureModel) -> None:
     bad = np.flatnonzero(~np.isfinite(found.rows).all(axis=1))
     if len(bad):
         raise EaselError(

@@ -22,13 +22,13 @@ from easel.metrics.inception_score import SPLITS, inception_score
 from easel.metrics.intervals import Estimate
 from easel.metrics.kernel import kernel_distance
 from easel.metrics.manifold import NEIGHBOURS, nearest, precision_recall
-from easel.recipes import Score
+from easel.recipes.score import ScoreSets
 from easel.result import Result
 from easel.sheet import Cell, sheet
 from easel.workspace import Workspace
 
 if TYPE_CHECKING:
-    from easel.models.set_features import Rows
+    from easel.models.set_features import SetFeatureModel
 
 ENOUGH = 2048
 """Below this many pictures FID says more about their number than about what is on them."""
@@ -37,7 +37,7 @@ PAIRS = 12
 NUMBERS = 4  # phases of measuring, for the progress
 
 
-def run(recipe: Score, workspace: Workspace) -> Result:
+def run(recipe: ScoreSets, workspace: Workspace) -> Result:
     """Compare the set of made pictures with the set of real ones, each in any layout that training reads.
 
     Raises EaselError on a missing folder, fewer than two pictures that open, and a judge without rows; and Cancelled.
@@ -69,13 +69,13 @@ def run(recipe: Score, workspace: Workspace) -> Result:
     )
 
 
-def resize(judge: Rows, side: int | None) -> str:
+def resize(judge: SetFeatureModel, side: int | None) -> str:
     """All that happens to the size of a picture on its way to the judge."""
     cut = f"cut to squares of {side} px as for training (the box or the middle, areas averaged), then " if side else ""
     return cut + judge.resize
 
 
-def measured(judge: Rows, real: Looks, made: Looks, seed: int, workspace: Workspace) -> dict[str, Estimate]:
+def measured(judge: SetFeatureModel, real: Looks, made: Looks, seed: int, workspace: Workspace) -> dict[str, Estimate]:
     """Every number that these sets and this judge allow, by name. Chance (KID's subsets) comes from `seed`."""
     workspace.step("measuring", 0, NUMBERS)
     found = {"FID": frechet_interval(real.rows, made.rows)}

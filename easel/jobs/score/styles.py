@@ -37,7 +37,8 @@ from easel.jobs.stylize import TOGETHER, furnished, painter, planned, subject_of
 from easel.jobs.stylize.styles import Style, alone
 from easel.jobs.transfer import NeuralEasel, manners
 from easel.metrics.intervals import mean_interval
-from easel.recipes import Score, Stylize
+from easel.recipes.score import ScoreStyles
+from easel.recipes.stylize import Stylize
 from easel.result import Result
 from easel.result import Score as Number
 from easel.sheet import MOST_CELLS, Cell, sheet
@@ -56,7 +57,7 @@ Row = dict[str, Any]
 """One photo in one style, as the journal keeps it: key, photo, style, caption, prompt, files, seeds, verdicts."""
 
 
-def run(recipe: Score, workspace: Workspace) -> Result:
+def run(recipe: ScoreStyles, workspace: Workspace) -> Result:
     """Measure the styles over a folder, going on where an earlier run stopped. Raises EaselError and Cancelled."""
     styles = alone(recipe)
     photos = gather((recipe.folder or "",), workspace.folder)
@@ -96,7 +97,7 @@ def key_of(photo: str, style: Style) -> str:
 class Studio:
     """Everything loaded that the photos go through."""
 
-    recipe: Score
+    recipe: ScoreStyles
     styles: list[Style]
     workspace: Workspace
     judges: Judges
@@ -105,7 +106,7 @@ class Studio:
     photos: dict[str, Path]
 
     @classmethod
-    def furnished(cls, recipe: Score, styles: list[Style], workspace: Workspace, photos: dict[str, Path]) -> Studio:
+    def furnished(cls, recipe: ScoreStyles, styles: list[Style], workspace: Workspace, photos: dict[str, Path]) -> Studio:
         """Load the models. Raises EaselError, on a style without a picture before anything is loaded."""
         neural = NeuralEasel(recipe, manners(recipe, styles), workspace) if recipe.method == "neural" else None
         judges = load_judges(recipe.judge, workspace)
@@ -163,7 +164,7 @@ class Studio:
 
 
 def finished(
-    recipe: Score, workspace: Workspace, styles: list[Style], photos: dict[str, Path], rows: list[Row], notes: list[str]
+    recipe: ScoreStyles, workspace: Workspace, styles: list[Style], photos: dict[str, Path], rows: list[Row], notes: list[str]
 ) -> Result:
     """Table, chart, sheet and the rates with their intervals."""
     workspace.step("laying out the sheet", 0, 1)
@@ -217,7 +218,7 @@ def table(rows: list[Row]) -> str:
     return made.getvalue()
 
 
-def chart(recipe: Score, styles: list[Style], by_style: dict[str, list[Row]]) -> bytes:
+def chart(recipe: ScoreStyles, styles: list[Style], by_style: dict[str, list[Row]]) -> bytes:
     """Bars of the rate of yes on the pictures and on the plain photos, for each style."""
     found = [rates([pairs_of(row) for row in by_style[style.name]]) for style in styles]
     series = [
@@ -230,7 +231,7 @@ def chart(recipe: Score, styles: list[Style], by_style: dict[str, list[Row]]) ->
 
 
 def overview(
-    recipe: Score, workspace: Workspace, styles: list[Style], photos: dict[str, Path], rows: list[Row]
+    recipe: ScoreStyles, workspace: Workspace, styles: list[Style], photos: dict[str, Path], rows: list[Row]
 ) -> Image.Image:
     """A row for each of the first photos: the photo, and its first picture in each style."""
     columns = len(styles) + 1
