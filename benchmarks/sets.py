@@ -141,7 +141,7 @@ def look_with(name: str) -> Look:
     def look(folder: Path) -> Any:
         paths = list_pictures(folder)
         parts = [paths[start : start + SIDE] for start in range(0, len(paths), SIDE)]
-        return np.concatenate([judge.rows([open_picture(path) for path in part]) for part in parts])
+        return np.concatenate([judge.features([open_picture(path) for path in part]) for part in parts])
 
     return look
 

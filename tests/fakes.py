@@ -94,7 +94,7 @@ class Answerer:
 
 
 class Clip:
-    """Rows are colours, and a little of everything so that none is zero."""
+    """Vectors are colours, and a little of everything so that none is zero."""
 
     scale = 10.0
 
@@ -116,15 +116,15 @@ class Perceptual:
         assert all(one.size == other.size for one, other in zip(a, b, strict=True))
         return [0.0 if centre(one) == centre(other) else 0.5 for one, other in zip(a, b, strict=True)]
 
-    def between(self, a: Any, b: Any) -> Any:
-        return self.apart(a.double(), b.double()).numpy()
+    def resized_distance(self, a: Any, b: Any) -> Any:
+        return self.tensor_distance(a.double(), b.double()).numpy()
 
-    def apart(self, a: Any, b: Any) -> Any:
+    def tensor_distance(self, a: Any, b: Any) -> Any:
         return (a - b).square().mean(dim=(1, 2, 3))
 
 
-class Rows:
-    """Rows are the mean colours, 0 to 1, and the width; two classes: is it red?"""
+class SetFeatureModel:
+    """Features are the mean colours, 0 to 1, and the width; two classes: is it red?"""
 
     name, resize, fingerprint, has_classes = "fake", "none", "0", True
     notes: tuple[str, ...] = ()
@@ -132,13 +132,13 @@ class Rows:
     def __init__(self) -> None:
         self.seen = 0
 
-    def rows(self, images: Sequence[Image.Image]) -> Any:
+    def features(self, images: Sequence[Image.Image]) -> Any:
         self.seen += len(images)
         colours = [np.asarray(image, np.float32).mean(axis=(0, 1)) / 255 for image in images]
         return np.array([[*colour, image.width / 64] for colour, image in zip(colours, images, strict=True)])
 
-    def probabilities(self, rows: Any) -> Any:
-        red = (rows[:, 0] > 0.5).astype(float)
+    def probabilities(self, features: Any) -> Any:
+        red = (features[:, 0] > 0.5).astype(float)
         return np.stack([red, 1 - red], axis=1)
 
 
@@ -146,7 +146,7 @@ class Family:
     """Stands in for `easel.models.load`, and remembers what was loaded."""
 
     def __init__(self) -> None:
-        self.diffusion, self.captioner, self.rows = Diffusion(), Captioner(), Rows()
+        self.diffusion, self.captioner, self.set_features = Diffusion(), Captioner(), SetFeatureModel()
         self.loaded: list[tuple[str, str]] = []
 
     def load(self, name: str, role: str, device: str = "auto", dtype: str = "auto", **more: Any) -> Any:
@@ -158,5 +158,5 @@ class Family:
             "ask": Answerer(),
             "clip": Clip(),
             "perceptual": Perceptual(),
-            "features": self.rows,
+            "features": self.set_features,
         }[role]

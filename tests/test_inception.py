@@ -182,7 +182,7 @@ def test_pull_fetches_checks_and_converts(
     assert {row.name: row.at_hand for row in listing.rows()}["fid-inception"]
     judge = models.load("fid-inception", "features", "cpu")
     pictures = [Image.new("RGB", size, "teal") for size in ((64, 48), (40, 40))]
-    drawn = judge.rows(pictures)
+    drawn = judge.features(pictures)
     alone = [network(torch.from_numpy(np.array(one)).permute(2, 0, 1)[None].float())[0] for one in pictures]
     assert np.allclose(drawn, torch.stack(alone).numpy(), atol=1e-5)
     assert judge.resize == "bilinear to 299 px, corners not aligned"
@@ -275,7 +275,7 @@ def test_rows_have_the_length_of_their_width(tmp_path: Path, make: Any) -> None:
     make(tmp_path / "judge")
     judge = models.load(str(tmp_path / "judge"), "features", "cpu")
     noise = np.random.default_rng(0).integers(0, 255, (20, 24, 30, 3), dtype=np.uint8)
-    found = judge.rows([Image.fromarray(array) for array in noise])
+    found = judge.features([Image.fromarray(array) for array in noise])
     assert found.dtype == np.float32
     assert np.linalg.norm(found, axis=1) == pytest.approx([found.shape[1] ** 0.5] * 20, rel=1e-5)
     assert frechet_distance(found, found) == pytest.approx(0, abs=1e-6)
@@ -304,13 +304,13 @@ def test_a_distance_that_sees_small_steps(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (2, 3, 64, 64, 3), dtype=np.uint8)
     one, other = ([Image.fromarray(array) for array in half] for half in noise)
     a, b = (torch.from_numpy(half).permute(0, 3, 1, 2) / 127.5 - 1 for half in noise)
-    assert judge.between(a, b) == pytest.approx(judge.distance(one, other), rel=1e-4)
+    assert judge.resized_distance(a, b) == pytest.approx(judge.distance(one, other), rel=1e-4)
     step = torch.randn(a.shape, generator=torch.Generator().manual_seed(0))
-    small, smaller = judge.between(a, a + 2e-4 * step), judge.between(a, a + 1e-4 * step)
+    small, smaller = judge.resized_distance(a, a + 2e-4 * step), judge.resized_distance(a, a + 1e-4 * step)
     assert small / smaller == pytest.approx([4.0] * 3, rel=0.05)
-    assert judge.between(a, a).tolist() == [0, 0, 0]
+    assert judge.resized_distance(a, a).tolist() == [0, 0, 0]
     with pytest.raises(ValueError, match="pictures of shapes"):
-        judge.between(a, b[:1])
+        judge.resized_distance(a, b[:1])
 
 
 def test_every_family_has_rows() -> None:

@@ -22,7 +22,7 @@ from easel.metrics.intervals import (
 )
 from easel.metrics.kernel import kernel_distance
 from easel.metrics.manifold import nearest, precision_recall
-from easel.metrics.path_length import Walk, along_sphere, path_lengths, perceptual_path_length
+from easel.metrics.path_length import PathOptions, along_sphere, path_lengths, perceptual_path_length
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
 MARKS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
@@ -353,7 +353,7 @@ def test_one_mode_is_precise_and_reaches_little() -> None:
 def test_precision_and_recall_in_pieces_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = gaussian(50, 3, 0), gaussian(37, 3, 1)
     whole, nearby = precision_recall(one, other), nearest(one, other)
-    monkeypatch.setattr("easel.metrics.manifold.AT_ONCE", 7)
+    monkeypatch.setattr("easel.metrics.manifold.BLOCK", 7)
     assert precision_recall(one, other) == whole
     assert all(np.array_equal(a, b) for a, b in zip(nearest(one, other), nearby, strict=True))
 
@@ -392,10 +392,10 @@ def squared(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("sampling", ["full", "end"])
 def test_path_length_of_a_linear_generator(sampling: Any) -> None:
     starts, ends, matrix = gaussian(40, 5, 0), gaussian(40, 5, 1), gaussian(5, 9, 2)
-    walk = Walk("w", sampling, discarded=0.0)
+    options = PathOptions("w", sampling, discarded=0.0)
     by_hand = (((ends - starts) @ matrix) ** 2).sum(axis=1)
-    assert path_lengths(starts, ends, lambda z: z @ matrix, squared, walk) == pytest.approx(by_hand, rel=1e-6)
-    estimate = perceptual_path_length(starts, ends, lambda z: z @ matrix, squared, walk)
+    assert path_lengths(starts, ends, lambda z: z @ matrix, squared, options) == pytest.approx(by_hand, rel=1e-6)
+    estimate = perceptual_path_length(starts, ends, lambda z: z @ matrix, squared, options)
     assert estimate.value == pytest.approx(by_hand.mean(), rel=1e-6)
     assert estimate.n == 40
 
@@ -406,8 +406,8 @@ def test_path_length_along_the_sphere(sampling: Any) -> None:
     starts, ends = (rows / np.linalg.norm(rows, axis=1, keepdims=True) * 3 for rows in (starts, ends))
     angles = np.arccos((starts * ends).sum(axis=1) / 9)
     chords = (2 * 3 * np.sin(angles * 1e-4 / 2) / 1e-4) ** 2
-    walk = Walk("z", sampling, together=7)
-    assert path_lengths(starts, ends, lambda z: z, squared, walk) == pytest.approx(chords, rel=1e-5)
+    options = PathOptions("z", sampling, batch_size=7)
+    assert path_lengths(starts, ends, lambda z: z, squared, options) == pytest.approx(chords, rel=1e-5)
 
 
 def test_points_along_the_sphere() -> None:
@@ -435,7 +435,7 @@ def test_path_length_sees_how_many_pairs_go_together() -> None:
         seen.append(len(latents))
         return latents
 
-    path_lengths(gaussian(10, 2, 0), gaussian(10, 2, 1), generate, squared, Walk(together=4))
+    path_lengths(gaussian(10, 2, 0), gaussian(10, 2, 1), generate, squared, PathOptions(batch_size=4))
     assert seen == [4, 4, 4, 4, 2, 2]
 
 
@@ -446,7 +446,7 @@ SETS = [frechet_distance, frechet_interval, kernel_distance, precision_recall]
 def test_sets_that_say_nothing_are_refused(measure: Any) -> None:
     good, bad = gaussian(8, 3, 0), gaussian(8, 3, 1)
     bad[5, 1] = np.nan
-    with pytest.raises(ValueError, match="1 of 8 rows of the made set are not finite"):
+    with pytest.raises(ValueError, match="1 of 8 features of the made set are not finite"):
         measure(good, bad)
     with pytest.raises(ValueError, match="the real set has 1 pictures: at least"):
         measure(good[:1], good)
@@ -472,7 +472,7 @@ def test_other_arguments_that_make_no_sense() -> None:
         path_lengths(x, x[:7], lambda z: z, squared)
     with pytest.raises(ValueError, match="wanted one number a pair"):
         path_lengths(x, x + 1, lambda z: z, lambda a, b: a - b)
-    with pytest.raises(ValueError, match="a walk needs"):
-        Walk(epsilon=0)
+    with pytest.raises(ValueError, match="a path needs"):
+        PathOptions(epsilon=0)
     with pytest.raises(ValueError, match="moments of 3 and of 2"):
         frechet_of_moments(moments(x), moments(x[:, :2]))

@@ -1,6 +1,4 @@
-"""Scores made of CLIP's (or any encoder's) unit rows: how well a picture fits a text or another picture (Radford et al.
-2021).
-"""
+"""Scores of unit vectors of CLIP (or any encoder): how well a picture fits a text or another picture (Radford 2021)."""
 
 from __future__ import annotations
 

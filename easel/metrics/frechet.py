@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from easel.metrics.arrays import Floats, pair_of_rows, rows_of
+from easel.metrics.arrays import Floats, features_of, pair_of_features
 from easel.metrics.intervals import Z95, Estimate
 
-NOTHING = 1e-12  # an eigenvalue this far below the largest is rounding
+ROUNDING = 1e-12  # an eigenvalue this far below the largest is rounding
 
 
 class Moments(NamedTuple):
@@ -31,7 +31,7 @@ class Moments(NamedTuple):
 
 def moments(features: ArrayLike) -> Moments:
     """Mean and covariance of features (n, d). Raises ValueError on fewer than two rows and on what is not finite."""
-    rows = rows_of(features)
+    rows = features_of(features)
     mean = rows.mean(axis=0)
     centred = rows - mean
     return Moments(mean, centred.T @ centred / (len(rows) - 1), len(rows))
@@ -43,7 +43,7 @@ def frechet_distance(real: ArrayLike, made: ArrayLike) -> float:
     With fewer pictures than numbers the smaller matrix of inner products is used, which has the same eigenvalues.
     Raises ValueError on fewer than two rows, on what is not finite, and on unequal d.
     """
-    first, second = pair_of_rows(real, made)
+    first, second = pair_of_features(real, made)
     if min(len(first), len(second)) > first.shape[1]:
         return frechet_of_moments(moments(first), moments(second))
     shift = first.mean(axis=0) - second.mean(axis=0)
@@ -59,7 +59,7 @@ def frechet_of_moments(real: Moments, made: Moments) -> float:
     if real.mean.shape != made.mean.shape:
         raise ValueError(f"moments of {len(real.mean)} and of {len(made.mean)} numbers cannot be compared")
     shift = real.mean - made.mean
-    factor = _factor(real.covariance)
+    factor = _square_root(real.covariance)
     inner = factor @ made.covariance @ factor.T
     shared = float(np.sqrt(np.linalg.eigvalsh((inner + inner.T) / 2).clip(min=0.0)).sum())
     spread = float(np.trace(real.covariance) + np.trace(made.covariance))
@@ -67,7 +67,7 @@ def frechet_of_moments(real: Moments, made: Moments) -> float:
 
 
 def frechet_interval(real: ArrayLike, made: ArrayLike) -> Estimate:
-    """`frechet_distance` with the 95 % interval of its chance: what other pictures of the same two kinds would give.
+    """`frechet_distance` with the 95 % interval: what other pictures of the same two kinds would give.
 
     The distance is a smooth function of the moments, so its variance follows from each picture's influence on it (the
     delta method; Rippl, Munk & Sturm 2016, arXiv 1507.04090, theorem 2.3):
@@ -78,15 +78,15 @@ def frechet_interval(real: ArrayLike, made: ArrayLike) -> Estimate:
     interval. The excess of a small set, about (trace of the covariance) / n, is in the value and is not taken out
     (Chong & Forsyth 2020, arXiv 1911.07023): compare only at equal n. Raises ValueError as `frechet_distance` does.
     """
-    first, second = pair_of_rows(real, made)
+    first, second = pair_of_features(real, made)
     n = min(len(first), len(second))
     if n <= first.shape[1]:
         return Estimate(frechet_distance(first, second), None, None, n)
-    here, there = moments(first), moments(second)
-    value, forth, back = _distance_and_maps(here, there)
-    shift = here.mean - there.mean
-    variance = _influence(first - here.mean, shift, forth).var(ddof=1) / len(first)
-    variance += _influence(second - there.mean, -shift, back).var(ddof=1) / len(second)
+    real_moments, made_moments = moments(first), moments(second)
+    value, real_to_made, made_to_real = _distance_and_maps(real_moments, made_moments)
+    shift = real_moments.mean - made_moments.mean
+    variance = _influence(first - real_moments.mean, shift, real_to_made).var(ddof=1) / len(first)
+    variance += _influence(second - made_moments.mean, -shift, made_to_real).var(ddof=1) / len(second)
     half = Z95 * float(np.sqrt(variance))
     return Estimate(value, max(0.0, value - half), value + half, n)
 
@@ -94,11 +94,11 @@ def frechet_interval(real: ArrayLike, made: ArrayLike) -> Estimate:
 def _distance_and_maps(real: Moments, made: Moments) -> tuple[float, Floats, Floats]:
     """The distance, and the symmetric maps (d, d) that carry the centred first Gaussian onto the second, and back."""
     values, vectors = np.linalg.eigh(real.covariance)
-    roots = np.sqrt(values.clip(min=NOTHING * values[-1]))
+    roots = np.sqrt(values.clip(min=ROUNDING * values[-1]))
     factor, inverse = roots[:, None] * vectors.T, vectors / roots
     inner = factor @ made.covariance @ factor.T
     squares, turns = np.linalg.eigh((inner + inner.T) / 2)
-    singular = np.sqrt(squares.clip(min=NOTHING * squares[-1]))
+    singular = np.sqrt(squares.clip(min=ROUNDING * squares[-1]))
     outward, inward = inverse @ turns, factor.T @ turns
     shift = real.mean - made.mean
     spread = float(np.trace(real.covariance) + np.trace(made.covariance))
@@ -107,15 +107,15 @@ def _distance_and_maps(real: Moments, made: Moments) -> tuple[float, Floats, Flo
     return value, (outward * singular) @ outward.T, (inward / singular) @ inward.T
 
 
-def _influence(centred: Floats, shift: Floats, along: Floats) -> Floats:
-    """How far each picture (n, d) pulls the distance, (n,), but for a constant. Only its spread is wanted: float32."""
-    less = (np.eye(len(along)) - along).astype(np.float32)
+def _influence(centred: Floats, shift: Floats, transport: Floats) -> Floats:
+    """Each picture's influence on the distance, (n,) of (n, d), but for a constant. Only its variance is used."""
+    less = (np.eye(len(transport)) - transport).astype(np.float32)
     rows = centred.astype(np.float32)
     result: Floats = 2 * centred @ shift + np.einsum("nd,nd->n", rows, rows @ less, dtype=np.float64)
     return result
 
 
-def _factor(covariance: Floats) -> Floats:
+def _square_root(covariance: Floats) -> Floats:
     """F (d, d) with F'F the covariance."""
     values, vectors = np.linalg.eigh(covariance)
     result: Floats = np.sqrt(values.clip(min=0.0))[:, None] * vectors.T

@@ -1,7 +1,7 @@
-"""Inception Score: whether each picture is surely of one class, and all of them of many.
+"""Inception Score: how sure the class of each picture is, and how many classes the set has.
 
 Salimans et al. 2016, arXiv 1606.03498, section 4: exp of the mean Kullback-Leibler divergence of a picture's classes
-from those of the whole set. It knows no real pictures, so it cannot see what is missing or learned by heart.
+from those of the whole set. It knows no real pictures, so it cannot see what is missing or copied.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from easel.metrics.arrays import Floats, rows_of
+from easel.metrics.arrays import Floats, features_of
 from easel.metrics.intervals import Z95, Estimate
 
 SPLITS = 10
@@ -19,11 +19,11 @@ SPLITS = 10
 def inception_score(probabilities: ArrayLike, splits: int = SPLITS) -> Estimate:
     """Mean over `splits` parts in the order given, 1 to the number of classes, of class probabilities (n, classes).
 
-    The 95 % interval follows from the spread of the pictures' divergences: a picture's pull through the set's own
-    classes cancels, since those sum to 1. Raises ValueError where a row is no distribution, and on fewer than two
+    The 95 % interval follows from the spread of the pictures' divergences: a picture's influence through the set's
+    own classes cancels, since those sum to 1. Raises ValueError where a row is no distribution, and on fewer than two
     pictures a part.
     """
-    rows = rows_of(probabilities, "the set", max(2, 2 * splits))
+    rows = features_of(probabilities, "the set", max(2, 2 * splits))
     if splits < 1 or (rows < 0).any() or not np.allclose(rows.sum(axis=1), 1.0, atol=1e-4):
         raise ValueError("every row must be class probabilities that sum to 1, and splits at least 1")
     divergences = [_divergences(part) for part in np.array_split(rows, splits)]

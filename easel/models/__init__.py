@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from easel.models.captioners import Answerer, Captioner
     from easel.models.diffusion import Diffusion
     from easel.models.features import Clip, Perceptual, Subject
-    from easel.models.set_features import Rows
+    from easel.models.set_features import SetFeatureModel
     from easel.models.style.features import FeatureNetwork
     from easel.models.trained import Trained
 
@@ -41,7 +41,7 @@ def load(name: str, role: Literal["subject"], device: str = ..., dtype: str = ..
 @overload
 def load(name: str, role: Literal["perceptual"], device: str = ..., dtype: str = ...) -> Perceptual: ...
 @overload
-def load(name: str, role: Literal["features"], device: str = ..., dtype: str = ...) -> Rows: ...
+def load(name: str, role: Literal["features"], device: str = ..., dtype: str = ...) -> SetFeatureModel: ...
 @overload
 def load(name: str, role: Literal["style"], device: str = ..., dtype: str = ...) -> FeatureNetwork: ...
 @overload

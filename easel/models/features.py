@@ -91,7 +91,7 @@ class Perceptual:
                 found += [float(value) for value in self._distances(left, right)]
         return found
 
-    def between(self, a: Tensor, b: Tensor) -> NDArray[float32]:
+    def resized_distance(self, a: Tensor, b: Tensor) -> NDArray[float32]:
         """The same for pictures (n, 3, h, w) in -1..1 not rounded to 8 bits, which would lose small steps: (n,).
 
         For path lengths. They are resized to the network's side, without the crop of some processors.
@@ -101,10 +101,10 @@ class Perceptual:
         if a.shape != b.shape:
             raise ValueError(f"pictures of shapes {tuple(a.shape)} and {tuple(b.shape)}")
         with torch.no_grad():
-            found: NDArray[float32] = self.apart(self._resized(a), self._resized(b)).cpu().numpy()
+            found: NDArray[float32] = self.tensor_distance(self._resized(a), self._resized(b)).cpu().numpy()
         return found
 
-    def apart(self, a: Tensor, b: Tensor) -> Tensor:
+    def tensor_distance(self, a: Tensor, b: Tensor) -> Tensor:
         """The same at the pictures' own size, differentiable, where the pictures are: (n,), for training."""
         return self._distances(self._prepared(a), self._prepared(b))
 

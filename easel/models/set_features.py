@@ -1,6 +1,5 @@
-"""Pictures as the rows that set metrics are made of: CLIP's or DINO's from the hub or from pocket, or FID's Inception.
-
-Whatever looks, the surface is one: `rows`, and beside each number how the pictures were made to fit (`resize`).
+"""Feature extractors for set metrics (FID, KID, precision and recall): CLIP or DINO, from the hub or from pocket, or
+FID's Inception. Each gives `features`, and says how it resized the pictures (`resize`).
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
 
-LOOKING = ("preprocessor_config.json", "processor_config.json", "config.json")
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "config.json")
 
 
-class Rows:
-    """CLIP's or DINO's view: unit rows brought to length sqrt(d), so that x.y / d in KID's kernel is their cosine.
+class SetFeatureModel:
+    """CLIP's or DINO's features: unit vectors of length sqrt(d), so that x.y / d in KID's kernel is their cosine.
 
     Such a distance is not the published FID: its size depends on the judge (Stein et al. 2023, arXiv 2306.04675, on
     DINOv2; Jayasumana et al. 2024, arXiv 2401.09603, on CLIP).
@@ -41,17 +40,17 @@ class Rows:
         self.resize = _resize(judge.processor)
         self._judge = judge
 
-    def rows(self, images: Sequence[Image.Image]) -> NDArray[float32]:
-        """Rows (n, d), each of length sqrt(d)."""
+    def features(self, images: Sequence[Image.Image]) -> NDArray[float32]:
+        """Features (n, d), each vector of length sqrt(d)."""
         unit = self._judge.images(images)
         return unit * unit.dtype.type(unit.shape[1] ** 0.5)
 
-    def probabilities(self, rows: NDArray[float32]) -> NDArray[float32]:  # noqa: ARG002 - as its subclass takes them
+    def probabilities(self, features: NDArray[float32]) -> NDArray[float32]:  # noqa: ARG002 - as its subclass takes them
         """Classes (n, classes), each row summing to 1, from a judge that `has_classes`; EaselError from another."""
         raise EaselError(f"{self.name} names no classes: the Inception Score needs --judge fid-inception")
 
 
-class InceptionRows(Rows):
+class InceptionFeatures(SetFeatureModel):
     """The network that FID is defined by, with the reference's own resize."""
 
     has_classes = True
@@ -71,8 +70,8 @@ class InceptionRows(Rows):
         self._device = pick_device(device)
         self._network: Any = network.to(self._device)
 
-    def rows(self, images: Sequence[Image.Image]) -> NDArray[float32]:
-        """Rows (n, 2048), >= 0, in float32."""
+    def features(self, images: Sequence[Image.Image]) -> NDArray[float32]:
+        """Features (n, 2048), >= 0, in float32."""
         import numpy as np
         import torch
 
@@ -83,34 +82,34 @@ class InceptionRows(Rows):
             same = len({tuple(one.shape) for one in pixels}) == 1
             with torch.no_grad():
                 parts = [torch.cat(pixels)] if same else pixels
-                # pictures of several sizes are resized one by one, and then seen together
+                # pictures of several sizes are resized one by one, and then go through together
                 sides = torch.cat([self._network.resized(part) for part in parts])
                 made.append(self._network(sides).cpu().numpy())
         return np.concatenate(made) if made else np.zeros((0, 2048), np.float32)
 
-    def probabilities(self, rows: NDArray[float32]) -> NDArray[float32]:
-        """Classes (n, 1008), each row summing to 1, of rows (n, 2048)."""
+    def probabilities(self, features: NDArray[float32]) -> NDArray[float32]:
+        """Classes (n, 1008), each row summing to 1, of features (n, 2048)."""
         import torch
 
         with torch.no_grad():
-            found = self._network.probabilities(torch.from_numpy(rows).to(self._device))
+            found = self._network.probabilities(torch.from_numpy(features).to(self._device))
         result: NDArray[float32] = found.cpu().numpy()
         return result
 
 
-def load(place: Place, device: str = "auto", dtype: str = "auto") -> Rows:
-    """What gives rows, by what the folder's config.json says it is. EaselError on a file and on another kind."""
+def load(place: Place, device: str = "auto", dtype: str = "auto") -> SetFeatureModel:
+    """The extractor for a folder, by what its config.json says it is. EaselError on a file and on another kind."""
     from easel.networks.inception import INCEPTION
 
     if place.path.is_dir() and checks.read_json(place.path / "config.json").get("model_type") == INCEPTION:
-        return InceptionRows(place, device, dtype)
-    return Rows(place, device, dtype)
+        return InceptionFeatures(place, device, dtype)
+    return SetFeatureModel(place, device, dtype)
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 of a model's weights and of how it looks at pictures: what its rows depend on."""
+    """SHA-256 of a model's weights and of its preprocessing: all that its features depend on."""
     digest = hashlib.sha256()
-    for file in [*checks.weight_files(folder)[0], *(folder / name for name in LOOKING)]:
+    for file in [*checks.weight_files(folder)[0], *(folder / name for name in PROCESSOR_FILES)]:
         if file.is_file():
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
@@ -118,9 +117,9 @@ def fingerprint(folder: Path) -> str:
 
 
 def _resize(processor: Any) -> str:
-    """How a transformers image processor makes pictures fit, in words such as 'bicubic to 160 px, centre cropped'."""
+    """How a transformers image processor resizes pictures, in words such as 'bicubic to 160 px, centre cropped'."""
     size = dict(processor.size)
     side = size.get("shortest_edge") or size.get("height") or next(iter(size.values()))
-    way = Image.Resampling(int(processor.resample)).name.lower()
+    filter_name = Image.Resampling(int(processor.resample)).name.lower()
     cropped = bool(getattr(processor, "do_center_crop", False))
-    return f"{way} to {side} px{', centre cropped' if cropped else ''}"
+    return f"{filter_name} to {side} px{', centre cropped' if cropped else ''}"

@@ -18,7 +18,7 @@ from PIL import Image
 
 from easel import models
 from easel.errors import EaselError
-from easel.jobs.inputs import called
+from easel.jobs.inputs import model_label
 from easel.jobs.judges import DISTANCE, judge_name, score_of
 from easel.metrics.path_length import PathOptions, along_line, along_sphere, kept_mean, lengths_at, positions_on
 from easel.recipes.score import ScorePpl
@@ -97,7 +97,7 @@ def run(recipe: ScorePpl, workspace: Workspace) -> Result:
     options = PathOptions(recipe.space, recipe.sampling)
     lengths = measured(recipe, model, judge, options, workspace)
     estimate = kept_mean(lengths, options, recipe.seed)
-    name, of = judge_name(recipe.judge, DISTANCE), f"{called(recipe.model)}: {options.space}, {options.sampling}"
+    name, of = judge_name(recipe.judge, DISTANCE), f"{model_label(recipe.model)}: {options.space}, {options.sampling}"
     workspace.save_text("table.csv", table(lengths, recipe))
     heading = f"{of}: the most even and the most uneven paths; PPL {estimate.value:.1f} by {name}"
     workspace.save_picture("sheet.png", sheet(cells(recipe, model, options, lengths), columns=2, heading=heading))
@@ -107,8 +107,8 @@ def run(recipe: ScorePpl, workspace: Workspace) -> Result:
         files=("table.csv", "sheet.png"),
         texts={
             "model": f"{model.network}, {model.config.resolution} px",
-            "paths": f"{recipe.samples:,} in {options.space}, sampled {options.sampling}, epsilon {options.epsilon:g}; the "
-            f"outer {options.discarded:.0%} at either end of their order left out",
+            "paths": f"{recipe.samples:,} in {options.space}, sampled {options.sampling}, epsilon {options.epsilon:g}; "
+            f"the outer {options.discarded:.0%} at either end of their order left out",
             "resize": RESIZE,
         },
         scores=(score_of("PPL", estimate, name, of),),
@@ -146,7 +146,7 @@ def measured(
         try:
             found.append(paths.lengths(judge, places[start:end]))
         except ValueError as problem:
-            raise EaselError(f"{called(recipe.model)} or {recipe.judge} is broken: {problem}") from problem
+            raise EaselError(f"{model_label(recipe.model)} or {recipe.judge} is broken: {problem}") from problem
         workspace.step("measuring", end, recipe.samples)
     return np.concatenate(found)
 
