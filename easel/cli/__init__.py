@@ -51,8 +51,8 @@ def build() -> App:
     for words, (target, about) in command_table().items():
         group, _, member = words.rpartition(" ")
         (groups[group] if group else app).command(target, name=member, help=about)
-    for group in groups.values():
-        app.command(group)
+    for made in groups.values():
+        app.command(made)
     groups["models"].default(_list_models)
     return app
 

@@ -95,7 +95,6 @@ def _positional(setting: Setting) -> inspect.Parameter:
 def _flag(setting: Setting) -> inspect.Parameter:
     """A setting with a flag. None stands for 'not given', so that a --recipe's value is kept."""
     several = get_origin(setting.form) is tuple
-    panel = {"group": Group(f"Settings of {setting.only.title}", sort_key=50)} if setting.only else {}
     mark = Parameter(
         name=setting.flag,
         help=_help(setting),
@@ -103,7 +102,7 @@ def _flag(setting: Setting) -> inspect.Parameter:
         negative=None if setting.form is bool else (),
         consume_multiple=(1, None) if several and not setting.is_repeated else False,
         allow_leading_hyphen=setting.form is not bool and not several,
-        **panel,
+        group=Group(f"Settings of {setting.only.title}", sort_key=50) if setting.only else None,
     )
     return _parameter(setting.name, setting.form if several else setting.form | None, () if several else None, mark)
 

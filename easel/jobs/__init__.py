@@ -1,7 +1,7 @@
 """One story per kind of job. Jobs never print, and know nothing of the command line, the web or a cluster.
 
 A job is a module with `run(recipe, workspace) -> Result`. Where only the disk can say what applies to a recipe (is its
-model a trained one?), it has `facts(recipe)` beside it, asked before anything else.
+model a trained one?), it has `facts_of(recipe)` beside it, asked before anything else.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def run(recipe: Recipe, workspace: Workspace) -> Result:
     Raises EaselError with one line of advice, and Cancelled when the workspace's report says so.
     """
     job: Any = importlib.import_module(KINDS[recipe.kind].job)
-    if hasattr(job, "facts"):
-        recipe = recipe.bound(**job.facts(recipe))
+    if hasattr(job, "facts_of"):
+        recipe = recipe.bound(**job.facts_of(recipe))
     recipe = continued(recipe, workspace)
     write_yaml(recipe, workspace.path("recipe.yaml"))
     result: Result = job.run(recipe, workspace)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pydantic import field_validator
 
 from easel.errors import EaselError
-from easel.jobs.inputs import Row, called, file_name, read_rows, thumbnail
+from easel.jobs.inputs import Row, file_name, model_label, read_rows, thumbnail
 from easel.jobs.judges import CLIP_T, judge_name, load_clip, score_of
 from easel.jobs.painter import Easel, Order
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import mean_interval
 from easel.models.catalog import locate, tables
 from easel.models.catalog.trained_folders import is_trained
-from easel.recipes import Generate
-from easel.recipes.generate import NEITHER, TRAINED_ONLY
+from easel.recipes.generate import NEITHER, Generate
+from easel.recipes.knobs import DIFFUSION, TRAINED
 from easel.result import Result, Score
 from easel.sheet import Cell, sheet
 from easel.workspace import Workspace
@@ -38,6 +38,11 @@ class Prompt(Row):
         return text
 
 
+def facts_of(recipe: Generate) -> dict[str, str]:
+    """Which family draws, on which it depends what settings apply."""
+    return {"family": TRAINED if is_trained(recipe.model) else DIFFUSION}
+
+
 def run(recipe: Generate, workspace: Workspace) -> Result:
     """Make the pictures of a Generate recipe. Raises EaselError and Cancelled."""
     if is_trained(recipe.model):
@@ -45,7 +50,8 @@ def run(recipe: Generate, workspace: Workspace) -> Result:
 
         return trained.run(recipe, workspace)
     refuse_no_model(recipe.model)
-    refuse_what_is_trained(recipe)
+    if recipe.prompt is None and recipe.prompts is None:
+        raise EaselError(NEITHER)
     orders = planned(recipe)
     clip = load_clip(JUDGE, workspace)  # before the expensive part: a judge that is missing is told now
     easel = Easel(recipe, recipe.model, workspace)
@@ -67,7 +73,8 @@ def run(recipe: Generate, workspace: Workspace) -> Result:
     return Result(
         kind=recipe.kind,
         folder=workspace.folder,
-        files=(*(order.file for order in orders), "sheet.png"),
+        pictures=tuple(order.file for order in orders),
+        files=("sheet.png",),
         texts={order.file: order.prompt for order in orders},
         scores=(*each, score_of(CLIP_T, mean_interval(fits), judge, ALL)) if len(each) > 1 else tuple(each),
         notes=tuple(easel.model.notes),
@@ -84,17 +91,6 @@ def refuse_no_model(name: str) -> None:
             f"{folder} holds no model: neither model_index.json, as diffusers writes it, nor the config.json of "
             "`easel train` is in it"
         )
-
-
-def refuse_what_is_trained(recipe: Generate) -> None:
-    """Raise EaselError where a diffusion model is given what only trained ones know, or no words."""
-    given = [name for name in TRAINED_ONLY if getattr(recipe, name) != type(recipe).model_fields[name].default]
-    if given:
-        raise EaselError(
-            f"{given[0]} belongs to models of `easel train`, and {called(recipe.model)} is none: leave it out"
-        )
-    if recipe.prompt is None and recipe.prompts is None:
-        raise EaselError(NEITHER)
 
 
 def planned(recipe: Generate) -> list[Order]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from easel.jobs.inputs import batches
 from easel.metrics.path_length import along_line, along_sphere
-from easel.recipes import Generate
+from easel.recipes.generate import Generate
 from easel.sheet import mosaic
 from easel.tensors import to_pictures
 from easel.workspace import Workspace

@@ -16,14 +16,12 @@ from easel.errors import EaselError
 from easel.jobs.generate import planned
 from easel.jobs.generate.latent_walk import Stop, walk
 from easel.jobs.generate.steer import Way, steer, wishes
-from easel.jobs.inputs import batches, called, file_name, thumbnail
+from easel.jobs.inputs import batches, file_name, model_label, thumbnail
 from easel.jobs.judges import CLIP_T, judge_name, load_clip, score_of
 from easel.jobs.painter import Order, placed
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import mean_interval
-from easel.recipes import Generate
-from easel.recipes.generate import wish_parts
-from easel.recipes.knobs import Drawn
+from easel.recipes.generate import Generate, wish_parts
 from easel.result import Result, Score
 from easel.sheet import Cell, sheet
 from easel.tensors import to_pictures
@@ -52,13 +50,12 @@ class Made:
 
 def run(recipe: Generate, workspace: Workspace) -> Result:
     """Draw. Raises EaselError on what the model does not know or take, and Cancelled."""
-    refuse_what_diffuses(recipe)
     workspace.step("loading the model", 0, 1)
     model = models.load(recipe.model, "generator", workspace.device)
     guide = Guide.of(recipe, model, workspace)
     workspace.step("loading the model", 1, 1)
     orders = ordered(recipe, model)
-    clip = load_clip(JUDGE, workspace) if model.told == "captions" else None
+    clip = load_clip(JUDGE, workspace) if model.condition_kind == "captions" else None
     made = drawn(recipe, model, guide, orders, workspace)
     files = [one.order.file for one in made]
     if recipe.walk:
@@ -81,18 +78,12 @@ def run(recipe: Generate, workspace: Workspace) -> Result:
     return Result(
         kind=recipe.kind,
         folder=workspace.folder,
-        files=(*files, "sheet.png"),
+        pictures=tuple(one.order.file for one in made),
+        files=(*files[len(made) :], "sheet.png"),
         texts={one.order.file: one.order.prompt for one in made if one.order.prompt},
         scores=tuple(scores),
         notes=(*model.notes, *missed(recipe, made)),
     )
-
-
-def refuse_what_diffuses(recipe: Generate) -> None:
-    """Raise EaselError where a trained model is given what only diffusion models know."""
-    for name, field in Drawn.model_fields.items():
-        if getattr(recipe, name) != field.default:
-            raise EaselError(f"{name} belongs to diffusion models, and {called(recipe.model)} is trained: leave it out")
 
 
 def ordered(recipe: Generate, model: Trained) -> list[Order]:
@@ -100,12 +91,12 @@ def ordered(recipe: Generate, model: Trained) -> list[Order]:
     if recipe.walk and recipe.count == 1:
         recipe = recipe.model_copy(update={"count": 2})
     alone = {"walk": None}
-    if model.told == "captions":
+    if model.condition_kind == "captions":
         if recipe.prompt is None and recipe.prompts is None:
-            raise EaselError(f"{called(recipe.model)} ({model.network}) draws from words: say what to draw")
+            raise EaselError(f"{model_label(recipe.model)} ({model.network}) draws from words: say what to draw")
         return [replace(order, recipe=order.recipe | alone) for order in planned(recipe)]
     if recipe.prompt is not None or recipe.prompts is not None:
-        raise EaselError(f"{called(recipe.model)} ({model.network}) takes no words: leave the prompt out")
+        raise EaselError(f"{model_label(recipe.model)} ({model.network}) takes no words: leave the prompt out")
     words = " ".join([recipe.label or model.network, *recipe.attribute])
     plain = recipe.model_copy(update={"walk": None})
     return [
@@ -131,13 +122,13 @@ class Guide:
         if not wish:
             return cls({})
         source = model if recipe.classifier is None else models.load(recipe.classifier, "generator", workspace.device)
-        if "classifier" not in source.players or source.told != "attributes":
+        if "classifier" not in source.players or source.condition_kind != "attributes":
             raise EaselError(
-                f"{called(recipe.classifier or recipe.model)} ({source.network}) has no classifier of attributes: name "
+                f"{model_label(recipe.classifier or recipe.model)} ({source.network}) has no classifier of attributes: name "
                 "a trained control-gan with --classifier"
             )
         wishes(wish, list(source.names))
-        who = f"classifier:{called(recipe.classifier or recipe.model)}"
+        who = f"classifier:{model_label(recipe.classifier or recipe.model)}"
         return cls(wish, source.names, source.players["classifier"], source.config.resolution, who)
 
     def logits(self, pictures: Tensor) -> Tensor:
@@ -170,7 +161,7 @@ def drawn(recipe: Generate, model: Trained, guide: Guide, orders: list[Order], w
 
 def coded(recipe: Generate, model: Trained, guide: Guide, order: Order) -> Made:
     """What one picture is painted from: drawn by its seed, truncated, and steered to what was asked."""
-    own = guide.wish if model.told == "attributes" and set(guide.wish) <= set(model.names) else {}
+    own = guide.wish if model.condition_kind == "attributes" and set(guide.wish) <= set(model.names) else {}
     plain = model.condition(order.seed, order.prompt or None, recipe.label)
     condition = model.condition(order.seed, order.prompt or None, recipe.label, own)
     z = model.latents([order.seed])
@@ -202,7 +193,7 @@ def painted(model: Trained, made: list[Made], recipe: Generate) -> list[Image.Im
 def parameters(recipe: Generate, order: Order, picture: Image.Image) -> str:
     """The text that other tools read."""
     size = f"{picture.width}x{picture.height}"
-    facts = f"Seed: {order.seed}, Size: {size}, Model: {called(recipe.model)}, Version: easel {__version__}"
+    facts = f"Seed: {order.seed}, Size: {size}, Model: {model_label(recipe.model)}, Version: easel {__version__}"
     return f"{order.prompt or ' '.join([recipe.label or '', *recipe.attribute]).strip()}\n{facts}"
 
 

@@ -120,13 +120,13 @@ def refused(recipe: ScorePpl, model: Trained) -> None:
     """Raise EaselError on a w where there is none, and on no words where a network draws from them."""
     if recipe.space == "w" and not model.is_styled:
         raise EaselError(f"{model.network} has no w, only stylegan maps z to one: use --space z")
-    if model.told == "captions" and recipe.prompt is None:
+    if model.condition_kind == "captions" and recipe.prompt is None:
         raise EaselError(f"{model.name} ({model.network}) draws from words: say with --prompt what its pictures show")
 
 
 def told(recipe: ScorePpl, model: Trained, seeds: list[int]) -> Tensor | None:
     """What the pictures of paths are told: their own class or attributes each, or all the same words. EaselError."""
-    if model.told == "captions":
+    if model.condition_kind == "captions":
         row = model.condition(recipe.seed, recipe.prompt)
         return None if row is None else row.expand(len(seeds), -1)
     rows = [model.condition(seed, recipe.prompt) for seed in seeds]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from easel.errors import EaselError, shortened
-from easel.jobs.inputs import batches, opened, thumbnail, told
+from easel.data.metadata import read_texts
+from easel.jobs.inputs import batches, opened, skipped_notes, thumbnail
 from easel.jobs.judges import CLIP_T, judge_name, load_clip, score_of
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import difference_interval, mean_interval
@@ -23,7 +22,6 @@ from easel.workspace import Workspace
 if TYPE_CHECKING:
     from easel.models.features import Clip
 
-METADATA = "metadata.jsonl"
 TOGETHER = 16
 WRONG = "CLIP-T with the next picture's text"
 GAIN = "CLIP-T beyond a wrong text"
@@ -34,7 +32,7 @@ def run(recipe: ScorePrompt, workspace: Workspace) -> Result:
 
     Raises EaselError on a folder without metadata.jsonl or without pictures, and Cancelled.
     """
-    texts = read_metadata(Path(recipe.folder or ""))
+    texts = read_texts(Path(recipe.folder or ""))
     paths = {name: Path(recipe.folder or "") / name for name in texts}
     clip = load_clip(recipe.judge, workspace)
     broken: dict[str, str] = {}
@@ -47,7 +45,7 @@ def run(recipe: ScorePrompt, workspace: Workspace) -> Result:
         fits |= compared(clip, pictures, texts, wrong)
         shown |= {name: thumbnail(picture) for name, picture in pictures.items() if len(shown) < MOST_CELLS}
         workspace.step("comparing", len(fits) + len(broken), len(texts))
-    notes = told(broken, len(texts))
+    notes = skipped_notes(broken, len(texts))
     right = [fit for fit, _ in fits.values()]
     judge, of = judge_name(recipe.judge, CLIP_T), f"{len(fits)} pictures"
     scores = [score_of(CLIP_T, mean_interval(right), judge, of)]
@@ -82,44 +80,6 @@ def compared(
     right = cosines(rows, clip.texts([texts[name] for name in pictures]))
     other = cosines(rows, clip.texts([wrong[name] for name in pictures]))
     return {name: (float(fit), float(miss)) for name, fit, miss in zip(pictures, right, other, strict=True)}
-
-
-def read_metadata(folder: Path) -> dict[str, str]:
-    """file_name -> text of a folder's metadata.jsonl. Raises EaselError naming the line that is wrong."""
-    path = folder / METADATA
-    if not folder.is_dir():
-        raise EaselError(f"there is no folder {folder}")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise EaselError(
-            f"{folder} has no {METADATA}: `easel caption {folder}` writes one, to be copied beside the pictures"
-        ) from None
-    except (OSError, UnicodeDecodeError) as problem:
-        raise EaselError(f"cannot read {path}: {shortened(problem)}") from problem
-    texts: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            name, text = _row(line, f"{path}: line {number}")
-            if name in texts:
-                raise EaselError(f"{path}: line {number}: {name} stands twice")
-            texts[name] = text
-    if not texts:
-        raise EaselError(f"{path} is empty")
-    return texts
-
-
-def _row(line: str, place: str) -> tuple[str, str]:
-    try:
-        row = json.loads(line)
-    except ValueError as problem:
-        raise EaselError(f"{place} is not JSON: {shortened(problem)}") from problem
-    if not isinstance(row, dict):
-        raise EaselError(f'{place}: wanted {{"file_name": ..., "text": ...}}, got {shortened(repr(row))}')
-    for key in ("file_name", "text"):
-        if not isinstance(row.get(key), str) or not row[key].strip():
-            raise EaselError(f"{place}: '{key}' is missing or is no text")
-    return row["file_name"], row["text"]
 
 
 def table(texts: dict[str, str], fits: dict[str, tuple[float, float]]) -> str:

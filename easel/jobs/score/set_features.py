@@ -22,7 +22,7 @@ from easel.data import Box, open_set, square
 from easel.errors import EaselError
 from easel.files import write_atomic
 from easel.images import open_picture
-from easel.jobs.inputs import batches, told
+from easel.jobs.inputs import batches, skipped_notes
 from easel.models.catalog.locate import own_cache
 from easel.result import OUR_OWN
 from easel.workspace import Workspace
@@ -99,7 +99,7 @@ class Looks:
     @property
     def notes(self) -> list[str]:
         """Which pictures were skipped, and why."""
-        found = told(self.broken, len(self.broken) + len(self.names))
+        found = skipped_notes(self.broken, len(self.broken) + len(self.names))
         if self.pictures.missing:
             found.append(f"{self.pictures.missing} pictures that {self.pictures.folder} speaks of are not there")
         return found
@@ -115,7 +115,7 @@ def looked_at(pictures: Pictures, judge: SetFeatureModel, workspace: Workspace, 
     kept = own_cache() / "features" / f"{_key(pictures, digests, judge)}.npz"
     found = _read(pictures, contents, kept) or _seen(pictures, contents, judge, workspace, phase)
     if len(found.names) < 2:
-        told(found.broken, len(pictures.paths))
+        skipped_notes(found.broken, len(pictures.paths))
         raise EaselError(f"{pictures.folder} has one picture that opens ({found.names[0]}): a set needs at least 2")
     _check_finite(found, judge)
     if not kept.exists():
@@ -167,7 +167,7 @@ def _seen(pictures: Pictures, contents: str, judge: SetFeatureModel, workspace: 
             parts.append(judge.features(together))
         done += len(names)
         workspace.step(phase, done, len(pictures.paths))
-    told(broken, len(pictures.paths))
+    skipped_notes(broken, len(pictures.paths))
     formats, sizes = zip(*facts.values(), strict=True)
     return Looks(pictures, contents, tuple(facts), formats, sizes, np.concatenate(parts), broken)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from easel import models
 from easel.data.cache import MOST_SIDE
 from easel.errors import EaselError
-from easel.jobs.inputs import called, thumbnail
+from easel.jobs.inputs import model_label, thumbnail
 from easel.jobs.judges import score_of
 from easel.jobs.score.set_features import Looks, Pictures, looked_at
 from easel.metrics.frechet import frechet_interval
@@ -53,7 +53,7 @@ def run(recipe: ScoreSets, workspace: Workspace) -> Result:
     made = looked_at(sets[1], judge, workspace, "looking at made pictures")
     estimates = measured(judge, real, made, recipe.seed, workspace)
     near, far = nearest(made.rows, real.rows)
-    name = f"features:{called(recipe.judge)}"
+    name = f"features:{model_label(recipe.judge)}"
     of = f"{made.said} against {real.said}"
     scores = tuple(score_of(key, estimate, name, of) for key, estimate in estimates.items())
     workspace.save_text("table.csv", table(real, made, near, far))

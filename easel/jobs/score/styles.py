@@ -4,8 +4,6 @@ anyway?
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from PIL import Image
 from easel import models
 from easel.charts import Bars, rate_chart
 from easel.jobs import journal
-from easel.jobs.inputs import batches, called, gather, opened, thumbnail, told
+from easel.jobs.inputs import batches, gather, model_label, opened, skipped_notes, thumbnail
 from easel.jobs.judges import (
     CLIP_I,
     CLIP_T,
@@ -33,14 +31,14 @@ from easel.jobs.judges import (
 )
 from easel.jobs.painter import Easel
 from easel.jobs.score.rates import RATE, RATE_BEFORE, Pair, rates, success_scores
-from easel.jobs.stylize import TOGETHER, furnished, painter, planned, subject_of
-from easel.jobs.stylize.styles import Style, alone
-from easel.jobs.transfer import NeuralEasel, manners
+from easel.jobs.stylize.restyled import painter_of, planned, subject_of
+from easel.jobs.stylize.styles import Style, styles_of
+from easel.jobs.transfer import StylePainter, style_pictures
 from easel.metrics.intervals import mean_interval
 from easel.recipes.score import ScoreStyles
 from easel.recipes.stylize import Stylize
-from easel.result import Result
-from easel.result import Score as Number
+from easel.recipes.transfer import Transfer
+from easel.result import Result, Score
 from easel.sheet import MOST_CELLS, Cell, sheet
 from easel.workspace import Workspace
 
@@ -51,7 +49,22 @@ ALL = "all styles"
 PHASE = "drawing and judging"
 MOST_COLUMNS = 8
 
-TITLES = ("p(yes)", "p(yes) on the photo", CLIP_T, CLIP_I, DISTANCE)
+HEADS = (
+    "photo",
+    "style",
+    "file",
+    "seed",
+    "prompt",
+    "question",
+    "yes",
+    "yes on the photo",
+    "p(yes)",
+    "p(yes) on the photo",
+    CLIP_T,
+    CLIP_I,
+    DISTANCE,
+)
+"""Of table.csv."""
 
 Row = dict[str, Any]
 """One photo in one style, as the journal keeps it: key, photo, style, caption, prompt, files, seeds, verdicts."""
@@ -59,27 +72,27 @@ Row = dict[str, Any]
 
 def run(recipe: ScoreStyles, workspace: Workspace) -> Result:
     """Measure the styles over a folder, going on where an earlier run stopped. Raises EaselError and Cancelled."""
-    styles = alone(recipe)
-    photos = gather((recipe.folder or "",), workspace.folder)
+    styles = styles_of(recipe)
+    photos = gather((recipe.folder,), workspace.folder)
     done = journal.Journal(workspace.path(journal.NAME))
     wanted = [key_of(name, style) for name in photos for style in styles]
     broken: dict[str, str] = {}
     notes: list[str] = []
     if any(key not in done.rows for key in wanted):
-        places = seats(done, photos)
-        studio = Studio.furnished(recipe, styles, workspace, photos)
+        numbers = photo_numbers(done, photos)
+        bench = Workbench.load(recipe, styles, workspace, photos)
         for index, name in enumerate(photos):
             left = [style for style in styles if key_of(name, style) not in done.rows]
             picture = opened([name], photos, broken).get(name) if left else None
             if picture is not None:
-                done.append(studio.rows(index, places[name], name, picture, left))
-            studio.tell(index, studio.each)
-        notes = [*studio.easel.model.notes]
+                done.append(bench.rows(index, numbers[name], name, picture, left))
+            bench.report(index, bench.each)
+        notes = [*bench.painter.model.notes]
     rows = [done.rows[key] for key in wanted if key in done.rows]
-    return finished(recipe, workspace, styles, photos, rows, [*told(broken, len(photos)), *notes])
+    return finished(recipe, workspace, styles, photos, rows, [*skipped_notes(broken, len(photos)), *notes])
 
 
-def seats(done: journal.Journal, photos: dict[str, Path]) -> dict[str, int]:
+def photo_numbers(done: journal.Journal, photos: dict[str, Path]) -> dict[str, int]:
     """Each photo's number, on which its seeds rest: kept when the folder grows, so that a new photo moves no other."""
     known = list(done.rows.get("photos", {}).get("names", []))
     names = [*known, *(name for name in photos if name not in known)]
@@ -94,7 +107,7 @@ def key_of(photo: str, style: Style) -> str:
 
 
 @dataclass(frozen=True)
-class Studio:
+class Workbench:
     """Everything loaded that the photos go through."""
 
     recipe: ScoreStyles
@@ -102,47 +115,58 @@ class Studio:
     workspace: Workspace
     judges: Judges
     captioner: Captioner
-    easel: Easel | NeuralEasel
+    painter: Easel | StylePainter
     photos: dict[str, Path]
 
     @classmethod
-    def furnished(cls, recipe: ScoreStyles, styles: list[Style], workspace: Workspace, photos: dict[str, Path]) -> Studio:
+    def load(cls, recipe: ScoreStyles, styles: list[Style], workspace: Workspace, photos: dict[str, Path]) -> Workbench:
         """Load the models. Raises EaselError, on a style without a picture before anything is loaded."""
-        neural = NeuralEasel(recipe, manners(recipe, styles), workspace) if recipe.method == "neural" else None
+        painter: Easel | StylePainter | None = None
+        if recipe.method == "neural":
+            painter = StylePainter(recipe, style_pictures(recipe, styles), workspace)
         judges = load_judges(recipe.judge, workspace)
         captioner = models.load(recipe.captioner, "caption", workspace.device)
-        easel = neural or furnished(recipe, workspace)
-        return cls(recipe, styles, workspace, judges, captioner, easel, photos)
+        if painter is None:
+            painter = Easel(recipe, recipe.model, workspace, recipe.strength, redraw=recipe.method == "redraw")
+        return cls(recipe, styles, workspace, judges, captioner, painter, photos)
 
     @property
     def steps(self) -> int:
         """Steps that a picture takes."""
-        return self.easel.steps if isinstance(self.easel, NeuralEasel) else self.recipe.steps
+        return self.painter.steps if isinstance(self.painter, StylePainter) else self.recipe.steps
 
     @property
     def each(self) -> int:
         """Picture-steps that a photo takes."""
         return len(self.styles) * self.recipe.count * self.steps
 
-    def tell(self, index: int, done: int) -> None:
+    def report(self, index: int, done: int) -> None:
         """Report `done` picture-steps of photo `index`."""
         self.workspace.step(PHASE, index * self.each + min(done, self.each), len(self.photos) * self.each)
 
-    def rows(self, index: int, seat: int, name: str, original: Image.Image, left: Sequence[Style]) -> list[Row]:
+    def rows(self, index: int, number: int, name: str, original: Image.Image, left: Sequence[Style]) -> list[Row]:
         """Caption the photo at `index`, draw it in the styles that are left, judge: a row for each style."""
-        self.tell(index, 0)
-        photo = self.easel.fitted(original)
+        self.report(index, 0)
+        photo = self.painter.fitted(original)
         caption = subject_of(original, self.captioner)
-        first = seat * len(self.styles) * self.recipe.count
-        shared = {
-            key: value for key, value in self.recipe.model_dump(mode="json").items() if key in Stylize.model_fields
-        }
-        alone = Stylize.model_validate(shared | {"kind": "stylize", "photo": str(self.photos[name])})
+        first = number * len(self.styles) * self.recipe.count
+        kind = Transfer if self.recipe.method == "neural" else Stylize
+        shared = {name: value for name, value in self.recipe.plain().items() if name in kind.model_fields}
+        alone = kind.model_validate(
+            shared | {"kind": kind.model_fields["kind"].default, "photo": str(self.photos[name])}
+        )
         everything = batches(planned(alone, self.styles, caption, first, f"pictures/{name}/"), self.recipe.count)
         by_style = dict(zip((style.name for style in self.styles), everything, strict=True))
         orders = [order for style in left for order in by_style[style.name]]
         skipped = self.each - len(orders) * self.steps
-        pictures = self.easel.draw(orders, photo, TOGETHER, lambda done, _: self.tell(index, skipped + done))
+
+        def report(done: int, _: int) -> None:
+            self.report(index, skipped + done)
+
+        if isinstance(self.painter, StylePainter):
+            pictures = self.painter.draw(orders, photo, report)
+        else:
+            pictures = self.painter.draw(orders, photo, 1, report)
         questions = [style.question for style in left for _ in range(self.recipe.count)]
         found = batches(
             verdicts(self.judges, photo, pictures, [order.prompt for order in orders], questions), self.recipe.count
@@ -164,7 +188,12 @@ class Studio:
 
 
 def finished(
-    recipe: ScoreStyles, workspace: Workspace, styles: list[Style], photos: dict[str, Path], rows: list[Row], notes: list[str]
+    recipe: ScoreStyles,
+    workspace: Workspace,
+    styles: list[Style],
+    photos: dict[str, Path],
+    rows: list[Row],
+    notes: list[str],
 ) -> Result:
     """Table, chart, sheet and the rates with their intervals."""
     workspace.step("laying out the sheet", 0, 1)
@@ -176,14 +205,15 @@ def finished(
         ]
         groups = [[pair for row in mine for pair in pairs_of(row)] for mine in by_photo]
         scores += success_scores(groups, judge_name(recipe.judge, STYLE), ALL)
-    workspace.save_text("table.csv", table(rows))
+    workspace.save_csv("table.csv", HEADS, table(rows))
     workspace.save_bytes("chart.png", chart(recipe, styles, by_style))
     workspace.save_picture("sheet.png", overview(recipe, workspace, styles, photos, rows))
     workspace.step("laying out the sheet", 1, 1)
     return Result(
         kind=recipe.kind,
         folder=workspace.folder,
-        files=(*(file for row in rows for file in row["files"]), "table.csv", "chart.png", "sheet.png"),
+        pictures=tuple(file for row in rows for file in row["files"]),
+        files=("table.csv", "chart.png", "sheet.png"),
         texts={row["photo"]: row["caption"] for row in rows},
         scores=tuple(scores),
         notes=tuple(notes),
@@ -195,7 +225,7 @@ def pairs_of(row: Row) -> list[Pair]:
     return [(verdict[STYLE], verdict[STYLE_BEFORE]) for verdict in row["verdicts"]]
 
 
-def style_scores(rows: list[Row], judge: str, style: str) -> list[Number]:
+def style_scores(rows: list[Row], judge: str, style: str) -> list[Score]:
     """The rates of one style, and the means of what is kept; photos are what is resampled."""
     scores = success_scores([pairs_of(row) for row in rows], judge_name(judge, STYLE), style)
     for name in (CLIP_T, CLIP_I, DISTANCE):
@@ -204,18 +234,23 @@ def style_scores(rows: list[Row], judge: str, style: str) -> list[Number]:
     return scores
 
 
-def table(rows: list[Row]) -> str:
-    """table.csv: a line for each picture."""
-    made = io.StringIO()
-    writer = csv.writer(made, lineterminator="\n")
-    heads = (STYLE, STYLE_BEFORE, CLIP_T, CLIP_I, DISTANCE)
-    writer.writerow(("photo", "style", "file", "seed", "prompt", "question", "yes", "yes on the photo", *TITLES))
-    for row in rows:
-        for file, seed, verdict in zip(row["files"], row["seeds"], row["verdicts"], strict=True):
-            marks = [int(verdict[name] >= HIT) for name in (STYLE, STYLE_BEFORE)]
-            numbers = [f"{verdict[name]:.6f}" for name in heads]
-            writer.writerow((row["photo"], row["style"], file, seed, row["prompt"], row["question"], *marks, *numbers))
-    return made.getvalue()
+def table(rows: list[Row]) -> list[tuple[object, ...]]:
+    """The lines of table.csv: one for each picture."""
+    numbers = (STYLE, STYLE_BEFORE, CLIP_T, CLIP_I, DISTANCE)
+    return [
+        (
+            row["photo"],
+            row["style"],
+            file,
+            seed,
+            row["prompt"],
+            row["question"],
+            *(int(verdict[name] >= HIT) for name in (STYLE, STYLE_BEFORE)),
+            *(f"{verdict[name]:.6f}" for name in numbers),
+        )
+        for row in rows
+        for file, seed, verdict in zip(row["files"], row["seeds"], row["verdicts"], strict=True)
+    ]
 
 
 def chart(recipe: ScoreStyles, styles: list[Style], by_style: dict[str, list[Row]]) -> bytes:
@@ -226,7 +261,7 @@ def chart(recipe: ScoreStyles, styles: list[Style], by_style: dict[str, list[Row
         Bars(RATE_BEFORE, [estimate for _, estimate, _ in found]),
     ]
     count = max(len(mine) for mine in by_style.values())
-    title = f"{painter(recipe)}: {count} photos, judged by {judge_name(recipe.judge, STYLE)}"
+    title = f"{painter_of(recipe)}: {count} photos, judged by {judge_name(recipe.judge, STYLE)}"
     return rate_chart([style.label for style in styles], series, title, "rate of yes")
 
 
@@ -248,5 +283,5 @@ def overview(
             if row["files"][0] in seen:
                 lines = Verdict.of(row["verdicts"][0]).lines
                 cells.append(Cell(thumbnail(seen[row["files"][0]]), labels[row["style"]], lines))
-    heading = f"{len(names)} photos by {painter(recipe)}, judged by {called(recipe.judge)}"
+    heading = f"{len(names)} photos by {painter_of(recipe)}, judged by {model_label(recipe.judge)}"
     return sheet(cells, columns if columns <= MOST_COLUMNS else None, heading)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from pydantic import field_validator
@@ -28,7 +29,7 @@ class Style(Row):
     question: str
     """Answered by the judge with yes or no, about the result and about the plain photo."""
     image: str = ""
-    """For the method neural: a picture in this style; a path from the table's folder."""
+    """For neural style transfer: a picture in this style; a path from the table's folder."""
 
     @field_validator("name")
     @classmethod
@@ -77,16 +78,17 @@ def _placed(style: Style, file: Path) -> Style:
     return style.model_copy(update={"image": str(file.parent / style.image)}) if style.image else style
 
 
-def alone(recipe: Styled) -> list[Style]:
-    """The styles that a recipe asks for: those it names, or the one that its `style_image` is.
+def styles_of(recipe: Styled) -> list[Style]:
+    """The styles that a recipe asks for: those it names, or the one that its style pictures are.
 
     The words of the latter, for the judges, are those of the style it names, if that is known; else it is called by the
     one name given, or after the files. Raises EaselError.
     """
     known = table(recipe.styles_file)
-    if not recipe.style_image or (len(recipe.styles) == 1 and recipe.styles[0] in known):
+    pictures: Sequence[str] = getattr(recipe, "style", ())
+    if not pictures or (len(recipe.styles) == 1 and recipe.styles[0] in known):
         return chosen(recipe.styles, recipe.styles_file)
-    files = [Path(weighted(text)[0]).stem for text in recipe.style_image]
+    files = [Path(weighted(text)[0]).stem for text in pictures]
     title = recipe.styles[0] if len(recipe.styles) == 1 else " and ".join(files)
     name = "-".join(re.findall(r"[^\W_]+", title.casefold()))[:60].strip("-") or "picture"
     words = name.replace("-", " ")
@@ -112,3 +114,18 @@ def chosen(names: Sequence[str], styles_file: str | None = None) -> list[Style]:
         if name in names[:index]:
             raise EaselError(f"the style '{name}' stands twice: use --count for more pictures of it")
     return [known[name] for name in names]
+
+
+def without_style(caption: str) -> str:
+    """The caption without a style that it names: what is to be redrawn in another must not ask for two.
+
+    These are the known styles' own phrases, such as 'as a watercolour', and whatever is 'in the style of' somebody.
+    """
+    return _style_phrases().sub("", caption).strip() or caption
+
+
+@cache
+def _style_phrases() -> re.Pattern[str]:
+    phrases = [style.prompt.replace("{caption}", "").strip(" ,") for style in table().values()]
+    manners = [rf",? *\b{re.escape(phrase)}\b" for phrase in phrases if phrase.startswith("as ")]
+    return re.compile("|".join([r",? *\bin the style of [^,.]+", *manners]), re.IGNORECASE)

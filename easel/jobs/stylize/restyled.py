@@ -1,0 +1,131 @@
+"""What restyling a photo has in common, whatever paints: the pictures to make, and how they are judged and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from easel import models
+from easel.jobs.inputs import batches, file_name, joined, model_label
+from easel.jobs.judges import STYLE, Judges, Verdict, column, picture_scores, score_of, verdicts
+from easel.jobs.painter import Order
+from easel.jobs.score.rates import success_scores
+from easel.jobs.stylize.styles import Style, without_style
+from easel.metrics.intervals import mean_interval
+from easel.models.captioners import Captioner
+from easel.recipes.score import ScoreStyles
+from easel.recipes.stylize import Stylize
+from easel.recipes.transfer import Transfer
+from easel.result import Result, Score
+from easel.sheet import Cell, sheet
+from easel.workspace import Workspace
+
+ALL = "all pictures"
+
+
+def caption_of(photo: Image.Image, captioner: str, workspace: Workspace) -> str:
+    """What the captioner says about the photo."""
+    with workspace.phase("captioning"):
+        return subject_of(photo, models.load(captioner, "caption", workspace.device))
+
+
+def subject_of(photo: Image.Image, captioner: Captioner) -> str:
+    """What is in the photo, in the captioner's words; a style that it sees there is left out."""
+    return without_style(captioner.caption([photo], count=1)[0][0])
+
+
+def planned(
+    recipe: Stylize | Transfer, styles: list[Style], caption: str, first: int = 0, folder: str = ""
+) -> list[Order]:
+    """The pictures in the order they are drawn: `count` in each style.
+
+    Picture i has the recipe's seed + i, counted from `first`.
+    """
+    total = len(styles) * recipe.count
+    orders = []
+    for index in range(total):
+        style = styles[index // recipe.count]
+        alone = recipe.for_picture(first + index, styles=[style.name], caption=caption)
+        negative = joined(style.negative_prompt, getattr(recipe, "negative_prompt", ""))
+        file = folder + file_name(index, total, style.name)
+        orders.append(Order(file, style.prompt_for(caption), negative, recipe.seed + first + index, alone, style.name))
+    return orders
+
+
+def finished(  # noqa: PLR0913, PLR0917 - what a restyling has come to
+    recipe: Stylize | Transfer,
+    workspace: Workspace,
+    judges: Judges,
+    caption: str,
+    photos: tuple[Image.Image, Image.Image],
+    styles: Sequence[Style],
+    orders: Sequence[Order],
+    pictures: Sequence[Image.Image],
+    notes: Sequence[str] = (),
+) -> Result:
+    """Judge the pictures, lay out the sheet, and give the result. `photos`: the original, and as it was painted."""
+    original, photo = photos
+    each = [style for style in styles for _ in range(recipe.count)]
+    with workspace.phase("judging", len(pictures)):
+        prompts, questions = [order.prompt for order in orders], [style.question for style in each]
+        found = verdicts(judges, photo, pictures, prompts, questions)
+    cells = [Cell(photo, "the photo", (caption,))]
+    cells += [
+        Cell(picture, style.label, verdict.lines) for picture, style, verdict in zip(pictures, each, found, strict=True)
+    ]
+    columns = recipe.count + 1 if recipe.count > 1 and recipe.count < 6 else None
+    heading = f"{Path(recipe.photo).name} by {painter_of(recipe)}, judged by {model_label(recipe.judge)}"
+    workspace.save_picture("sheet.png", sheet(laid_out(cells, recipe.count, columns), columns, heading))
+    size = f"{original.width} x {original.height}"
+    return Result(
+        kind=recipe.kind,
+        pictures=tuple(order.file for order in orders),
+        files=("sheet.png",),
+        texts={"caption": caption, "photo": f"{recipe.photo}, {size}, drawn at {photo.width} x {photo.height}"}
+        | {order.file: order.prompt for order in orders},
+        scores=tuple(scores_of(judges, styles, orders, found, recipe.count)),
+        notes=tuple(note for note in [original.info.get("note"), *notes] if note),
+    )
+
+
+def painter_of(recipe: Stylize | Transfer | ScoreStyles) -> str:
+    """What paints, and how: 'pocket (redraw)'."""
+    method = getattr(recipe, "method", "neural")
+    return f"{model_label(getattr(recipe, 'features' if method == 'neural' else 'model'))} ({method})"
+
+
+def scores_of(
+    judges: Judges, styles: Sequence[Style], orders: Sequence[Order], found: Sequence[Verdict], count: int
+) -> list[Score]:
+    """Five scores of each picture; their means over each style's pictures when there are several, and over all; and how
+    often the style was recognised beyond what the judge says about the plain photo.
+    """
+    scores = [
+        score
+        for order, verdict in zip(orders, found, strict=True)
+        for score in picture_scores(judges, order.file, verdict)
+    ]
+    if count > 1:
+        for index, style in enumerate(styles):
+            scores += means(judges, found[index * count : (index + 1) * count], f"{style.name} ({count} pictures)")
+    if len(found) > 1:
+        scores += means(judges, found, ALL)
+        pairs = [(verdict.style, verdict.style_before) for verdict in found]
+        scores += success_scores(list(batches(pairs, count)), judges.name_of(STYLE), ALL)
+    return scores
+
+
+def means(judges: Judges, found: Sequence[Verdict], of: str) -> list[Score]:
+    """The mean of each number over several pictures, with its interval."""
+    return [score_of(name, mean_interval(column(found, name)), judges.name_of(name), of) for name in found[0].values]
+
+
+def laid_out(cells: list[Cell], count: int, columns: int | None) -> list[Cell]:
+    """With a row for each style the photo stands at the head of each."""
+    if columns is None:
+        return cells
+    photo, *others = cells
+    rows = [others[start : start + count] for start in range(0, len(others), count)]
+    return [cell for row in rows for cell in (photo, *row)]
