@@ -9,7 +9,7 @@ import shutil
 import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -17,25 +17,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from easel import jobs
+from easel import jobs, runners
 from easel.cli import status
 from easel.data import LAYOUTS, Item, Texts, open_set, packed, square
-from easel.data.annotations import CAPTIONING, gather
+from easel.data.annotations import CAPTIONING, collect
 from easel.data.cache import WAITING, shorten
-from easel.data.columns import Codes
+from easel.data.columns import ColumnBuilder
 from easel.data.hashes import data_hash
 from easel.data.lock import alone
+from easel.data.metadata import read_texts
 from easel.data.square import around, middle
 from easel.errors import Cancelled, EaselError
 from easel.jobs.data import panels
 from easel.jobs.data import world as data_world
-from easel.jobs.data.duplicates import extra, near_duplicates
-from easel.jobs.data.inspect import Look, look
-from easel.jobs.data.map import on_a_grid, plane, principal
+from easel.jobs.data.duplicates import near_duplicates, redundant
+from easel.jobs.data.inspect import inspect
+from easel.jobs.data.map import grid_cells, principal_components, tsne
+from easel.jobs.data.values import PictureStats
 from easel.jobs.data.words import unnamed_note
 from easel.pocket.world import Scene, words
-from easel.recipes import Caption, Data
-from easel.runners import local
+from easel.recipes.caption import Caption
+from easel.recipes.data import DataSummary, DataWorld
+from easel.recipes.knobs import LayoutName
 from tests import fakes
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 128, 0), (0, 0, 255)
@@ -284,8 +287,8 @@ def test_cub(tmp_path):
     assert first.attributes == {"has_bill_shape::curved": True, "has_wing_color::blue": False}
     assert found[1].attributes == {"has_bill_shape::curved": False, "has_wing_color::blue": True}
     assert found[1].captions == ()
-    refused(lambda: found.need("captions"), "2 of 3 pictures have no caption", "A_2.jpg", "B_1.jpg")
-    found.need("labels", "has_bill_shape::curved")
+    refused(lambda: found.require("captions"), "2 of 3 pictures have no caption", "A_2.jpg", "B_1.jpg")
+    found.require("labels", "has_bill_shape::curved")
 
 
 def test_cub_as_its_archive_unpacks_and_with_pictures_missing(tmp_path):
@@ -332,7 +335,7 @@ def test_celeba(tmp_path, table, text, place):
     assert [item.split for item in found] == ["train", "test"]
     assert found[0].path.is_file()
     refused(lambda: found.attribute("smilling"), "no attribute called 'smilling': use one of Smiling")
-    found.need("Smiling")
+    found.require("Smiling")
 
 
 def test_celeba_with_a_short_line(tmp_path):
@@ -478,7 +481,7 @@ def test_texts_are_a_list(texts):
 
 @given(st.lists(st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab", min_size=1, max_size=2), max_size=20))
 def test_a_column_gives_back_its_values(values):
-    codes = Codes()
+    codes = ColumnBuilder()
     for row, value in enumerate(values):
         if value is not None or row % 2:
             codes.set(row, value)
@@ -490,9 +493,9 @@ def test_a_column_gives_back_its_values(values):
 def test_numbers_and_words_are_in_order():
     items = [Item(str(at), Path(str(at)), attributes={"age": age, "mood": mood}) for at, (age, mood) in
              enumerate([(30, "sad"), (5, "joy"), (100, "sad")])]  # fmt: skip
-    facts = gather(items).facts
-    assert facts.attributes["age"].values == (5, 30, 100)
-    assert facts.attributes["mood"].numbers().tolist() == [1, 0, 1]
+    annotations = collect(items).annotations
+    assert annotations.attributes["age"].values == (5, 30, 100)
+    assert annotations.attributes["mood"].numbers().tolist() == [1, 0, 1]
 
 
 def test_a_picture_costs_little_memory():
@@ -506,26 +509,26 @@ def test_a_picture_costs_little_memory():
 
     tracemalloc.start()
     try:
-        kept = gather(items())
+        kept = collect(items())
         current, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert len(kept.facts) == count
+    assert len(kept.annotations) == count
     assert current / count < 120
     assert peak / count < 200
 
 
 def test_what_a_job_needs_is_refused_in_words(tmp_path):
     found = open_set(metadata(tmp_path, {"file_name": "a.png", "text": "x", "hat": True, "label": "c"}))
-    refused(found.need, "the set has 1 picture: at least 2 are needed")
+    refused(found.require, "the set has 1 picture: at least 2 are needed")
     two = open_set(
         metadata(tmp_path, {"file_name": "a.png", "hat": True, "label": "c"}, {"file_name": "b.png", "label": "c"})
     )
-    two.need()
-    refused(lambda: two.need("labels"), "all 2 pictures have the same class (c)")
-    refused(lambda: two.need("captions"), "2 of 2 pictures have no caption (a.png, b.png)", CAPTIONING)
-    refused(lambda: two.need("hat"), "1 of 2 pictures has no value of 'hat' (b.png)")
-    refused(lambda: two.need("hatt"), "no attribute called 'hatt': use one of hat")
+    two.require()
+    refused(lambda: two.require("labels"), "all 2 pictures have the same class (c)")
+    refused(lambda: two.require("captions"), "2 of 2 pictures have no caption (a.png, b.png)", CAPTIONING)
+    refused(lambda: two.require("hat"), "1 of 2 pictures has no value of 'hat' (b.png)")
+    refused(lambda: two.require("hatt"), "no attribute called 'hatt': use one of hat")
 
 
 # Squares
@@ -604,7 +607,7 @@ def test_packing_keeps_what_is_known(tmp_path):
     assert small.captions[1] == ()
     assert [small.classes[at] for at in small.labels] == ["Black footed Albatross"] * 2 + ["Laysan Albatross"]
     assert small.attribute("has_wing_color::blue").numbers().tolist() == [0, 1, 0]
-    refused(lambda: small.need("captions"), "2 of 3 pictures have no caption")
+    refused(lambda: small.require("captions"), "2 of 3 pictures have no caption")
     assert len(small.hash) == 64
 
 
@@ -722,23 +725,23 @@ def test_a_damaged_cache_says_so(tmp_path):
 
 def test_a_look_measures_what_is_shown(tmp_path):
     Image.fromarray(np.repeat(np.array([[0, 255]], np.uint8), 40, axis=0).repeat(20, axis=1)).save(tmp_path / "a.png")
-    found = look(Item("a.png", tmp_path / "a.png"), thumbnail=8)
-    assert isinstance(found, Look)
+    found = inspect(Item("a.png", tmp_path / "a.png"), thumbnail=8)
+    assert isinstance(found, PictureStats)
     assert (found.width, found.height, found.is_grey) == (40, 40, True)
     assert found.brightness == pytest.approx(127.5, abs=1)
     assert found.contrast == pytest.approx(127.5, abs=1)
     assert found.thumbnail is not None
     assert found.thumbnail.shape == (8, 8, 3)
     write(tmp_path / "b.png", "")
-    assert "is empty" in str(look(Item("b.png", tmp_path / "b.png")))
+    assert "is empty" in str(inspect(Item("b.png", tmp_path / "b.png")))
 
 
-def looks_of(*paths: Path) -> tuple[Any, Any]:
-    found = [look(Item(path.name, path)) for path in paths]
-    assert all(isinstance(one, Look) for one in found)
+def hashes_and_copies(*paths: Path) -> tuple[Any, Any]:
+    found = [inspect(Item(path.name, path)) for path in paths]
+    assert all(isinstance(one, PictureStats) for one in found)
     return (
-        np.array([one.bits for one in found if isinstance(one, Look)], np.uint64),
-        np.stack([one.copy for one in found if isinstance(one, Look)]),
+        np.array([one.bits for one in found if isinstance(one, PictureStats)], np.uint64),
+        np.stack([one.copy for one in found if isinstance(one, PictureStats)]),
     )
 
 
@@ -747,12 +750,12 @@ def test_near_duplicates_are_copies_in_other_sizes_and_formats(tmp_path):
     with Image.open(paths[4]) as picture:
         picture.resize((80, 60), Image.Resampling.LANCZOS).save(tmp_path / "small.png")
         picture.save(tmp_path / "copy.jpg", quality=60)
-    found = near_duplicates(*looks_of(*paths, tmp_path / "small.png", tmp_path / "copy.jpg"))
+    found = near_duplicates(*hashes_and_copies(*paths, tmp_path / "small.png", tmp_path / "copy.jpg"))
     assert {(pair.first, pair.second) for pair in found} == {(4, 12), (4, 13), (12, 13)}
-    assert extra(found) == 2
+    assert redundant(found) == 2
     # Flat red and flat green are as bright as each other, and no copies.
     flats = paint(tmp_path / "red.png", RED), paint(tmp_path / "green.png", GREEN), paint(tmp_path / "again.png", RED)
-    assert [(pair.first, pair.second) for pair in near_duplicates(*looks_of(*flats))] == [(0, 2)]
+    assert [(pair.first, pair.second) for pair in near_duplicates(*hashes_and_copies(*flats))] == [(0, 2)]
 
 
 @given(st.integers(0, 2**64 - 1), st.sets(st.integers(0, 63), max_size=6))
@@ -769,8 +772,8 @@ def test_the_map_keeps_neighbours_together():
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(3, 10)) * 12
     rows = np.concatenate([centre + rng.normal(size=(20, 10)) for centre in centres])
-    points = plane(rows)
-    np.testing.assert_array_equal(points, plane(rows))
+    points = tsne(rows)
+    np.testing.assert_array_equal(points, tsne(rows))
     groups = np.repeat(np.arange(3), 20)
     far = ((points[:, None] - points[None]) ** 2).sum(axis=2) + np.eye(60) * 1e9
     assert (groups[far.argsort(axis=1)[:, :5]] == groups[:, None]).mean() > 0.95
@@ -778,10 +781,10 @@ def test_the_map_keeps_neighbours_together():
 
 def test_principal_components_are_those_of_a_line():
     line = np.outer(np.arange(5.0), [3.0, 4.0])
-    np.testing.assert_allclose(np.abs(principal(line)[:, 0]), [10, 5, 0, 5, 10], atol=1e-9)
-    np.testing.assert_allclose(principal(line)[:, 1], 0, atol=1e-9)
-    assert plane(np.ones((1, 4))).tolist() == [[0, 0]]
-    assert np.isfinite(plane(np.ones((30, 4)))).all()
+    np.testing.assert_allclose(np.abs(principal_components(line)[:, 0]), [10, 5, 0, 5, 10], atol=1e-9)
+    np.testing.assert_allclose(principal_components(line)[:, 1], 0, atol=1e-9)
+    assert tsne(np.ones((1, 4))).tolist() == [[0, 0]]
+    assert np.isfinite(tsne(np.ones((30, 4)))).all()
 
 
 @given(st.integers(1, 40), st.integers(0, 1000))
@@ -789,7 +792,7 @@ def test_every_picture_has_a_cell_of_its_own(count, seed):
     from easel.jobs.data.summary import grid_of
 
     columns, rows = grid_of(count)
-    cells = on_a_grid(np.random.default_rng(seed).normal(size=(count, 2)), columns, rows)
+    cells = grid_cells(np.random.default_rng(seed).normal(size=(count, 2)), columns, rows)
     assert len({tuple(cell) for cell in cells.tolist()}) == count
     assert (cells >= 0).all()
     assert (cells < [columns, rows]).all()
@@ -815,10 +818,10 @@ def test_captioning_into_the_folder_gives_what_text_networks_need(monkeypatch, t
     monkeypatch.setattr("easel.models.load", lambda name, role, *more: fakes.Captioner())
     monkeypatch.setattr("easel.runners.machine.resolve", lambda device, dtype: ("cpu", "float32"))
     folder = flat(tmp_path / "set", 3)
-    refused(lambda: open_set(folder).need("captions"), "3 of 3 pictures have no caption", CAPTIONING)
-    local.run(Caption(photos=(str(folder),)), folder)
+    refused(lambda: open_set(folder).require("captions"), "3 of 3 pictures have no caption", CAPTIONING)
+    runners.run(Caption(photos=(str(folder),)), folder)
     found = open_set(folder)
-    found.need("captions")
+    found.require("captions")
     assert (found.layout, len(found), found.unnamed) == ("metadata", 3, 0)
 
 
@@ -831,7 +834,7 @@ def clip(monkeypatch):
 def test_a_summary(clip, tmp_path):
     folder = mixed(tmp_path / "my <set>")
     before = sorted(folder.iterdir())
-    result = local.run(Data(task="summary", folder=str(folder)), tmp_path / "out")
+    result = runners.run(DataSummary(folder=str(folder)), tmp_path / "out")
     assert sorted(folder.iterdir()) == before
     assert result.files == ("summary.html", "sheet.png", "table.csv")
     assert result.texts["pictures"] == "7"
@@ -848,7 +851,7 @@ def test_a_summary(clip, tmp_path):
 
 
 def test_a_summary_of_hotels_says_what_is_missing(clip, tmp_path):
-    result = local.run(Data(task="summary", folder=str(hotels(tmp_path / "set"))), tmp_path / "out")
+    result = runners.run(DataSummary(folder=str(hotels(tmp_path / "set"))), tmp_path / "out")
     assert result.texts["missing"].startswith("2 ")
     assert result.texts["classes"] == "2, 1 to 2 pictures each; 1 with one picture alone (unknown)"
     assert result.texts["near-duplicates"].startswith("3 pairs; 2 pictures could go")
@@ -858,7 +861,7 @@ def test_a_summary_of_hotels_says_what_is_missing(clip, tmp_path):
 
 def test_a_summary_says_what_no_line_names(clip, tmp_path):
     folder = metadata(flat(tmp_path / "set", 5), {"file_name": "0.png", "text": "a"}, {"file_name": "1.png"})
-    result = local.run(Data(task="summary", folder=str(folder)), tmp_path / "out")
+    result = runners.run(DataSummary(folder=str(folder)), tmp_path / "out")
     assert result.texts["unnamed"] == "3 in the folder that its table does not name"
     said = "3 pictures in the folder have no line in its table and are left out, such as 2.png"
     assert said in result.notes
@@ -870,7 +873,7 @@ def test_a_summary_says_what_no_line_names(clip, tmp_path):
 
 
 def test_a_summary_looks_at_no_more_than_asked(clip, tmp_path):
-    result = local.run(Data(task="summary", folder=str(flat(tmp_path / "set", 9)), count=3), tmp_path / "out")
+    result = runners.run(DataSummary(folder=str(flat(tmp_path / "set", 9)), count=3), tmp_path / "out")
     assert "hash" not in result.texts
     assert result.texts["pictures"] == "9"
     assert result.texts["looked at"] == "3, spread evenly"
@@ -878,15 +881,15 @@ def test_a_summary_looks_at_no_more_than_asked(clip, tmp_path):
 
 def test_a_summary_of_one_picture_and_of_none(clip, tmp_path):
     paint(tmp_path / "one" / "a.png")
-    assert local.run(Data(task="summary", folder=str(tmp_path / "one")), tmp_path / "out").texts["pictures"] == "1"
+    assert runners.run(DataSummary(folder=str(tmp_path / "one")), tmp_path / "out").texts["pictures"] == "1"
     (tmp_path / "none").mkdir()
-    refused(lambda: local.run(Data(task="summary", folder=str(tmp_path / "none")), tmp_path / "o"), "no pictures")
+    refused(lambda: runners.run(DataSummary(folder=str(tmp_path / "none")), tmp_path / "o"), "no pictures")
     write(tmp_path / "bad" / "a.png", "x")
-    refused(lambda: local.run(Data(task="summary", folder=str(tmp_path / "bad")), tmp_path / "o"), "not one of 1")
+    refused(lambda: runners.run(DataSummary(folder=str(tmp_path / "bad")), tmp_path / "o"), "not one of 1")
 
 
 def world(out: Path, **settings: Any) -> Any:
-    return local.run(Data(task="world", **{"resolution": 32, "seed": 5, "count": 4} | settings), out)
+    return runners.run(DataWorld(**{"resolution": 32, "seed": 5, "count": 4} | settings), out)
 
 
 @pytest.mark.parametrize("what", data_world.SUBJECTS)
@@ -897,15 +900,15 @@ def test_a_set_of_the_world_opens_as_it_was_meant(clip, tmp_path, what):
     kinds = data_world.SUBJECTS[what]
     assert set(found.classes) <= set(kinds if len(kinds) > 1 else words.COLOURS)
     assert found.captions.present.all()
-    found.need("captions", least=2)
-    order = data_world.Order(what, 5, 32, "")
+    found.require("captions", least=2)
+    spec = data_world.SetSpec(what, 5, 32, "")
     for at, item in enumerate(found):
-        scene = data_world.scene_of(order, at)
+        scene = data_world.scene_of(spec, at)
         assert item.captions == tuple(dict.fromkeys(scene.captions()))
         for name in ("hat", "sunglasses"):
             assert item.attributes.get(name, name in scene.accessories) == (name in scene.accessories)
         with Image.open(item.path) as picture:
-            np.testing.assert_array_equal(np.asarray(picture), data_world.pixels(scene, order))
+            np.testing.assert_array_equal(np.asarray(picture), data_world.pixels(scene, spec))
 
 
 def test_a_killed_set_draws_only_what_is_not_there(clip, tmp_path, monkeypatch):
@@ -925,7 +928,7 @@ def test_a_killed_set_draws_only_what_is_not_there(clip, tmp_path, monkeypatch):
 
 def test_workers_draw_what_one_process_draws(clip, tmp_path, monkeypatch):
     world(tmp_path / "one", count=40)
-    monkeypatch.setattr(data_world, "FEW", 10)
+    monkeypatch.setattr(data_world, "MAX_IN_PROCESS", 10)
     monkeypatch.setattr(data_world, "cores", lambda: 1)
     world(tmp_path / "two", count=40)
     for path in (tmp_path / "one").rglob("*.png"):
@@ -933,9 +936,9 @@ def test_workers_draw_what_one_process_draws(clip, tmp_path, monkeypatch):
 
 
 def test_faces_show_the_head(clip):
-    order = data_world.Order("faces", 0, 64, "")
+    spec = data_world.SetSpec("faces", 0, 64, "")
     for at in range(6):
-        left, top, right, bottom = data_world.head(scene := data_world.scene_of(order, at))
+        left, top, right, bottom = data_world.head_box(scene := data_world.scene_of(spec, at))
         assert right - left == pytest.approx(bottom - top, abs=1)
         truth = np.isin(scene.segmentation(128), [words.LABELS[scene.kind], words.LABELS["hat"]])
         assert truth[max(0, top) : bottom, max(0, left) : right].mean() > 0.25
@@ -945,7 +948,7 @@ def test_a_job_of_sets_knows_its_tasks(tmp_path):
     with pytest.raises(ValueError, match="folder is missing"):
         Data(task="summary")
     with pytest.raises(ValueError, match="only for a summary"):
-        Data(task="world", folder="x")
+        DataWorld(folder="x")
     assert jobs.JOBS["data"] == "easel.jobs.data"
 
 
@@ -976,5 +979,27 @@ def test_progress_is_told_and_can_stop(clip, tmp_path):
             raise Cancelled("stopped")
 
     with pytest.raises(Cancelled):
-        local.run(Data(task="summary", folder=str(flat(tmp_path / "set"))), tmp_path / "out", report=report)
+        runners.run(DataSummary(folder=str(flat(tmp_path / "set"))), tmp_path / "out", report=report)
     assert not (tmp_path / "out").exists()
+
+
+# One reader of metadata.jsonl
+
+
+def test_texts_of_a_table_are_read_as_training_reads_them(tmp_path):
+    rows = [{"file_name": "a/0.png", "caption": "one"}, {"file_name": "1.png", "text": ["two", "more"], "caption": "x"}]
+    write(tmp_path / "metadata.jsonl", "\ufeff" + "".join(json.dumps(row) + "\n\n" for row in rows))
+    assert read_texts(tmp_path) == {"a/0.png": "one", "1.png": "two"}
+
+
+@pytest.mark.parametrize("name", ["../0.png", "a/../../0.png", "/etc/passwd", "C:\\0.png", "..\\0.png", ""])
+def test_a_table_does_not_lead_out_of_its_folder(tmp_path, name):
+    write(tmp_path / "metadata.jsonl", json.dumps({"file_name": "0.png", "text": "t"}) + "\n")
+    with (tmp_path / "metadata.jsonl").open("a") as stream:
+        stream.write(json.dumps({"file_name": name, "text": "t"}))
+    with pytest.raises(EaselError, match=r"metadata.jsonl: line 2: .* is not a file name within the set's folder"):
+        read_texts(tmp_path)
+
+
+def test_recipes_know_every_layout():
+    assert set(get_args(LayoutName)) == set(LAYOUTS)

@@ -30,12 +30,12 @@ CAPTIONS, TRUE = 39_000_000, 39_500_000
 
 def seeing(name: str, *asked: str) -> list[Row]:
     """How often the judge of scenes is right about true 64 px pictures of held-out scenes."""
-    from easel.jobs.data.world import Order, pixels, scene_of
+    from easel.jobs.data.world import SetSpec, pixels, scene_of
     from easel.pocket.train import judge
 
-    order = Order("kinds" if "kind" in asked else "birds", TRUE, 64, "")
-    scenes = [scene_of(order, index) for index in range(PROMPTS)]
-    told = judge.load().name(np.stack([pixels(scene, order) for scene in scenes]))
+    spec = SetSpec("kinds" if "kind" in asked else "birds", TRUE, 64, "")
+    scenes = [scene_of(spec, index) for index in range(PROMPTS)]
+    told = judge.load().name(np.stack([pixels(scene, spec) for scene in scenes]))
     found = []
     for word in asked:
         hits = [said == getattr(scene, word) for said, scene in zip(told[word], scenes, strict=True)]
@@ -45,9 +45,9 @@ def seeing(name: str, *asked: str) -> list[Row]:
 
 def asked_scenes() -> list[tuple[str, str, str]]:
     """Caption, colour and place of scenes that no training saw."""
-    from easel.jobs.data.world import Order, scene_of
+    from easel.jobs.data.world import SetSpec, scene_of
 
-    scenes = [scene_of(Order("birds", CAPTIONS, 64, ""), index) for index in range(PROMPTS)]
+    scenes = [scene_of(SetSpec("birds", CAPTIONS, 64, ""), index) for index in range(PROMPTS)]
     return [(scene.captions()[0], scene.colour, scene.place) for scene in scenes]
 
 

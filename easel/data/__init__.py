@@ -2,28 +2,28 @@
 
 >>> from easel.data import open_set, packed
 >>> birds = open_set("CUB_200_2011")  # doctest: +SKIP
->>> birds.need("captions")  # doctest: +SKIP
+>>> birds.require("captions")  # doctest: +SKIP
 >>> small = packed(birds, 64, "cache")  # doctest: +SKIP
 >>> small.pixels.shape, small.captions[0], small.classes[small.labels[0]]  # doctest: +SKIP
 """
 
-from easel.data.annotations import Facts
+from easel.data.annotations import Annotations
 from easel.data.cache import Packed, packed
 from easel.data.columns import Column, Texts
-from easel.data.hashes import Tell, data_hash
+from easel.data.hashes import Report, data_hash
 from easel.data.item import Box, Item, Value
 from easel.data.layouts import LAYOUTS, PictureSet, open_set
 from easel.data.square import opened, square
 
 __all__ = [
     "LAYOUTS",
+    "Annotations",
     "Box",
     "Column",
-    "Facts",
     "Item",
     "Packed",
     "PictureSet",
-    "Tell",
+    "Report",
     "Texts",
     "Value",
     "data_hash",

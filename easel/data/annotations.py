@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from easel.data.columns import MISSING, Captions, Codes, Column, Texts
+from easel.data.columns import MISSING, Captions, Column, ColumnBuilder, Texts
 from easel.data.item import Box, Item
 from easel.errors import EaselError, unknown
 
-NAMED = 3
+MAX_NAMED = 3
 """So many names stand in an error before "and 7 more"."""
 CAPTIONING = (
     "`easel caption DIR --out DIR` writes them where the pictures lie in DIR itself; else give each a line with "
@@ -23,7 +23,7 @@ CAPTIONING = (
 
 
 @dataclass(frozen=True, eq=False)
-class Facts:
+class Annotations:
     """Columns over n pictures. A set that is opened and a set that is packed both have them."""
 
     names: Texts
@@ -54,7 +54,7 @@ class Facts:
             raise unknown("attribute", name, self.attributes)
         return self.attributes[name]
 
-    def need(self, *wanted: str, least: int = 2) -> None:
+    def require(self, *wanted: str, least: int = 2) -> None:
         """Refuse a set that lacks what a job needs: "captions", "labels", or the name of an attribute.
 
         Raises EaselError that says how many pictures lack it, and the first of them; also when there are fewer than
@@ -64,23 +64,23 @@ class Facts:
             raise EaselError(f"the set has {_pictures(len(self))}: at least {least} are needed")
         for word in wanted:
             if word == "captions":
-                self._refuse(~self.captions.present, "caption", CAPTIONING)
+                self._refuse_lacking(~self.captions.present, "caption", CAPTIONING)
             else:
-                self._need_column(word)
+                self._require_column(word)
 
-    def _need_column(self, word: str) -> None:
+    def _require_column(self, word: str) -> None:
         column = self.label if word == "labels" else self.attribute(word)
         what = "class" if word == "labels" else f"value of '{word}'"
         advice = "put each in a folder of its class" if word == "labels" else "add it to metadata.jsonl"
-        self._refuse(column.codes == MISSING, what, advice)
+        self._refuse_lacking(column.codes == MISSING, what, advice)
         if len(np.unique(column.codes)) < 2:
             raise EaselError(f"all {len(self)} pictures have the same {what} ({column[0]}): at least two are needed")
 
-    def _refuse(self, lacking: NDArray[np.bool_], what: str, advice: str) -> None:
+    def _refuse_lacking(self, lacking: NDArray[np.bool_], what: str, advice: str) -> None:
         rows = np.flatnonzero(lacking)
         if len(rows):
-            named = ", ".join(self.names[int(at)] for at in rows[:NAMED])
-            more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
+            named = ", ".join(self.names[int(at)] for at in rows[:MAX_NAMED])
+            more = f" and {len(rows) - MAX_NAMED} more" if len(rows) > MAX_NAMED else ""
             have = "has" if len(rows) == 1 else "have"
             raise EaselError(f"{len(rows)} of {_pictures(len(self))} {have} no {what} ({named}{more}): {advice}")
 
@@ -89,45 +89,45 @@ class Facts:
         counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
         return [name for name, count in zip(self.classes, counts, strict=True) if count < least]
 
-    def taken(self, rows: NDArray[Any]) -> Facts:
-        """The facts of some rows, in their order."""
-        places = [int(at) for at in rows]
-        return Facts(
+    def subset(self, indices: NDArray[Any]) -> Annotations:
+        """The annotations of some pictures (m,), in the order given."""
+        places = [int(at) for at in indices]
+        return Annotations(
             names=Texts.of(self.names[at] for at in places),
             captions=Captions(Texts.of(self.captions.texts[at] for at in places)),
-            label=self.label.taken(rows),
-            attributes={name: column.taken(rows) for name, column in self.attributes.items()},
+            label=self.label.subset(indices),
+            attributes={name: column.subset(indices) for name, column in self.attributes.items()},
         )
 
 
 @dataclass(frozen=True, eq=False)
-class Gathered:
-    """The facts of a set's items, with what only an unpacked set has: (n, 4) boxes, -1 for none, and splits."""
+class Collected:
+    """The annotations of a set's items, with what only an unpacked set has: (n, 4) boxes, -1 for none, and splits."""
 
-    facts: Facts
+    annotations: Annotations
     boxes: NDArray[np.int32]
     split: Column
 
 
-def gather(items: Iterable[Item]) -> Gathered:
+def collect(items: Iterable[Item]) -> Collected:
     """Columns of all items, which may come from a generator: none of them is kept."""
-    names, said, boxes = _Run(), _Run(), array("i")
-    label, split, columns = Codes(), Codes(), dict[str, Codes]()
+    names, captions, boxes = _TextBuffer(), _TextBuffer(), array("i")
+    label, split, columns = ColumnBuilder(), ColumnBuilder(), dict[str, ColumnBuilder]()
     for row, item in enumerate(items):
         names.add(item.name)
-        said.add("\n".join(one for text in item.captions if (one := " ".join(text.split()))))
+        captions.add("\n".join(one for text in item.captions if (one := " ".join(text.split()))))
         boxes.extend(item.box or (MISSING,) * 4)
         label.set(row, item.label)
         split.set(row, item.split or None)
         for name, value in item.attributes.items():
-            columns.setdefault(name, Codes()).set(row, value)
+            columns.setdefault(name, ColumnBuilder()).set(row, value)
     count = len(names.ends)
     found = {name: codes.done(name, count) for name, codes in columns.items()}
-    facts = Facts(names.texts(), Captions(said.texts()), label.done("label", count), found)
-    return Gathered(facts, np.frombuffer(boxes, np.int32).reshape(-1, 4), split.done("split", count))
+    annotations = Annotations(names.texts(), Captions(captions.texts()), label.done("label", count), found)
+    return Collected(annotations, np.frombuffer(boxes, np.int32).reshape(-1, 4), split.done("split", count))
 
 
-class _Run:
+class _TextBuffer:
     """Texts being filled."""
 
     def __init__(self) -> None:
@@ -142,7 +142,7 @@ class _Run:
 
 
 def box_of(row: Sequence[int] | NDArray[np.int32]) -> Box | None:
-    """A row of `Gathered.boxes` as a box."""
+    """A row of `Collected.boxes` as a box."""
     left, top, right, bottom = (int(edge) for edge in row)
     return None if right == MISSING else (left, top, right, bottom)
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from easel.data.annotations import Facts
+from easel.data.annotations import Annotations
 from easel.data.columns import Captions, Column, Texts, mapped
-from easel.data.hashes import Tell, data_hash
+from easel.data.hashes import Report, data_hash
 from easel.data.item import Item
 from easel.data.layouts import PictureSet
 from easel.data.lock import alone
@@ -35,7 +35,7 @@ WAITING = "waiting for another run that packs this set"
 
 
 @dataclass(frozen=True, eq=False)
-class Packed(Facts):
+class Packed(Annotations):
     """A packed set: everything a network trains on. Row i of every part is the same picture."""
 
     pixels: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 1, 1, 3), np.uint8))
@@ -52,7 +52,7 @@ class Packed(Facts):
 
 
 def packed(
-    pictures: PictureSet, side: int, cache_folder: str | Path, tell: Tell | None = None, workers: int | None = None
+    pictures: PictureSet, side: int, cache_folder: str | Path, tell: Report | None = None, workers: int | None = None
 ) -> Packed:
     """The set at one resolution, from the cache, or packed into it first.
 
@@ -77,7 +77,7 @@ def packed(
     return load(place)
 
 
-def _pack_alone(packing: _Packing, place: Path, say: Tell, workers: int) -> None:
+def _pack_alone(packing: _Packing, place: Path, say: Report, workers: int) -> None:
     """Pack a set that no other process packs; else wait, and go on from what that one leaves."""
     lock = place.with_name(f"{place.name}.lock")
     with alone(lock, lambda: say(WAITING, 0, 1)):
@@ -128,7 +128,7 @@ class _Packing:
         self.pictures, self.side, self.key, self.part = pictures, side, key, part
         self.seen, self.broken = 0, dict[int, str]()
 
-    def run(self, place: Path, say: Tell, workers: int) -> None:
+    def run(self, place: Path, say: Report, workers: int) -> None:
         """Pack what an earlier run left, write the index, and put the folder in its place."""
         pixels = self._begin()
         chunk = max(16, min(1024, CHUNK_BYTES // (self.side * self.side * 3)))
@@ -187,7 +187,7 @@ class _Packing:
     def _finish(self, place: Path) -> None:
         rows = np.setdiff1d(np.arange(len(self.pictures)), np.fromiter(self.broken, np.int64, len(self.broken)))
         shorten(self.part / "pixels.npy", len(rows))
-        kept = self.pictures.taken(rows) if self.broken else self.pictures
+        kept = self.pictures.subset(rows) if self.broken else self.pictures
         kept.names.save(self.part, "names")
         kept.captions.texts.save(self.part, "captions")
         np.save(self.part / "labels.npy", kept.labels)

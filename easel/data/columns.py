@@ -119,12 +119,12 @@ class Column:
         plain = [float(v) if isinstance(v, bool | int | float) else float(at) for at, v in enumerate(self.values)]
         return np.array([*plain, np.nan], np.float32)[self.codes]
 
-    def taken(self, rows: NDArray[Any]) -> Column:
-        """The column of some rows."""
-        return Column(self.name, self.values, np.ascontiguousarray(self.codes[rows]))
+    def subset(self, indices: NDArray[Any]) -> Column:
+        """The column of some pictures (m,)."""
+        return Column(self.name, self.values, np.ascontiguousarray(self.codes[indices]))
 
 
-class Codes:
+class ColumnBuilder:
     """A column being filled: 4 bytes a row, and each different value once."""
 
     def __init__(self) -> None:

@@ -94,8 +94,8 @@ def is_classes(folder: Path) -> bool:
 def _homes(folder: Path) -> dict[str, str]:
     """Where the folders of classes lie, each with its split: train/ and test/, or images/, or the folder itself."""
     pictures, folders = listed(folder)
-    alone = {folders[0]: ""} if len(folders) == 1 and not pictures else {}
-    return parts(folder) or alone or {"": ""}
+    only = {folders[0]: ""} if len(folders) == 1 and not pictures else {}
+    return parts(folder) or only or {"": ""}
 
 
 def _has_classes(folder: Path) -> bool:

@@ -15,39 +15,39 @@ from pathlib import Path
 from easel.data.layouts import PictureSet
 from easel.files import write_atomic
 
-Tell = Callable[[str, int, int], None]
-"""Is given a phase, and how many of how many are done. What it raises stops the packing, which goes on from there."""
+Report = Callable[[str, int, int], None]
+"""Called with a phase, how many are done and how many there are. What it raises stops the work, which can go on."""
 
 STAMPS = "stamps.json"
 MOST_STAMPS = 200
 
 
-def data_hash(pictures: PictureSet, cache_folder: str | Path | None = None, tell: Tell | None = None) -> str:
-    """SHA-256 over names, contents and facts of every picture, 64 letters.
+def data_hash(pictures: PictureSet, cache_folder: str | Path | None = None, report: Report | None = None) -> str:
+    """SHA-256 over names, contents and annotations of every picture, 64 letters.
 
     With a cache folder, files whose size and time of change are as they were are not read again.
     """
-    say = tell or (lambda _phase, _done, _total: None)
+    report = report or (lambda _phase, _done, _total: None)
     stamps = Path(cache_folder) / STAMPS if cache_folder is not None else None
     if stamps is None:
-        return _digest(pictures, _content, "reading", say)
+        return _digest(pictures, _content, "reading", report)
     known = _read_stamps(stamps)
-    stamp = _digest(pictures, _stat, "checking", say)
+    stamp = _digest(pictures, _stat, "checking", report)
     if stamp not in known:
         kept = {key: known[key] for key in list(known)[-MOST_STAMPS:]}
-        known = kept | {stamp: _digest(pictures, _content, "reading", say)}
+        known = kept | {stamp: _digest(pictures, _content, "reading", report)}
         write_atomic(stamps, json.dumps(known, indent=1).encode())
     return known[stamp]
 
 
-def _digest(pictures: PictureSet, see: Callable[[Path], bytes], phase: str, say: Tell) -> str:
-    whole = hashlib.sha256(str(pictures.folder.resolve()).encode() if see is _stat else b"")
+def _digest(pictures: PictureSet, read: Callable[[Path], bytes], phase: str, report: Report) -> str:
+    whole = hashlib.sha256(str(pictures.folder.resolve()).encode() if read is _stat else b"")
     for at, item in enumerate(pictures):
-        facts = (item.name, item.captions, item.label, sorted(item.attributes.items()), item.box, item.split)
-        whole.update(repr(facts).encode("utf-8", "surrogateescape") + see(item.path))
+        annotations = (item.name, item.captions, item.label, sorted(item.attributes.items()), item.box, item.split)
+        whole.update(repr(annotations).encode("utf-8", "surrogateescape") + read(item.path))
         if at % 1000 == 0:
-            say(phase, at, len(pictures))
-    say(phase, len(pictures), len(pictures))
+            report(phase, at, len(pictures))
+    report(phase, len(pictures), len(pictures))
     return whole.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""How sets of pictures are laid out: each layout by its word, its tree, and what tells and reads it."""
+"""How sets of pictures are laid out: each layout by its word, its tree, and what recognises and reads it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from easel.data import celeba, cub, dogs, folders, hotels, metadata
-from easel.data.annotations import Facts, Gathered, box_of, gather
+from easel.data.annotations import Annotations, Collected, box_of, collect
 from easel.data.columns import Column
 from easel.data.item import SPLITS, Item, Lost
 from easel.errors import EaselError, nearest, shortened, unknown
@@ -18,10 +18,10 @@ from easel.errors import EaselError, nearest, shortened, unknown
 
 @dataclass(frozen=True)
 class Layout:
-    """One way to lay out a set. `fits` looks at a folder, `read` gives its items one by one and counts what is lost."""
+    """One way to lay out a set. `matches` recognises a folder, `read` gives its items and counts what is lost."""
 
     tree: str
-    fits: Callable[[Path], bool]
+    matches: Callable[[Path], bool]
     read: Callable[[Path, Lost], Iterator[Item]]
 
 
@@ -64,7 +64,7 @@ LAYOUTS: dict[str, Layout] = {
 
 
 @dataclass(frozen=True, eq=False)
-class PictureSet(Facts):
+class PictureSet(Annotations):
     """A set of pictures, opened: columns in memory, the pictures themselves on the disk.
 
     `opened_set[i]` is an `Item`, made when asked for. A million pictures take about 100 to 200 MB.
@@ -123,33 +123,33 @@ def open_set(folder: str | Path, layout: str | None = None, split: str | None = 
     word = layout or recognised(folder)
     if word not in LAYOUTS:
         raise unknown("layout", word, LAYOUTS)
-    if layout and not LAYOUTS[layout].fits(folder):
+    if layout and not LAYOUTS[layout].matches(folder):
         raise EaselError(f"{folder} is not laid out as '{layout}', which is {LAYOUTS[layout].tree}")
     wanted = _split_word(split)
     lost = Lost(wanted)
     items = LAYOUTS[word].read(folder, lost)
-    found = gather(item for item in items if wanted in (None, item.split))
-    if not len(found.facts):
+    found = collect(item for item in items if wanted in (None, item.split))
+    if not len(found.annotations):
         _refuse_empty(folder, word, wanted, lost)
     return _made(folder, word, found, lost)
 
 
 def recognised(folder: Path) -> str:
     """The first layout that fits. Raises EaselError that shows the trees when none does."""
-    found = next((word for word, layout in LAYOUTS.items() if layout.fits(folder)), None)
+    found = next((word for word, layout in LAYOUTS.items() if layout.matches(folder)), None)
     if found is None:
         trees = "; ".join(f"{word}: {layout.tree}" for word, layout in reversed(LAYOUTS.items()))
         raise EaselError(f"there are no pictures in {folder} in a layout that easel knows. {trees}")
     return found
 
 
-def _made(folder: Path, word: str, found: Gathered, lost: Lost) -> PictureSet:
-    facts = found.facts
+def _made(folder: Path, word: str, found: Collected, lost: Lost) -> PictureSet:
+    annotations = found.annotations
     return PictureSet(
-        names=facts.names,
-        captions=facts.captions,
-        label=facts.label,
-        attributes=facts.attributes,
+        names=annotations.names,
+        captions=annotations.captions,
+        label=annotations.label,
+        attributes=annotations.attributes,
         folder=folder,
         layout=word,
         boxes=found.boxes if len(found.boxes) and (found.boxes >= 0).any() else None,

@@ -15,7 +15,7 @@ from easel.data import tables
 from easel.data.folders import MOST_DEEP, below, parts
 from easel.data.item import SPLITS, Box, Item, Lost
 from easel.errors import EaselError, shortened
-from easel.result import NOT_PICTURES
+from easel.result import OUR_OWN
 
 FILES = ("metadata.jsonl", "captions.jsonl", "labels.jsonl")
 NAMES = ("file_name", "file", "image")
@@ -58,9 +58,34 @@ def metadata(folder: Path, lost: Lost) -> Iterator[Item]:
                 lost.unnamed.add(prefix + name)
 
 
+def read_texts(folder: Path) -> dict[str, str]:
+    """File name -> its text, for every line of a folder's metadata.jsonl; of several captions the first.
+
+    Raises EaselError where there is none, and naming the line that is wrong, has no text or a name beyond the folder.
+    """
+    path = folder / FILES[0]
+    if not folder.is_dir():
+        raise EaselError(f"there is no folder {folder}")
+    if not path.is_file():
+        raise EaselError(
+            f"{folder} has no {path.name}: `easel caption {folder}` writes one, to be copied beside the pictures"
+        )
+    texts: dict[str, str] = {}
+    for where, line in tables.lines(path):
+        item = _item(_row(line, where), where, folder, ("", ""))
+        if item.name in texts:
+            raise EaselError(f"{where}: {item.name} stands twice")
+        if not item.captions:
+            raise EaselError(f"{where}: 'text' is missing or is empty")
+        texts[item.name] = item.captions[0]
+    if not texts:
+        raise EaselError(f"{path} is empty")
+    return texts
+
+
 def _in_folder(place: Path) -> Iterator[str]:
     """The pictures in a folder and below, without the sheets that a run of ours left there."""
-    ours = NOT_PICTURES if (place / "result.json").is_file() else ()
+    ours = OUR_OWN if (place / "result.json").is_file() else ()
     with contextlib.suppress(EaselError):  # a folder that nobody may read holds no picture of the set
         yield from (name for name in below(place, MOST_DEEP) if name not in ours)
 

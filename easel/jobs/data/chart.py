@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import math
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from easel.charts import png
+from easel.jobs.data.panels import Panel
+from easel.jobs.data.values import Summary
 from easel.sheet import PAPER
-
-if TYPE_CHECKING:
-    from easel.jobs.data.panels import Panel
-    from easel.jobs.data.summary import Summary
 
 RED, SAND, INK, GREY = "#c4472d", "#d9d3c4", "#1c1c1e", "#5c5c62"
 WIDTH = 14.0
 """Inches, at 120 dots each."""
-MOST_PANELS = 8
-ABREAST = {5: 5, 6: 3}
+MAX_PANELS = 8
+PER_ROW = {5: 5, 6: 3}
 """Panels in a row by how many there are; four otherwise."""
 SHOWN = (
     "pictures",
@@ -36,7 +34,7 @@ SHOWN = (
     "brightness",
     "without colour",
 )
-LEAST_WIDE = 1600
+MIN_WIDTH = 1600
 """Pixels that the map is wide at least, up to the thumbnails' own size."""
 
 
@@ -45,9 +43,9 @@ def chart(summary: Summary) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    chosen = summary.panels[:MOST_PANELS]
-    abreast = ABREAST.get(len(chosen), 4)
-    rows = -(-len(chosen) // abreast)
+    chosen = summary.panels[:MAX_PANELS]
+    per_row = PER_ROW.get(len(chosen), 4)
+    rows = -(-len(chosen) // per_row)
     picture = map_picture(summary)
     tall = (WIDTH - 0.8) * picture.shape[0] / picture.shape[1]
     wide = min(1.0, 9.0 / tall)
@@ -58,14 +56,14 @@ def chart(summary: Summary) -> bytes:
     bands = figure.add_gridspec(len(heights), 1, height_ratios=heights, hspace=0, left=0, right=1, top=1, bottom=0)
     _head(figure, bands[0], summary)
     for row in range(rows):
-        cells = bands[1 + row].subgridspec(1, abreast, wspace=0.0)
-        for at, panel in enumerate(chosen[row * abreast : (row + 1) * abreast]):
+        cells = bands[1 + row].subgridspec(1, per_row, wspace=0.0)
+        for at, panel in enumerate(chosen[row * per_row : (row + 1) * per_row]):
             _panel(_inset(figure, cells[at], (0.34 if not panel.is_scale else 0.12, 0.17, 0.93, 0.85)), panel)
     axes = _inset(figure, bands[-1], (0.4 / WIDTH, 0.02, 1 - 0.4 / WIDTH, 1 - 0.5 / heights[-1]))
     axes.imshow(picture, interpolation="lanczos", aspect="equal")
     axes.set_axis_off()
     words = "map: what looks alike lies together" + (
-        "" if len(summary.cells) == len(summary.looks.rows) else " (a part)"
+        "" if len(summary.cells) == len(summary.stats.indices) else " (a part)"
     )
     axes.set_title(f"{words}, by {summary.judge}", fontsize=11, color=INK, loc="left", pad=6)
     return png(figure, facecolor=paper)
@@ -136,12 +134,12 @@ def map_picture(summary: Summary) -> NDArray[np.uint8]:
     """The map, (h, w, 3): thumbnails in their cells, nothing between them."""
     columns = 1 + max(column for column, _ in summary.cells.values())
     rows = 1 + max(row for _, row in summary.cells.values())
-    own = next(iter(summary.looks.thumbs.values())).shape[0] + 2
-    tile = min(own, max(64, LEAST_WIDE // columns))
+    own = next(iter(summary.stats.thumbs.values())).shape[0] + 2
+    tile = min(own, max(64, MIN_WIDTH // columns))
     page = np.empty((rows * tile, columns * tile, 3), np.uint8)
     page[:] = PAPER
     for at, (column, row) in summary.cells.items():
-        small = Image.fromarray(summary.looks.thumbs[at]).resize((tile - 2, tile - 2), Image.Resampling.LANCZOS)
+        small = Image.fromarray(summary.stats.thumbs[at]).resize((tile - 2, tile - 2), Image.Resampling.LANCZOS)
         top, left = row * tile + 1, column * tile + 1
         page[top : top + tile - 2, left : left + tile - 2] = np.asarray(small)
     return page

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float64]
 
 
-def principal(rows: NDArray[np.floating], parts: int = 2) -> Vectors:
+def principal_components(features: NDArray[np.floating], parts: int = 2) -> Vectors:
     """The first principal components, (n, parts), zeros where there are fewer. Signs are fixed: the same every time."""
-    centred = np.asarray(rows, np.float64) - np.mean(rows, axis=0, dtype=np.float64)
+    centred = np.asarray(features, np.float64) - np.mean(features, axis=0, dtype=np.float64)
     left, sizes, right = np.linalg.svd(centred, full_matrices=False)
     kept = min(parts, len(sizes))
     signs = np.sign(right[np.arange(kept), np.abs(right[:kept]).argmax(axis=1)])
@@ -19,28 +19,28 @@ def principal(rows: NDArray[np.floating], parts: int = 2) -> Vectors:
     return made
 
 
-def plane(rows: NDArray[np.floating], perplexity: float = 20.0, steps: int = 350) -> Vectors:
-    """Vectors (n, d) as points (n, 2) whose neighbours are theirs: t-SNE (van der Maaten and Hinton 2008).
+def tsne(features: NDArray[np.floating], perplexity: float = 20.0, steps: int = 350) -> Vectors:
+    """Vectors (n, d) as points (n, 2) that keep their neighbours: t-SNE (van der Maaten and Hinton 2008).
 
-    Exact, so for up to about a thousand rows. It begins at the principal components, not at chance, so the same rows
-    give the same map. Fewer than five rows are given as their principal components.
+    Exact, so for up to about a thousand. It begins at the principal components, not at chance, so the same
+    features give the same map. Fewer than five are given as their principal components.
     """
-    start = principal(rows)
+    start = principal_components(features)
     count = len(start)
     if count < 5:
         return start
-    wanted = _affinities(_squares(principal(rows, min(30, count))), min(perplexity, (count - 1) / 3))
+    affinities = _affinities(_squares(principal_components(features, min(30, count))), min(perplexity, (count - 1) / 3))
     points = start / (start[:, :1].std() + 1e-12) * 1e-4
-    speed, gain = np.zeros_like(points), np.ones_like(points)
-    rate = max(count / 12.0, 50.0)
+    velocity, gain = np.zeros_like(points), np.ones_like(points)
+    learning_rate = max(count / 12.0, 50.0)
     for step in range(steps):
-        near = 1 / (1 + _squares(points))
-        np.fill_diagonal(near, 0)
-        pull = (wanted * (12.0 if step < 100 else 1.0) - near / near.sum()) * near
-        slope = 4 * (pull.sum(axis=1, keepdims=True) * points - pull @ points)  # equation 5
-        gain = np.maximum(np.where(np.sign(slope) == np.sign(speed), gain * 0.8, gain + 0.2), 0.01)
-        speed = (0.5 if step < 100 else 0.8) * speed - rate * gain * slope
-        points = points + speed
+        kernel = 1 / (1 + _squares(points))
+        np.fill_diagonal(kernel, 0)
+        attraction = (affinities * (12.0 if step < 100 else 1.0) - kernel / kernel.sum()) * kernel
+        gradient = 4 * (attraction.sum(axis=1, keepdims=True) * points - attraction @ points)  # equation 5
+        gain = np.maximum(np.where(np.sign(gradient) == np.sign(velocity), gain * 0.8, gain + 0.2), 0.01)
+        velocity = (0.5 if step < 100 else 0.8) * velocity - learning_rate * gain * gradient
+        points = points + velocity
         points -= points.mean(axis=0)
     return np.asarray(points)
 
@@ -52,7 +52,7 @@ def _squares(points: Vectors) -> Vectors:
 
 
 def _affinities(squares: Vectors, perplexity: float) -> Vectors:
-    """p of equation 1, made symmetric: for each point the width at which it has `perplexity` neighbours."""
+    """p of equation 1, made symmetric: for each point the kernel width at which it has `perplexity` neighbours."""
     count = len(squares)
     low, high = np.zeros(count), np.full(count, np.inf)
     scale = np.median(squares) + 1e-12
@@ -69,7 +69,7 @@ def _affinities(squares: Vectors, perplexity: float) -> Vectors:
     return np.asarray(joined / joined.sum())
 
 
-def on_a_grid(points: Vectors, columns: int, rows: int) -> NDArray[np.int64]:
+def grid_cells(points: Vectors, columns: int, rows: int) -> NDArray[np.int64]:
     """A cell of its own for each point, (n, 2) as (column, row), near where it lies; needs n <= columns * rows.
 
     Ranks along each axis fill the grid evenly; then the points, those in the middle first, take the nearest free cell.

@@ -5,19 +5,16 @@ from __future__ import annotations
 import base64
 import io
 from html import escape
-from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from easel.data import opened
 from easel.errors import EaselError
+from easel.jobs.data.panels import Panel
+from easel.jobs.data.values import Summary
 
-if TYPE_CHECKING:
-    from easel.jobs.data.panels import Panel
-    from easel.jobs.data.summary import Summary
-
-MOST_PAIRS = 16
-MOST_BROKEN = 200
+MAX_PAIRS = 16
+MAX_BROKEN = 200
 MAP_SIDE, END_SIDE = 64, 160
 
 STYLE = """
@@ -61,7 +58,7 @@ def page(summary: Summary) -> str:
         f'<h2>Counts</h2><div class="panels">{bars}</div>',
         f"<h2>Map</h2><p>{len(summary.cells):,} pictures; {near}. Point at one for its name.</p>{_map(summary)}",
         _pairs(summary),
-        *(f"<h2>The {escape(name)}</h2>{_row(summary, rows)}" for name, rows in summary.extremes.items()),
+        *(f"<h2>The {escape(name)}</h2>{_row(summary, indices)}" for name, indices in summary.extremes.items()),
         _broken(summary),
     ]
     head = '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -95,7 +92,7 @@ def _map(summary: Summary) -> str:
     columns = 1 + max(column for column, _ in summary.cells.values())
     cells = "".join(
         f'<img style="grid-area:{row + 1}/{column + 1}" loading="lazy" alt="" title="{_words(summary, at)}" '
-        f'src="{_data(Image.fromarray(summary.looks.thumbs[at]), MAP_SIDE)}">'
+        f'src="{_data(Image.fromarray(summary.stats.thumbs[at]), MAP_SIDE)}">'
         for at, (column, row) in summary.cells.items()
     )
     return f'<div class="map" style="grid-template-columns:repeat({columns},minmax(0,1fr))">{cells}</div>'
@@ -113,21 +110,21 @@ def _pairs(summary: Summary) -> str:
         return ""
     shown = "".join(
         '<figure><div class="pair">'
-        + "".join(_picture(summary, summary.looks.rows[at], 0.75) for at in (pair.first, pair.second))
-        + f"</div><figcaption>{escape(summary.pictures.names[summary.looks.rows[pair.first]])} and "
-        f"{escape(summary.pictures.names[summary.looks.rows[pair.second]])}: {pair.bits} of 64 bits, "
+        + "".join(_picture(summary, summary.stats.indices[at], 0.75) for at in (pair.first, pair.second))
+        + f"</div><figcaption>{escape(summary.pictures.names[summary.stats.indices[pair.first]])} and "
+        f"{escape(summary.pictures.names[summary.stats.indices[pair.second]])}: {pair.bits} of 64 bits, "
         f"{pair.difference:.1f} levels apart</figcaption></figure>"
-        for pair in summary.pairs[:MOST_PAIRS]
+        for pair in summary.pairs[:MAX_PAIRS]
     )
-    left = len(summary.pairs) - MOST_PAIRS
+    left = len(summary.pairs) - MAX_PAIRS
     more = f"<p>and {left:,} more pairs</p>" if left > 0 else ""
     return f'<h2>Near-duplicates</h2><div class="row">{shown}</div>{more}'
 
 
-def _row(summary: Summary, rows: list[int]) -> str:
+def _row(summary: Summary, indices: list[int]) -> str:
     figures = "".join(
         f"<figure>{_picture(summary, at)}<figcaption>{escape(summary.pictures.names[at])}</figcaption></figure>"
-        for at in rows
+        for at in indices
     )
     return f'<div class="row">{figures}</div>'
 
@@ -137,17 +134,17 @@ def _picture(summary: Summary, at: int, scale: float = 1.0) -> str:
     try:
         source = _data(opened(summary.pictures[at]), int(END_SIDE * scale))
     except EaselError:
-        return "<em>gone</em>"  # removed since it was looked at
+        return "<em>gone</em>"  # removed since it was opened
     return f'<img alt="" title="{_words(summary, at)}" src="{source}">'
 
 
 def _broken(summary: Summary) -> str:
     """What could not be opened, and why."""
-    broken = summary.looks.broken
+    broken = summary.stats.broken
     if not broken:
         return ""
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(why)}</td></tr>" for name, why in list(broken.items())[:MOST_BROKEN]
+        f"<tr><td>{escape(name)}</td><td>{escape(why)}</td></tr>" for name, why in list(broken.items())[:MAX_BROKEN]
     )
     return f"<h2>Broken</h2><table>{rows}</table>"
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from easel.data import Column, Facts
+from easel.data import Annotations, Column
 
-MOST_BARS = 20
-LONG = 40
+MAX_BARS = 20
+TEXT_LENGTH = 40
 """Letters of a value, on average, from which on it is no word but a text."""
-DULL = frozenset({
+STOP_WORDS = frozenset({
     "a", "an", "and", "are", "as", "at", "by", "for", "from", "has", "his", "her", "in", "into", "is", "it",
     "its", "of", "on", "or", "some", "that", "the", "their", "them", "there", "this", "to", "two", "up", "with",
 })  # fmt: skip
@@ -46,16 +46,18 @@ class Panel:
     foot: str = ""
 
 
-def panels(facts: Facts, widths: Sequence[int], heights: Sequence[int], brightness: Sequence[float]) -> list[Panel]:
+def panels(
+    annotations: Annotations, widths: Sequence[int], heights: Sequence[int], brightness: Sequence[float]
+) -> list[Panel]:
     """All panels that have something to show, the most telling first."""
     made = [
-        named("classes", facts.label),
-        *caption_panels(facts),
+        named("classes", annotations.label),
+        *caption_panels(annotations),
         histogram("shorter side, px", [min(pair) for pair in zip(widths, heights, strict=True)]),
         shapes(widths, heights),
         histogram("brightness, 0 to 255", brightness, (0, 255)),
-        yes_no(facts),
-        *(named(name, column) for name, column in facts.attributes.items() if not column.is_yes_no),
+        yes_no(annotations),
+        *(named(name, column) for name, column in annotations.attributes.items() if not column.is_yes_no),
     ]
     return [panel for panel in made if panel is not None and len(panel.labels) > 1]
 
@@ -67,38 +69,38 @@ def named(title: str, column: Column) -> Panel | None:
         return None
     counts = np.bincount(codes, minlength=len(column.values))
     letters = float(np.mean([len(str(value)) for value in column.values[:1000]]))
-    if letters > LONG or (title != "classes" and 2 * len(column.values) > len(codes) and len(codes) > 4):
+    if letters > TEXT_LENGTH or (title != "classes" and 2 * len(column.values) > len(codes) and len(codes) > 4):
         return None
-    if all(isinstance(value, int | float) for value in column.values) and len(column.values) > MOST_BARS:
+    if all(isinstance(value, int | float) for value in column.values) and len(column.values) > MAX_BARS:
         return histogram(title, column.numbers()[column.codes >= 0].tolist())
-    order = np.argsort(-counts, kind="stable")[:MOST_BARS]
-    left = len(counts) - len(order)
-    labels = tuple(str(column.values[at]) for at in order)
-    return Panel(title, labels, tuple(int(counts[at]) for at in order), False, f"and {left:,} more" if left else "")
+    by_count = np.argsort(-counts, kind="stable")[:MAX_BARS]
+    left = len(counts) - len(by_count)
+    labels = tuple(str(column.values[at]) for at in by_count)
+    return Panel(title, labels, tuple(int(counts[at]) for at in by_count), False, f"and {left:,} more" if left else "")
 
 
-def yes_no(facts: Facts) -> Panel | None:
+def yes_no(annotations: Annotations) -> Panel | None:
     """How many pictures say yes to each attribute that is yes or no."""
-    columns = [column for column in facts.attributes.values() if column.is_yes_no]
+    columns = [column for column in annotations.attributes.values() if column.is_yes_no]
     counts = {c.name: int(np.nansum(c.numbers() == 1)) for c in columns}
-    top = sorted(counts, key=lambda name: -counts[name])[:MOST_BARS]
+    top = sorted(counts, key=lambda name: -counts[name])[:MAX_BARS]
     left = len(counts) - len(top)
     foot = f"and {left:,} more" if left else ""
     return Panel("attributes that are yes", tuple(top), tuple(counts[name] for name in top), False, foot)
 
 
-def caption_panels(facts: Facts) -> list[Panel | None]:
+def caption_panels(annotations: Annotations) -> list[Panel | None]:
     """How long captions are, and their words."""
     words: Counter[str] = Counter()
     lengths: list[int] = []
-    for at in range(len(facts)):
-        for text in facts.captions[at]:
+    for at in range(len(annotations)):
+        for text in annotations.captions[at]:
             parts = re.findall(r"[^\W\d_]+(?:['-][^\W\d_]+)*", text.lower())
             lengths.append(len(parts))
-            words.update(part for part in parts if part not in DULL)
+            words.update(part for part in parts if part not in STOP_WORDS)
     if not lengths:
         return []
-    top = words.most_common(MOST_BARS)
+    top = words.most_common(MAX_BARS)
     foot = f"{len(words):,} different words"
     return [
         Panel("words in captions", tuple(word for word, _ in top), tuple(count for _, count in top), False, foot),

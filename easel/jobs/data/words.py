@@ -4,41 +4,38 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from easel.data import Facts, PictureSet
-from easel.jobs.data.duplicates import Pair, extra
+from easel.data import Annotations, PictureSet
+from easel.jobs.data.duplicates import DuplicatePair, redundant
 from easel.jobs.data.panels import ratio_words
+from easel.jobs.data.values import SetStats
 from easel.jobs.inputs import shortened_list
 
-if TYPE_CHECKING:
-    from easel.jobs.data.summary import Looks
 
-
-def numbers(pictures: PictureSet, looks: Looks, pairs: list[Pair], key: str) -> dict[str, str]:
+def numbers(pictures: PictureSet, stats: SetStats, pairs: list[DuplicatePair], key: str) -> dict[str, str]:
     """The table: each number in words, those that say nothing left out."""
-    widths, heights = np.array(looks.widths), np.array(looks.heights)
+    widths, heights = np.array(stats.widths), np.array(stats.heights)
     short = np.minimum(widths, heights)
-    seen_all = len(looks.rows) + len(looks.broken) == len(pictures)
+    is_whole = len(stats.indices) + len(stats.broken) == len(pictures)
     found = {
         "pictures": f"{len(pictures):,}",
         "layout": pictures.layout,
-        "looked at": "all" if seen_all else f"{len(looks.rows) + len(looks.broken):,}, spread evenly",
+        "looked at": "all" if is_whole else f"{len(stats.indices) + len(stats.broken):,}, spread evenly",
         "missing": f"{pictures.missing:,} that the tables name are not there" if pictures.missing else "",
         "unnamed": f"{pictures.unnamed:,} in the folder that its table does not name" if pictures.unnamed else "",
-        "broken": f"{len(looks.broken):,}",
+        "broken": f"{len(stats.broken):,}",
         "classes": class_words(pictures),
         "captions": caption_words(pictures),
         "attributes": ", ".join(pictures.attributes),
         "splits": split_words(pictures),
         "shorter side": f"{short.min()} to {short.max()} px, half of them {int(np.median(short))} or more",
-        "sizes": size_words(looks),
+        "sizes": size_words(stats),
         "shape": ratio_words(float(np.median(widths / heights))),
-        "brightness": f"{np.mean(looks.brightness):.0f} of 255, contrast {np.mean(looks.contrast):.0f}",
-        "without colour": f"{looks.colourless:,}" if looks.colourless else "",
-        "near-duplicates": f"{len(pairs):,} pairs; {extra(pairs):,} pictures could go" if pairs else "none",
+        "brightness": f"{np.mean(stats.brightness):.0f} of 255, contrast {np.mean(stats.contrast):.0f}",
+        "without colour": f"{stats.colourless:,}" if stats.colourless else "",
+        "near-duplicates": f"{len(pairs):,} pairs; {redundant(pairs):,} pictures could go" if pairs else "none",
         "hash": key[:16],
     }
     return {name: text for name, text in found.items() if text}
@@ -54,30 +51,30 @@ def unnamed_note(pictures: PictureSet) -> list[str]:
     return [f"{count:,} pictures in the folder have no line in its table and are left out, such as {first}"]
 
 
-def class_words(pictures: Facts) -> str:
+def class_words(pictures: Annotations) -> str:
     """'10, 39 to 60 pictures each; 2 with one picture alone (hat, shoe)'."""
     if not pictures.classes:
         return ""
     counts = np.bincount(pictures.labels[pictures.labels >= 0], minlength=len(pictures.classes))
-    lonely, without = pictures.small_classes(), int((pictures.labels < 0).sum())
+    single, without = pictures.small_classes(), int((pictures.labels < 0).sum())
     each = f"{counts.max():,}" if counts.min() == counts.max() else f"{counts.min():,} to {counts.max():,}"
     words = f"{len(pictures.classes):,}, {each} pictures each"
-    words += f"; {len(lonely)} with one picture alone ({', '.join(shortened_list(lonely))})" if lonely else ""
+    words += f"; {len(single)} with one picture alone ({', '.join(shortened_list(single))})" if single else ""
     return words + (f"; {without:,} pictures have none" if without else "")
 
 
-def caption_words(pictures: Facts) -> str:
+def caption_words(pictures: Annotations) -> str:
     """'535 of 535 pictures, 1 each, 8 words on average'."""
-    counts = [len(said) for said in _captions(pictures)]
+    counts = [len(captions) for captions in _captions(pictures)]
     having = [count for count in counts if count]
     if not having:
         return "none"
-    words = [len(text.split()) for said in _captions(pictures) for text in said]
+    words = [len(text.split()) for captions in _captions(pictures) for text in captions]
     each = f"{min(having)}" if min(having) == max(having) else f"{min(having)} to {max(having)}"
     return f"{len(having):,} of {len(counts):,} pictures, {each} each, {np.mean(words):.1f} words on average"
 
 
-def _captions(pictures: Facts) -> Iterator[tuple[str, ...]]:
+def _captions(pictures: Annotations) -> Iterator[tuple[str, ...]]:
     return (pictures.captions[at] for at in range(len(pictures)))
 
 
@@ -89,10 +86,10 @@ def split_words(pictures: PictureSet) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in zip(pictures.split.values, counts, strict=True))
 
 
-def size_words(looks: Looks) -> str:
+def size_words(stats: SetStats) -> str:
     """The commonest sizes, or that there is one."""
-    counts = Counter(zip(looks.widths, looks.heights, strict=True)).most_common(3)
+    counts = Counter(zip(stats.widths, stats.heights, strict=True)).most_common(3)
     (width, height), most = counts[0]
-    if most == len(looks.rows):
+    if most == len(stats.indices):
         return f"all {width} x {height}"
     return ", ".join(f"{w} x {h} ({count:,})" for (w, h), count in counts)

@@ -23,7 +23,7 @@ from easel.data.cache import cores
 from easel.errors import EaselError
 from easel.images import open_picture, save_png
 from easel.pocket.world import Scene, words
-from easel.recipes import Data
+from easel.recipes.data import DataWorld
 from easel.result import Result
 from easel.sheet import Cell, sheet
 from easel.workspace import Workspace
@@ -49,21 +49,21 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
 }
 """What may be asked for, and the kinds of the world that it is made of."""
 
-PLAIN: dict[str, object] = {"style": "plain", "light": "none", "castle": False, "mask": False}
+NO_EFFECTS: dict[str, object] = {"style": "plain", "light": "none", "castle": False, "mask": False}
 PORTRAIT: dict[str, object] = {"place": "plain", "time": "day"}
 WORN = ("hat", "sunglasses", "scarf")
-TRUTH_SIDE = 128
-HEAD = 2.4
+LABEL_SIDE = 128
+HEAD_WIDTHS = 2.4
 """Sides of a portrait in widths of the sunglasses: a hat and the shoulders are in it."""
-TOGETHER, SAVERS = 32, 4
-FEW = 48
+BATCH, SAVERS = 32, 4
+MAX_IN_PROCESS = 48
 """Up to so many pictures are drawn in this process, since starting others takes longer."""
 SHOWN = 24
 
 
 @dataclass(frozen=True)
-class Order:
-    """What a worker must know to draw any picture of the set."""
+class SetSpec:
+    """All that a worker needs to draw any picture of the set."""
 
     what: str
     seed: int
@@ -71,43 +71,43 @@ class Order:
     folder: str
 
 
-def run(recipe: Data, workspace: Workspace) -> Result:
+def run(recipe: DataWorld, workspace: Workspace) -> Result:
     """Draw the set, going on where an earlier run in this folder stopped. Raises EaselError and Cancelled."""
-    order = Order(recipe.what, recipe.seed, recipe.resolution, str(workspace.folder))
+    spec = SetSpec(recipe.what, recipe.seed, recipe.resolution, str(workspace.folder))
     (workspace.folder / "images").mkdir(exist_ok=True)
-    parts = [range(start, min(start + TOGETHER, recipe.count)) for start in range(0, recipe.count, TOGETHER)]
+    parts = [range(start, min(start + BATCH, recipe.count)) for start in range(0, recipe.count, BATCH)]
     lines: list[str] = []
     workspace.step("drawing", 0, recipe.count)
     with _workers(recipe.count) as pool:
-        task = partial(draw, order)
-        for rows in pool.map(task, parts) if pool else map(task, parts):
-            lines += rows
+        task = partial(draw, spec)
+        for part in pool.map(task, parts) if pool else map(task, parts):
+            lines += part
             workspace.step("drawing", len(lines), recipe.count)
     workspace.save_text(METADATA, "\n".join(lines) + "\n")
     shown = [json.loads(line) for line in lines[:SHOWN]]
     cells = [Cell(open_picture(workspace.folder / row["file_name"]), row["text"]) for row in shown]
     heading = f"{recipe.count:,} {recipe.what} of the world, {recipe.resolution} px, seed {recipe.seed}"
     workspace.save_picture("sheet.png", sheet(cells, 6, heading))
-    facts = [key for key in shown[0] if key not in ("file_name", "text", "captions", "label")]
+    names = [key for key in shown[0] if key not in ("file_name", "text", "captions", "label")]
     texts = {
         "pictures": f"{recipe.count:,}",
         "classes": ", ".join(dict.fromkeys(json.loads(line)["label"] for line in lines)),
-        "attributes": ", ".join(facts),
+        "attributes": ", ".join(names),
     }
     return Result(kind=recipe.kind, folder=workspace.folder, files=(METADATA, "sheet.png"), texts=texts)
 
 
-def draw(order: Order, indexes: Sequence[int]) -> list[str]:
-    """Draw the pictures of these places that are not there yet; a line of metadata.jsonl for each."""
+def draw(spec: SetSpec, indexes: Sequence[int]) -> list[str]:
+    """Draw the pictures of these indices that are not there yet; a line of metadata.jsonl for each."""
     lines: list[str] = []
     with ThreadPoolExecutor(SAVERS) as savers:  # a synced file waits for the disk: the next picture is drawn meanwhile
         saved = []
         for index in indexes:
-            scene, name = scene_of(order, index), file_name(index)
-            path = Path(order.folder) / name
+            scene, name = scene_of(spec, index), file_name(index)
+            path = Path(spec.folder) / name
             if not path.is_file():  # a file is there whole or not at all
-                saved.append(savers.submit(save_png, path, Image.fromarray(pixels(scene, order))))
-            lines.append(json.dumps({"file_name": name} | facts(scene, order.what)))
+                saved.append(savers.submit(save_png, path, Image.fromarray(pixels(scene, spec))))
+            lines.append(json.dumps({"file_name": name} | scene_annotations(scene, spec.what)))
         for one in saved:
             one.result()
     return lines
@@ -118,39 +118,39 @@ def file_name(index: int) -> str:
     return f"images/{index:06d}.png"
 
 
-def scene_of(order: Order, index: int) -> Scene:
-    """The scene of one place in the set: its own seed decides all of it, the kind too."""
-    seed = order.seed + index
-    kinds = SUBJECTS[order.what]
+def scene_of(spec: SetSpec, index: int) -> Scene:
+    """The scene of one index of the set: its own seed decides all of it, the kind too."""
+    seed = spec.seed + index
+    kinds = SUBJECTS[spec.what]
     kind = kinds[int(np.random.default_rng([seed, 21]).integers(len(kinds)))]
-    scene = Scene.from_seed(seed, kind=kind, **PLAIN, **(PORTRAIT if order.what == "faces" else {}))
-    if order.what != "faces":
+    scene = Scene.from_seed(seed, kind=kind, **NO_EFFECTS, **(PORTRAIT if spec.what == "faces" else {}))
+    if spec.what != "faces":
         return scene
     return replace(scene, accessories=tuple(name for name in scene.accessories if name in WORN))
 
 
-def pixels(scene: Scene, order: Order) -> NDArray[np.uint8]:
+def pixels(scene: Scene, spec: SetSpec) -> NDArray[np.uint8]:
     """(side, side, 3): the scene, or of a face the head and shoulders, drawn large enough to be sharp."""
-    if order.what != "faces":
-        return scene.picture(order.side)
-    box = head(scene)
-    size = min(1024, round(order.side * TRUTH_SIDE / (box[2] - box[0])))
-    left, top, right, bottom = (round(edge * size / TRUTH_SIDE) for edge in box)
-    return square(Image.fromarray(scene.picture(size)), order.side, (left, top, right, bottom))
+    if spec.what != "faces":
+        return scene.picture(spec.side)
+    box = head_box(scene)
+    size = min(1024, round(spec.side * LABEL_SIDE / (box[2] - box[0])))
+    left, top, right, bottom = (round(edge * size / LABEL_SIDE) for edge in box)
+    return square(Image.fromarray(scene.picture(size)), spec.side, (left, top, right, bottom))
 
 
-def head(scene: Scene) -> Box:
+def head_box(scene: Scene) -> Box:
     """The square around a person's head, in a picture of 128 pixels: found by where sunglasses would sit."""
     dressed = replace(scene, accessories=tuple(dict.fromkeys((*scene.accessories, "sunglasses"))))
-    rows, columns = np.nonzero(dressed.segmentation(TRUTH_SIDE) == words.LABELS["sunglasses"])
+    rows, columns = np.nonzero(dressed.segmentation(LABEL_SIDE) == words.LABELS["sunglasses"])
     wide = float(np.ptp(columns)) + 1
     x, y = (columns.min() + columns.max()) / 2, (rows.min() + rows.max()) / 2
-    half = HEAD * wide / 2
+    half = HEAD_WIDTHS * wide / 2
     top = y - half - 0.12 * wide  # a hat is taller than a chin
     return round(x - half), round(top), round(x + half), round(top + 2 * half)
 
 
-def facts(scene: Scene, what: str) -> dict[str, Any]:
+def scene_annotations(scene: Scene, what: str) -> dict[str, Any]:
     """What metadata.jsonl says of a scene: text and captions, its class, and its attributes.
 
     The class is the kind where the set has several, else the colour.
@@ -176,7 +176,7 @@ def _workers(count: int) -> Iterator[ProcessPoolExecutor | None]:
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
-    if count <= FEW:
+    if count <= MAX_IN_PROCESS:
         yield None
         return
     pool = ProcessPoolExecutor(cores(), get_context("spawn"), initializer=begin_worker)
