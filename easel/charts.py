@@ -89,7 +89,7 @@ def _errors(estimates: Sequence[Estimate]) -> list[list[float]]:
 
 LINE_COLOURS = ("#c4472d", "#2f6f8f", "#8a8f3c", "#8a5a83", "#5c5c62")
 PANELS = (
-    ("losses", ("critic", "generator", "classifier", "error", "asked", "evidence"), False),
+    ("losses", ("critic", "generator", "classifier", "classifier_fake", "reconstruction", "elbo"), False),
     ("the critic's scores", ("real", "fake"), False),
     ("KID", ("KID",), True),
     ("diversity (1: the set's)", ("diversity", "p", "precision", "recall"), False),

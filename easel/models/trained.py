@@ -36,7 +36,9 @@ class Trained:
         self.name, self.notes = place.name, list(place.notes)
         self.config = networks.config(facts["network"])
         self.network = str(self.config.network)
-        self.told, self.names, self.shares = str(facts["told"]), tuple(facts["names"]), tuple(facts["shares"])
+        self.condition_kind = str(facts["condition"])
+        """nothing, labels, attributes or captions."""
+        self.names, self.shares = tuple(facts["names"]), tuple(facts["shares"])
         self.text_encoder = str(facts.get("text_encoder") or "pocket")
         self.device = pick_device(device)
         self.players = read_players(place.path, self.config)
@@ -64,7 +66,7 @@ class Trained:
     def condition(
         self, seed: int, prompt: str | None = None, label: str | None = None, wish: Mapping[str, float] | None = None
     ) -> Tensor | None:
-        """What one picture is told, (1, k): classes as shares, attributes from 0 to 1, or the embedding of its words.
+        """The condition of a picture, (1, k): classes as shares, attributes from 0 to 1, or the embedding of its words.
 
         A class or attribute that is not asked for is drawn by ``seed``, as often as in the training set.
         Raises EaselError on a label or attribute that the model does not know, and on words it lacks or cannot take.
@@ -72,12 +74,12 @@ class Trained:
         import torch
 
         self._refuse_what_it_takes_not(prompt, label)
-        if self.told == "captions":
+        if self.condition_kind == "captions":
             return self._embedded(prompt or "")
-        if self.told == "nothing":
+        if self.condition_kind == "nothing":
             return None
         uniform = torch.rand(len(self.names), generator=torch.Generator().manual_seed(seed ^ 0x5EED))
-        if self.told == "attributes":
+        if self.condition_kind == "attributes":
             drawn = (uniform < torch.tensor(self.shares)).float()
             for name, value in (wish or {}).items():
                 drawn[self._place(name, "attribute")] = (1 + value) / 2
@@ -109,11 +111,11 @@ class Trained:
         return self.names.index(name)
 
     def _refuse_what_it_takes_not(self, prompt: str | None, label: str | None) -> None:
-        if self.told == "captions" and not prompt:
+        if self.condition_kind == "captions" and not prompt:
             raise EaselError(f"{self.name} ({self.network}) draws from words: say what the picture should show")
-        if prompt and self.told != "captions":
+        if prompt and self.condition_kind != "captions":
             raise EaselError(f"{self.name} ({self.network}) takes no words: leave the prompt out")
-        if label is not None and self.told != "labels":
+        if label is not None and self.condition_kind != "labels":
             raise EaselError(f"{self.name} ({self.network}) knows no classes: leave --label out")
 
     def _embedded(self, prompt: str) -> Tensor:
@@ -183,7 +185,7 @@ def in_order(file: bytes) -> bytes:
 
 
 def read_header(folder: Path) -> dict[str, str]:
-    """What `write_players` was told to say; nothing where there are no weights yet."""
+    """The facts that `write_players` was given; nothing where there are no weights yet."""
     from safetensors import safe_open
 
     file = folder / WEIGHTS
@@ -195,7 +197,7 @@ def read_header(folder: Path) -> dict[str, str]:
 
 
 def write_config(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write config.json: the network's settings, what it is told, and what it learned from."""
+    """Write config.json: the network's settings, what it is conditioned on, and what it learned from."""
     from easel.files import write_atomic
 
     whole = {"model_type": trained_folders.KIND} | dict(facts)

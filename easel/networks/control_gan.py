@@ -1,6 +1,6 @@
 """ControlGAN (Lee, Seok 2017, arXiv 1708.00598): three players. The critic only tells real from made; a classifier,
 taught on real pictures alone, tells attributes; the generator has to please both, in a proportion that
-`easel.training.objectives.balanced` moves (equation 4).
+`easel.training.objectives.update_classifier_weight` moves (equation 4).
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Pictures (n, 3, resolution, resolution) -> scores (n,). It is not told attributes: they are another's part."""
+    """Pictures (n, 3, resolution, resolution) -> scores (n,). Attributes are the classifier's part."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -62,19 +62,19 @@ class Critic(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Pictures (n, 3, resolution, resolution) -> logits (n, told): one an attribute, above 0 where it is there.
+    """Pictures (n, 3, resolution, resolution) -> logits (n, outputs): one an attribute, above 0 where it is there.
 
     For cgan's classes the highest says which.
     """
 
-    def __init__(self, config: Any, told: int) -> None:
+    def __init__(self, config: Any, outputs: int) -> None:
         super().__init__()
         self.body = layers.Shrinking(config, "batch")
-        self.logits = nn.Conv2d(self.body.wide, told, self.body.side)
+        self.logits = nn.Conv2d(self.body.wide, outputs, self.body.side)
         layers.begin(self.logits)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, 3, resolution, resolution) -> (n, told)."""
+        """(n, 3, resolution, resolution) -> (n, outputs)."""
         logits: Tensor = self.logits(self.body(x))
         return logits[:, :, 0, 0].float()
 

@@ -1,7 +1,8 @@
 """A learned prior for a VAE: real NVP (Dinh 2017, arXiv 1605.08803), as Chen 2017 (arXiv 1611.02731) puts it there.
 
 What an encoder makes of a set does not lie as the standard normal does; a decoder that is then asked by normal numbers
-is asked where it has learned nothing. The flow brings normal numbers to where the codes are, and back, with its slope.
+is asked where it has learned nothing. The flow brings normal numbers to where the codes are, and back, with the
+determinant.
 """
 
 import torch
@@ -28,7 +29,7 @@ class Coupling(nn.Module):
             nn.init.zeros_(weight)
         self.scale, self.shift = nn.Parameter(torch.zeros(size)), nn.Parameter(torch.zeros(size))
 
-    def told(self, first: Tensor) -> tuple[Tensor, Tensor]:
+    def scale_and_shift(self, first: Tensor) -> tuple[Tensor, Tensor]:
         """Logarithm of the scale, and the shift, of the second half by the first, (n, size / 2) each."""
         scale, shift = self.tell(first).chunk(2, dim=1)
         return STEEP * torch.tanh(scale / STEEP), shift
@@ -36,13 +37,13 @@ class Coupling(nn.Module):
     def forward(self, u: Tensor) -> Tensor:
         """(n, size) in and out."""
         first, second = u.flip(1).tensor_split([self.kept], dim=1)
-        scale, shift = self.told(first)
+        scale, shift = self.scale_and_shift(first)
         return torch.cat([first, second * scale.exp() + shift], dim=1) * self.scale.exp() + self.shift
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, size) back, and the logarithm of the slope of going back, (n,)."""
+        """(n, size) back, and the logarithm of the determinant of going back, (n,)."""
         first, second = ((z - self.shift) * (-self.scale).exp()).tensor_split([self.kept], dim=1)
-        scale, shift = self.told(first)
+        scale, shift = self.scale_and_shift(first)
         u = torch.cat([first, (second - shift) * (-scale).exp()], dim=1).flip(1)
         return u, -scale.sum(dim=1) - self.scale.sum()
 
@@ -67,8 +68,8 @@ class Flow(nn.Module):
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """z -> u (n, size), and log |du/dz| (n,): log p(z) is log N(u; 0, 1) plus that (section 3.1)."""
         with torch.autocast(z.device.type, enabled=False):
-            u, slope = z.float(), z.new_zeros(len(z), dtype=torch.float32)
+            u, log_determinant = z.float(), z.new_zeros(len(z), dtype=torch.float32)
             for coupling in reversed(self.couplings):
                 u, own = coupling.inverse(u)  # type: ignore[operator]
-                slope = slope + own
-        return u, slope
+                log_determinant = log_determinant + own
+        return u, log_determinant

@@ -128,7 +128,7 @@ class Standard(nn.Module):
 
 
 class ConditionalNorm(nn.Module):
-    """Batch norm whose scale and shift are told by a vector (de Vries 2017; Miyato 2018); plain where ``size`` is 0."""
+    """Batch norm whose scale and shift follow from a vector (de Vries 2017; Miyato 2018); plain where ``size`` is 0."""
 
     def __init__(self, channels: int, size: int = 0) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class ConditionalNorm(nn.Module):
 class Growing(nn.Module):
     """DCGAN's generator (Radford 2015, figure 1): (n, size) -> pictures (n, 3, resolution, resolution) in [-1, 1].
 
-    Transposed convolutions double the side; batch norm (told by ``condition`` numbers where there are some) and ReLU
+    Transposed convolutions double the side; batch norm (conditional where ``condition`` is above 0) and ReLU
     follow each but the last, tanh the last.
     """
 

@@ -218,8 +218,8 @@ class Critic(nn.Module):
         if self.embed is None:
             layers.nothing(condition, "stylegan")
             return out[:, 0]
-        told = normal(self.embed(layers.labels(condition, self.config.classes)).float())
-        return (out * told).sum(dim=1) / math.sqrt(out.shape[1])
+        embedded = normal(self.embed(layers.labels(condition, self.config.classes)).float())
+        return (out * embedded).sum(dim=1) / math.sqrt(out.shape[1])
 
 
 def players(config: Config) -> dict[str, nn.Module]:

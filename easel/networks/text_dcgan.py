@@ -59,7 +59,7 @@ class Critic(nn.Module):
     """Pictures (n, 3, side, side) and embeddings (n, embedding) -> scores (n,): is it real, and does it match?
 
     The words stand at every place of the last map; a 1x1 convolution looks at both (Reed 2016, section 4.1). It
-    learns to match from real pictures with a wrong caption: `easel.training.objectives.matching`.
+    learns to match from real pictures with a wrong caption: `easel.training.objectives.matching_aware`.
     """
 
     def __init__(self, config: Config) -> None:

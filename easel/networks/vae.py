@@ -19,7 +19,7 @@ PRIORS = "normal", "flow"
 
 @dataclass(frozen=True)
 class Config:
-    """``latent`` numbers; with ``classes`` above 0 encoder and decoder are told the class (Sohn 2015).
+    """``latent`` numbers; with ``classes`` above 0 encoder and decoder are conditioned on the class (Sohn 2015).
 
     ``prior``: "normal", or a "flow" learned along (Chen 2017), which knows no classes.
     """
@@ -40,7 +40,7 @@ class Config:
             raise EaselError("vae: a flow moves one half of the numbers by the other: latent must be at least 2")
 
 
-def told(condition: Tensor | None, classes: int, n: int, like: Tensor) -> Tensor:
+def class_shares(condition: Tensor | None, classes: int, n: int, like: Tensor) -> Tensor:
     """The class as shares (n, classes), or (n, 0) where the network knows no classes."""
     if classes:
         return layers.labels(condition, classes)
@@ -61,7 +61,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(n, 3, side, side), and labels where there are classes -> two of (n, latent), log variance in [-20, 10]."""
         flat = self.body(x).flatten(1)
-        both = torch.cat([flat, told(condition, self.classes, len(x), x).to(flat.dtype)], dim=1)
+        both = torch.cat([flat, class_shares(condition, self.classes, len(x), x).to(flat.dtype)], dim=1)
         mean, log_variance = self.moments(both).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-20, 10)
 
@@ -89,7 +89,7 @@ class Generator(nn.Module):
 
     def decode(self, code: Tensor, condition: Tensor | None = None) -> Tensor:
         """Codes as the encoder gives them, (n, latent) -> (n, 3, resolution, resolution)."""
-        shares = told(condition, self.config.classes, len(code), code)
+        shares = class_shares(condition, self.config.classes, len(code), code)
         picture: Tensor = self.body(torch.cat([code, shares], dim=1), shares)
         return picture
 

@@ -1,4 +1,4 @@
-"""Batches out of a packed set, and what they are told. All chance comes from the step, so that a run can be resumed."""
+"""Batches out of a packed set, and their conditions. All chance comes from the step, so that a run can be resumed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from easel.data import Column, Facts, Packed
+from easel.data import Annotations, Column, Packed
 from easel.errors import EaselError
-from easel.training.distributed import Team
+from easel.training.distributed import ALONE, Team
 
 ORDER, PLACE, WORDS = 1, 2, 3
 """What a draw is for, so that no two are the same."""
@@ -22,8 +22,9 @@ Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
-    """What a network is told of each picture: ``values`` (n,) labels or (n, attributes); or embeddings of captions.
+class Conditions:
+    """What a network is conditioned on, picture by picture: ``values`` (n,) labels or (n, attributes), or embeddings of
+    captions. ``kind``: nothing, labels, attributes or captions; ``names``: of the classes or attributes.
 
     With captions, ``values`` is (captions, embedding), and ``ends`` (n,) says where each picture's rows of
     ``captions`` end: numbers of rows in ``values``. ``texts`` are the captions themselves.
@@ -49,22 +50,22 @@ class Told:
         return None if self.values is None else torch.from_numpy(np.ascontiguousarray(self.values[rows]))
 
     def small_classes(self, least: int = 2) -> list[str]:
-        """Classes with fewer than ``least`` pictures, where classes are told: a network sees too little of them."""
+        """Classes with fewer than ``least`` pictures: a network sees too little of them. Empty without classes."""
         if self.kind != "labels" or self.values is None:
             return []
         counts = np.bincount(self.values, minlength=len(self.names))
         return [name for name, count in zip(self.names, counts, strict=True) if count < least]
 
 
-def told_labels(facts: Facts, name: str) -> Told:
+def label_conditions(facts: Annotations, name: str) -> Conditions:
     """Classes: ``name`` is 'label' for the set's own, or the attribute that tells them. Raises EaselError."""
     own = name == "label" and name not in facts.attributes
-    facts.need("labels" if own else name)
+    facts.require("labels" if own else name)
     column = facts.label if own else facts.attribute(name)
-    return Told("labels", tuple(str(value) for value in column.values), column.codes.astype(np.int64))
+    return Conditions("labels", tuple(str(value) for value in column.values), column.codes.astype(np.int64))
 
 
-def told_attributes(facts: Facts, names: Sequence[str]) -> Told:
+def attribute_conditions(facts: Annotations, names: Sequence[str]) -> Conditions:
     """Attributes as 0 and 1: yes-or-no ones by name, others as colour=red; all yes-or-no ones where none is named.
 
     Raises EaselError on an unknown one (nearest shown), on pictures without it, and where there is none at all.
@@ -76,9 +77,9 @@ def told_attributes(facts: Facts, names: Sequence[str]) -> Told:
     columns = []
     for name in chosen:
         word, _, value = name.partition("=")
-        facts.need(word)
+        facts.require(word)
         columns.append(_marks(facts.attribute(word), value))
-    return Told("attributes", chosen, np.stack(columns, axis=1))
+    return Conditions("attributes", chosen, np.stack(columns, axis=1))
 
 
 def _marks(column: Column, value: str) -> NDArray[np.float32]:
@@ -97,9 +98,9 @@ def _marks(column: Column, value: str) -> NDArray[np.float32]:
     return found
 
 
-def told_captions(facts: Facts, embed: Embed) -> Told:
+def caption_conditions(facts: Annotations, embed: Embed) -> Conditions:
     """Captions as embeddings, each text looked at once. Raises EaselError naming pictures that have none."""
-    facts.need("captions")
+    facts.require("captions")
     places: dict[str, int] = {}
     numbers: list[int] = []
     ends: list[int] = []
@@ -108,14 +109,13 @@ def told_captions(facts: Facts, embed: Embed) -> Told:
         ends.append(len(numbers))
     texts = tuple(places)
     values = np.asarray(embed(texts), np.float32)
-    return Told("captions", (), values, np.array(numbers, np.int64), np.array(ends, np.int64), texts)
+    return Conditions("captions", (), values, np.array(numbers, np.int64), np.array(ends, np.int64), texts)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures (n, 3, side, side) in [-1, 1], what is told of them, and with captions those of other pictures."""
+    """Pictures (n, 3, side, side) in [-1, 1], their conditions, and with captions those of other pictures."""
 
-    step: int
     real: Tensor
     condition: Tensor | None
     wrong: Tensor | None = None
@@ -123,20 +123,26 @@ class Batch:
     def half(self) -> "Batch":
         """Its first half, for penalties that cost much memory (Karras 2020, ADA's program)."""
         n = max(1, len(self.real) // 2)
-        return Batch(self.step, self.real[:n], None if self.condition is None else self.condition[:n])
+        return Batch(self.real[:n], None if self.condition is None else self.condition[:n])
 
 
-class Feed:
+@dataclass(eq=False)
+class Batches:
     """Batches of a packed set, each picture once in an epoch, in an order drawn for it.
 
     Where a ``team`` trains together, `batch` gives this process its share: all shares are what one alone would see.
     """
 
-    def __init__(self, pictures: Packed, told: Told, batch_size: int, seed: int, mirror: bool = False) -> None:
-        self.pictures, self.told, self.batch_size = pictures, told, batch_size
-        self.seed, self.mirror = seed, mirror
-        self.device: torch.device | str = "cpu"
-        self.team = Team()
+    pictures: Packed
+    conditions: Conditions
+    batch_size: int
+    seed: int
+    mirror: bool = False
+    """Show every picture half of the time in a mirror."""
+    device: torch.device | str = "cpu"
+    team: Team = ALONE
+
+    def __post_init__(self) -> None:
         self._epoch, self._order = -1, np.zeros(0, np.int64)
 
     def batch(self, step: int) -> Batch:
@@ -151,17 +157,17 @@ class Feed:
         """Part of a batch; what is drawn is drawn for the whole."""
         places = self._places(step)
         rng = np.random.default_rng((self.seed, WORDS, step))
-        rows = self.told.rows(places, rng)
-        wrong = self._others(rows, rng) if self.told.kind == "captions" else None
+        rows = self.conditions.rows(places, rng)
+        wrong = self._others(rows, rng) if self.conditions.kind == "captions" else None
         turned = rng.random(len(places)) < 0.5 if self.mirror else np.zeros(len(places), np.bool_)
         pixels = self.pixels(places[own], turned[own])
-        return Batch(step, pixels, self._put(rows[own]), None if wrong is None else self._put(wrong[own]))
+        return Batch(pixels, self._put(rows[own]), None if wrong is None else self._put(wrong[own]))
 
-    def conditions(self, count: int) -> tuple[Tensor | None, NDArray[np.int64]]:
-        """What pictures from all over the set are told, always the same; and their rows in ``told``."""
+    def fixed_condition(self, count: int) -> Tensor | None:
+        """The conditions of ``count`` pictures from all over the set, always the same."""
         places = np.linspace(0, len(self.pictures) - 1, count).round().astype(np.int64)
-        rows = self.told.rows(places, np.random.default_rng((self.seed, WORDS)))
-        return self._put(rows), rows
+        rows = self.conditions.rows(places, np.random.default_rng((self.seed, WORDS)))
+        return self._put(rows)
 
     def pixels(self, places: NDArray[np.int64], turned: NDArray[np.bool_] | None = None) -> Tensor:
         """Pictures (n, 3, side, side) float32 in [-1, 1], channels last; those that are ``turned`` in a mirror."""
@@ -190,9 +196,9 @@ class Feed:
             same = wrong == rows
             if not same.any():
                 break
-            wrong[same] = self.told.rows(rng.integers(0, len(self.pictures), int(same.sum())), rng)
+            wrong[same] = self.conditions.rows(rng.integers(0, len(self.pictures), int(same.sum())), rng)
         return wrong
 
     def _put(self, rows: NDArray[np.int64]) -> Tensor | None:
-        condition = self.told.condition(rows)
+        condition = self.conditions.condition(rows)
         return None if condition is None else condition.to(self.device)

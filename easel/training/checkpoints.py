@@ -1,70 +1,88 @@
-"""Where a training stands, in one safetensors file: weights, their moving average, the optimiser's moments, the
-step.
-"""
+"""Checkpoints: a safetensors file with tensors, a `Position` and a checksum over both, written whole or not at all."""
 
 import contextlib
-import os
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from easel.errors import EaselError, shortened
-from easel.files import advice
+from easel.files import atomic_path
+from easel.training.state import Position
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
-"""What an optimiser keeps of each parameter, beside the count of steps."""
-
-
-def save(path: Path, model: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer, step: int) -> None:
-    """Write the state whole or not at all (temporary file, fsync, rename)."""
-    tensors = {f"model/{k}": v for k, v in model.state_dict().items()} | {f"average/{k}": v for k, v in average.items()}
-    for name, parameter in model.named_parameters():
-        moments = optimiser.state.get(parameter, {})
-        tensors |= {f"{key}/{name}": moments[key] for key in MOMENTS if key in moments}
-    write(path, tensors, {"step": str(step)})
+POSITION, CHECKSUM = "position", "checksum"
+"""Keys of the file's metadata."""
 
 
-def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write tensors whole or not at all (temporary file, fsync, rename).
+def write(path: Path, tensors: Mapping[str, Tensor], position: Position) -> None:
+    """Write a checkpoint (temporary file, fsync of file and folder, rename).
 
     Raises EaselError on a full disk and the like; the file that was there is then left as it was.
     """
-    temporary = path.with_suffix(".partial")
-    plain = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    words = to_json(asdict(position), inf_nan_mode="constants").decode()
+    kept = "; the one before is kept" if path.exists() else ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(plain, temporary, metadata)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as problem:
-        raise EaselError(f"{advice(problem, path)}{_kept(path)}") from problem
+        with atomic_path(path) as part:
+            save_file(plain, part, {POSITION: words, CHECKSUM: checksum(plain, words)})
+    except EaselError as problem:
+        raise EaselError(f"{problem}{kept}") from problem
     except SafetensorError as problem:  # what safetensors makes of an error of the disk
-        raise EaselError(f"cannot write {path}: {shortened(problem, 120)}{_kept(path)}") from problem
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        raise EaselError(f"cannot write {path}: {shortened(problem, 120)}{kept}") from problem
 
 
-def _kept(path: Path) -> str:
-    return "; the one before is kept" if path.exists() else ""
-
-
-def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors that `write` wrote, and what was said with them. Raises EaselError on a file that is damaged."""
+def read(path: Path) -> tuple[dict[str, Tensor], Position]:
+    """Tensors and position as `write` was given them. Raises EaselError on a file that is damaged, by even one bit."""
     with _opened(path) as file:
-        return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no dict
+        metadata = file.metadata() or {}
+    position = _position(path, metadata)
+    if metadata.get(CHECKSUM) != checksum(tensors, metadata[POSITION]):
+        raise _damaged(path, "its checksum is another")
+    return tensors, position
 
 
-def said(path: Path) -> dict[str, str]:
-    """What was said with the tensors, which are not read. Raises EaselError on a file that is damaged."""
+def read_position(path: Path) -> Position:
+    """The position alone; tensors are neither read nor checked. Raises EaselError on a file that is damaged."""
     with _opened(path) as file:
-        return file.metadata() or {}
+        return _position(path, file.metadata() or {})
+
+
+def checksum(tensors: Mapping[str, Tensor], words: str) -> str:
+    """32 hexadecimal letters: BLAKE2 of ``words`` and each tensor's name, type, shape and bytes, in order of names."""
+    digest = hashlib.blake2b(words.encode(), digest_size=16)
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def strip(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors under ``prefix``, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _position(path: Path, metadata: Mapping[str, str]) -> Position:
+    if POSITION not in metadata:
+        raise EaselError(f"{path} does not say how far it came, as those of an earlier easel: delete it to begin anew")
+    try:
+        return TypeAdapter(Position).validate_json(metadata[POSITION], strict=True)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        raise _damaged(path, f"{'.'.join(map(str, first['loc'])) or 'its position'}: {first['msg']}") from problem
+
+
+def _damaged(path: Path, why: object) -> EaselError:
+    return EaselError(f"{path} is damaged ({shortened(why)}): delete it to begin anew")
 
 
 @contextlib.contextmanager
@@ -73,31 +91,4 @@ def _opened(path: Path) -> Iterator[Any]:
         with safe_open(path, "pt") as file:
             yield file
     except (SafetensorError, OSError) as problem:
-        raise EaselError(f"{path} is damaged ({shortened(problem)}): delete it to begin anew") from problem
-
-
-def restore(path: Path, model: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer) -> int:
-    """Put the state of ``path`` into the three and return its step; 0 where there is no such file.
-
-    Raises:
-        RuntimeError: the file belongs to another network (names or shapes differ); delete it to begin anew.
-    """
-    if not path.exists():
-        return 0
-    with safe_open(path, "pt") as file:
-        step = int(file.metadata()["step"])
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - safe_open is no dict
-    model.load_state_dict(strip(tensors, "model/"))
-    for name, tensor in strip(tensors, "average/").items():
-        average[name].copy_(tensor)
-    found = {key: strip(tensors, f"{key}/") for key in MOMENTS}
-    for name, parameter in model.named_parameters():
-        moments = {key: tensors[name].to(parameter) for key, tensors in found.items() if name in tensors}
-        if moments:
-            optimiser.state[parameter] = {"step": torch.tensor(float(step))} | moments
-    return step
-
-
-def strip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors under ``prefix``, without it."""
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        raise _damaged(path, problem) from problem

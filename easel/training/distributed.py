@@ -28,68 +28,72 @@ class Team:
     size: int = 1
 
     @classmethod
-    def here(cls) -> "Team":
-        """The team that this process has joined; alone where it has joined none."""
+    def joined(cls) -> "Team":
+        """The team that this process has joined; `ALONE` where it has joined none."""
         if distributed.is_available() and distributed.is_initialized():
             return cls(distributed.get_rank(), distributed.get_world_size())
-        return cls()
+        return ALONE
 
     def share(self, whole: int) -> slice:
         """This process's part of ``whole`` items, which must be a multiple of ``size``."""
         part = whole // self.size
         return slice(self.rank * part, (self.rank + 1) * part)
 
-    def told(self, word: Any = None) -> Any:
-        """What the first process says, to all; what the others say is not heard."""
+    def broadcast(self, value: Any = None) -> Any:
+        """The first process's value, in all of them."""
         if self.size == 1:
-            return word
-        words = [word]
-        distributed.broadcast_object_list(words, src=0, device=torch.device("cpu"))
-        return words[0]
+            return value
+        values = [value]
+        distributed.broadcast_object_list(values, src=0, device=torch.device("cpu"))
+        return values[0]
 
-    def heard(self, word: Any = None) -> list[Any]:
-        """What each process says, in the order of their ranks, to all."""
+    def gather(self, value: Any = None) -> list[Any]:
+        """Everybody's values in the order of their ranks, in all processes."""
         if self.size == 1:
-            return [word]
-        words = [None] * self.size
-        distributed.all_gather_object(words, word)
-        return words
+            return [value]
+        values = [None] * self.size
+        distributed.all_gather_object(values, value)
+        return values
 
     def mean(self, number: float) -> float:
         """The mean of everybody's number."""
         if self.size == 1:
             return number
-        told = torch.tensor([number], dtype=torch.float64)
-        distributed.all_reduce(told)
-        return float(told) / self.size
+        total = torch.tensor([number], dtype=torch.float64)
+        distributed.all_reduce(total)
+        return float(total) / self.size
 
     def average(self, tensors: Iterable[Tensor], numbers: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Put the mean over all processes into ``tensors``, in place, and give that of ``numbers``, in one message."""
-        said = {name: value.detach().float() for name, value in (numbers or {}).items()}
+        means = {name: value.detach().float() for name, value in (numbers or {}).items()}
         if self.size == 1:
-            return said
+            return means
         ours = [tensor for tensor in tensors if tensor.is_floating_point()]
-        if ours or said:
-            parts = [*ours, *said.values()]
+        if ours or means:
+            parts = [*ours, *means.values()]
             flat = torch.cat([part.detach().reshape(-1).float() for part in parts])
             distributed.all_reduce(flat)
             flat /= self.size
             pieces = flat.split([part.numel() for part in parts])
             for tensor, piece in zip(ours, pieces, strict=False):
                 tensor.copy_(piece.view(tensor.shape))
-            said = {name: piece.view(()) for name, piece in zip(said, pieces[len(ours) :], strict=True)}
-        return said
+            means = {name: piece.view(()) for name, piece in zip(means, pieces[len(ours) :], strict=True)}
+        return means
+
+
+ALONE = Team()
+"""One process by itself."""
 
 
 @contextmanager
-def joined() -> Iterator[Team]:
-    """Join the team that the environment tells of, as its launcher set it up; leave it at the end."""
+def join() -> Iterator[Team]:
+    """Join the team that the environment names, as its launcher set it up; leave it at the end."""
     backend = "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         backend = "cpu:gloo,cuda:nccl"
     distributed.init_process_group(backend, timeout=PATIENCE)
     try:
-        yield Team.here()
+        yield Team.joined()
     finally:
         distributed.destroy_process_group()

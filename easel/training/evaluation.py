@@ -6,154 +6,187 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 
+from easel.errors import EaselError, shortened
 from easel.metrics.kernel import kernel_distance
 from easel.metrics.manifold import NEIGHBOURS, precision_recall
 from easel.models import trained
-from easel.recipes import Train
+from easel.recipes.train import Train
 from easel.sheet import mosaic
 from easel.tensors import to_pictures
-from easel.training.tensorboard import FOLDER, Board
-from easel.training.trainer import Studio, chance_of
+from easel.training.batches import Batches
+from easel.training.loop import Collapsed
+from easel.training.state import Position
+from easel.training.tensorboard import FOLDER, TensorBoard
+from easel.training.trainer import Trainer, seed_of
 from easel.workspace import Workspace
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
-    from easel.models.set_features import Rows
+    from easel.models.set_features import SetFeatureModel
 
 METRICS = "metrics.csv"
 EVERY = 50
 """Steps from one row of losses to the next; each row is their mean."""
-TOGETHER = 32  # pictures drawn at once
+TOGETHER = 32
+"""Pictures drawn at once."""
+NORM_BATCHES = 16
+"""Batches from which the statistics of batch norm are taken anew for the averaged weights (Brock 2018, section 4.1)."""
 FLAT = 0.02
 """Below this share of the set's variance, pictures are all the same."""
 PATIENCE = 3
-"""Measurements, the one before training aside, before sameness is called a collapse; the last two must show it."""
+"""Evaluations, the one before training aside, before sameness is called a collapse; the last two must show it."""
 LEAST_MADE = 100
 
 
-class Collapsed(Exception):
-    """All pictures have come to look the same."""
+@dataclass(frozen=True)
+class Evaluation:
+    """KID of the averaged generator after ``step`` steps, with its 95 % interval; ``made`` pictures were drawn for it.
+
+    Whole numbers are floats too: these are the words in the header of the weights that it belongs to.
+    """
+
+    step: float
+    kimg: float
+    KID: float
+    low: float
+    high: float
+    made: float
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, float]) -> Evaluation:
+        """That of a row of the curves."""
+        return cls(row["step"], row["kimg"], row["KID"], row.get("low", row["KID"]), row.get("high", row["KID"]),
+                   row["made"])  # fmt: skip
+
+    @classmethod
+    def of_header(cls, header: Mapping[str, str]) -> Evaluation | None:
+        """That of a model's weights, as `header` wrote it; None where it says none."""
+        return cls(**{name: float(header[name]) for name in cls.__annotations__}) if "KID" in header else None
+
+    def header(self) -> dict[str, str]:
+        """As words for a file's header."""
+        return {name: repr(value) for name, value in asdict(self).items()}
 
 
-class Watch:
-    """Looks at a training every so often, and remembers what it saw."""
+class Evaluator:
+    """Evaluates a training every so often, keeps its curves and its best model, and reports to the workspace.
 
-    def __init__(self, studio: Studio, judge: Rows, workspace: Workspace, recipe: Train) -> None:
-        self.studio, self.judge, self.workspace, self.recipe = studio, judge, workspace, recipe
+    It is `loop.Observer` of `easel train`. ``judge`` gives the features that KID compares; ``images`` are the pictures
+    that the whole training will see, 0 where minutes decide.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        batches: Batches,
+        judge: SetFeatureModel,
+        workspace: Workspace,
+        recipe: Train,
+        images: int,
+    ) -> None:
+        self.trainer, self.batches, self.judge, self.workspace = trainer, batches, judge, workspace
+        self.recipe, self.images = recipe, images
         self.rows: list[dict[str, float]] = []
-        self.best: dict[str, float] | None = None
+        self.best: Evaluation | None = None
         self.preview: Image.Image | None = None
-        self.seen = 0  # pictures, again and again
+        self.seconds = 0.0
+        """Spent on the training so far."""
+        self.seen = 0
+        """Pictures seen so far, counted as often as they were."""
         self._losses: dict[str, list[Tensor]] = {}
-        self._real = self._of_the_set()
-        self._board = Board(workspace.path(FOLDER))
+        self._tensorboard = TensorBoard(workspace.path(FOLDER))
+        self._real = self._features_of_the_set()
 
     @property
-    def looked(self) -> set[int]:
-        """Steps before which KID was measured."""
+    def untrained(self) -> Evaluation | None:
+        """The evaluation before the first step."""
+        return next((Evaluation.of_row(row) for row in self.rows if row["step"] == 0 and "KID" in row), None)
+
+    @property
+    def evaluated(self) -> set[int]:
+        """Steps that were evaluated."""
         return {int(row["step"]) for row in self.rows if "KID" in row}
 
-    @property
-    def untrained(self) -> dict[str, float] | None:
-        """What was measured before the first step."""
-        return next((row for row in self.rows if row["step"] == 0 and "KID" in row), None)
+    def resume(self, position: Position) -> None:
+        """Go on from here: rows of later steps are forgotten, the best model is the one in the folder.
+
+        Raises EaselError on a metrics.csv that is damaged.
+        """
+        self.rows = [row for row in read_rows(self.workspace.path(METRICS)) if row["step"] <= position.step]
+        self.seen, self.seconds = position.step * self.batches.batch_size, position.seconds
+        if position.step not in self.evaluated:  # else they are in its row
+            device = self.trainer.device
+            self._losses = {
+                name: [torch.tensor(value, device=device) for value in values]
+                for name, values in position.losses.items()
+            }
+        self.best = Evaluation.of_header(trained.read_header(self.workspace.folder))
+
+    def evaluate(self, step: int, seconds: float) -> None:
+        """Draw, measure, and keep the model if it is the best so far, unless this step has been evaluated.
+
+        Raises Collapsed, and FloatingPointError where a number is none.
+        """
+        self.seconds = seconds
+        if step in self.evaluated:
+            return
+        generator = recalibrated(self.trainer.averaged("generator"), self.batches)
+        count = min(self.recipe.score_count, max(LEAST_MADE, len(self.batches.pictures)))
+        features = self._features(self.drawn(generator, count, "measuring"))
+        found = self._statistics(features)
+        self._save_grid(generator, step)  # before the row, which says that this step is evaluated: it can be stopped
+        self._add(step, self._mean_losses() | found | {"seconds": seconds})
+        if not math.isfinite(found["KID"]):
+            raise FloatingPointError(f"KID is no number at step {step}")
+        if self.best is None or found["KID"] < self.best.KID:
+            self._save_best(generator)
+        self._write()
+        self._refuse_collapse()
 
     def note(self, step: int, numbers: Mapping[str, Tensor]) -> None:
         """Take in the losses of a step."""
-        self.seen = (step + 1) * self.studio.plan.batch_size
+        self.seen = (step + 1) * self.batches.batch_size
         for name, value in numbers.items():
             self._losses.setdefault(name, []).append(value)
         if (step + 1) % EVERY == 0:
-            self._row(step + 1, self._means())
+            self._add(step + 1, self._mean_losses())
 
-    def look(self, step: int, seconds: float) -> None:
-        """Draw, measure, keep the model where it is the best so far. Raises Collapsed."""
-        generator = self.studio.settled()
-        count = min(self.recipe.score_count, max(LEAST_MADE, len(self.studio.feed.pictures)))
-        made = self.drawn(generator, count, "measuring")
-        rows = self._seen(made)
-        found = self._measured(rows)
-        self._grid(generator, step)  # before the row, which says that this step has been looked at: it can be stopped
-        self._row(step, self._means() | found | {"seconds": seconds})
-        if not math.isfinite(found["KID"]):
-            raise FloatingPointError(f"KID is no number at step {step}")
-        if self.best is None or found["KID"] < self.best["KID"]:
-            self._keep(generator, self.rows[-1])
-        self.write()
-        self._refuse_collapse()
+    def report(self, step: int, seconds: float) -> None:
+        """Tell the workspace of progress, in pictures, or in seconds where these are what is left."""
+        self.seconds = seconds
+        if self.recipe.minutes:
+            total = max(1, round(self.recipe.minutes * 60))
+            self.workspace.step("training", min(total, int(seconds)), total, self.preview)
+        else:
+            done = min(self.images, step * self.batches.batch_size)
+            self.workspace.step("training", done, self.images, self.preview)
 
-    def pending(self) -> dict[str, list[float]]:
-        """The losses that are in no row yet, for the checkpoint: a curve must not depend on where it was cut."""
+    def flush(self) -> dict[str, list[float]]:
+        """Write metrics.csv; the losses that are in no row yet: a curve must not depend on where it was cut."""
+        self._write()
         return {name: [float(value) for value in values] for name, values in self._losses.items()}
 
-    def resume(self, step: int, pending: Mapping[str, Sequence[float]]) -> None:
-        """Go on after ``step``: rows from beyond it are forgotten, the best model is the one in the folder."""
-        place = self.workspace.path(METRICS)
-        text = place.read_text(encoding="utf-8") if place.is_file() else ""
-        read = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(io.StringIO(text))]
-        self.rows = [row for row in read if row["step"] <= step]
-        self.seen = step * self.studio.plan.batch_size
-        if step not in self.looked:  # else they are in its row
-            device = self.studio.feed.device
-            self._losses = {name: [torch.tensor(v, device=device) for v in pending[name]] for name in pending}
-        header = trained.read_header(self.workspace.folder)
-        if "KID" in header:
-            self.best = {key: float(header[key]) for key in ("step", "kimg", "KID", "low", "high", "made")}
-
-    def write(self) -> None:
-        """Write metrics.csv."""
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        stream = io.StringIO()
-        writer = csv.DictWriter(stream, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        self.workspace.save_text(METRICS, stream.getvalue())
-
-    def _row(self, step: int, numbers: Mapping[str, float]) -> None:
-        kimg = step * self.studio.plan.batch_size / 1000
-        if self.rows and self.rows[-1]["step"] == step:
-            self.rows[-1] |= numbers
-        else:
-            self.rows.append({"step": float(step), "kimg": kimg, **numbers})
-        if self.studio.adaptive:
-            self.rows[-1]["p"] = self.studio.extras["p"]
-        if numbers:
-            self._board.write(round(kimg * 1000), numbers)
-
-    def _means(self) -> dict[str, float]:
-        found = {name: float(torch.stack(values).float().mean()) for name, values in self._losses.items()}
-        self._losses = {}
-        return found
-
-    def _of_the_set(self) -> NDArray[np.float64]:
-        """The judge's rows of pictures from all over the set."""
-        pictures = self.studio.feed.pictures
-        count = min(self.recipe.score_count, len(pictures))
-        places = np.linspace(0, len(pictures) - 1, count).round().astype(np.int64)
-        return self._seen([Image.fromarray(np.asarray(pictures.pixels[place])) for place in places], "seeing the set")
-
-    def _seen(self, pictures: Sequence[Image.Image], phase: str = "judging") -> NDArray[np.float64]:
-        parts = []
-        for start in range(0, len(pictures), TOGETHER):
-            self.workspace.step(phase, start, len(pictures))
-            parts.append(np.asarray(self.judge.rows(list(pictures[start : start + TOGETHER])), np.float64))
-        self.workspace.step(phase, len(pictures), len(pictures))
-        return np.concatenate(parts)
+    def close(self) -> None:
+        """Close what is written to."""
+        self._tensorboard.close()
 
     @torch.no_grad()
     def drawn(self, generator: nn.Module, count: int, phase: str = "drawing") -> list[Image.Image]:
-        """Pictures of fixed latents, told what pictures from all over the set are told."""
-        chance = torch.Generator().manual_seed(chance_of(self.recipe.seed, count, -2))
-        z = generator.latent(count, chance)  # type: ignore[operator]
-        condition, _ = self.studio.feed.conditions(count)
+        """Pictures of fixed latents, with the conditions of pictures from all over the set."""
+        latents = torch.Generator().manual_seed(seed_of(self.recipe.seed, count, -2))
+        z = generator.latent(count, latents)  # type: ignore[operator]
+        condition = self.batches.fixed_condition(count)
         made: list[Image.Image] = []
         for start in range(0, count, TOGETHER):
             part = slice(start, start + TOGETHER)
@@ -161,43 +194,107 @@ class Watch:
             self.workspace.step(phase, len(made), count)
         return made
 
-    def _measured(self, rows: NDArray[np.float64]) -> dict[str, float]:
-        if not np.isfinite(rows).all():
+    def _write(self) -> None:
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        stream = io.StringIO()
+        writer = csv.DictWriter(stream, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        self.workspace.save_text(METRICS, stream.getvalue())
+
+    def _add(self, step: int, numbers: Mapping[str, float]) -> None:
+        kimg = step * self.batches.batch_size / 1000
+        if self.rows and self.rows[-1]["step"] == step:
+            self.rows[-1] |= numbers
+        else:
+            self.rows.append({"step": float(step), "kimg": kimg, **numbers})
+        if self.recipe.augment == "adaptive":
+            self.rows[-1]["p"] = self.trainer.state.augmentation
+        if numbers:
+            self._tensorboard.write(round(kimg * 1000), numbers)
+
+    def _mean_losses(self) -> dict[str, float]:
+        found = {name: float(torch.stack(values).float().mean()) for name, values in self._losses.items()}
+        self._losses = {}
+        return found
+
+    def _features_of_the_set(self) -> NDArray[np.float64]:
+        """The judge's features of pictures from all over the set."""
+        pictures = self.batches.pictures
+        count = min(self.recipe.score_count, len(pictures))
+        places = np.linspace(0, len(pictures) - 1, count).round().astype(np.int64)
+        return self._features(
+            [Image.fromarray(np.asarray(pictures.pixels[place])) for place in places], "seeing the set"
+        )
+
+    def _features(self, pictures: Sequence[Image.Image], phase: str = "judging") -> NDArray[np.float64]:
+        parts = []
+        for start in range(0, len(pictures), TOGETHER):
+            self.workspace.step(phase, start, len(pictures))
+            parts.append(np.asarray(self.judge.features(list(pictures[start : start + TOGETHER])), np.float64))
+        self.workspace.step(phase, len(pictures), len(pictures))
+        return np.concatenate(parts)
+
+    def _statistics(self, features: NDArray[np.float64]) -> dict[str, float]:
+        if not np.isfinite(features).all():
             raise FloatingPointError("the judge's view of the pictures is no longer made of numbers")
-        distance = kernel_distance(self._real, rows)
-        found = {"KID": distance.value, "made": float(len(rows))}
+        distance = kernel_distance(self._real, features)
+        found = {"KID": distance.value, "made": float(len(features))}
         if distance.low is not None and distance.high is not None:
             found |= {"low": distance.low, "high": distance.high}
-        if min(len(rows), len(self._real)) > NEIGHBOURS:
-            near, far = precision_recall(self._real, rows)
+        if min(len(features), len(self._real)) > NEIGHBOURS:
+            near, far = precision_recall(self._real, features)
             found |= {"precision": near.value, "recall": far.value}
         whole = float(self._real.var(axis=0).sum())
         if whole > 1e-12:  # of a set whose pictures are all alike, nothing follows
-            found["diversity"] = float(rows.var(axis=0).sum()) / whole
+            found["diversity"] = float(features.var(axis=0).sum()) / whole
         return found
 
-    def _grid(self, generator: nn.Module, step: int) -> None:
-        made = self.drawn(generator, self.recipe.count)
-        self.preview = mosaic(made)
-        kimg = step * self.studio.plan.batch_size / 1000
-        file = self.workspace.save_picture(f"samples/{kimg:09.3f}-kimg.png", self.preview)
-        self._board.write(round(kimg * 1000), {}, {"samples": file.read_bytes()})
+    def _save_grid(self, generator: nn.Module, step: int) -> None:
+        self.preview = mosaic(self.drawn(generator, self.recipe.count))
+        kimg = step * self.batches.batch_size / 1000
+        self.workspace.save_picture(f"samples/{kimg:09.3f}-kimg.png", self.preview)
+        self._tensorboard.write(round(kimg * 1000), {}, {"samples": self.preview})
 
-    def _keep(self, generator: nn.Module, row: dict[str, float]) -> None:
-        """This model is the best there has been: write it, and remember its numbers."""
-        named = ("step", "kimg", "KID", "low", "high", "made")
-        self.best = {name: row.get(name, row["KID"]) for name in named}
-        players = {**self.studio.players, "generator": generator}
-        for name in ("classifier", "encoder"):
-            if name in players:
-                players[name].eval()
-        trained.write_players(self.workspace.folder, players, {name: repr(self.best[name]) for name in named})
-        for name in ("classifier", "encoder"):
-            if name in players:
-                players[name].train()
+    def _save_best(self, generator: nn.Module) -> None:
+        self.best = Evaluation.of_row(self.rows[-1])
+        players = {**self.trainer.players, "generator": generator}
+        trained.write_players(self.workspace.folder, players, self.best.header())
 
     def _refuse_collapse(self) -> None:
         seen = [row["diversity"] for row in self.rows if "diversity" in row and row["step"] > 0]
         if len(seen) >= PATIENCE and max(seen[-2:]) < FLAT:
             share = f"{seen[-1]:.1%} of the set's variance"
             raise Collapsed(f"collapsed: all pictures look the same ({share} at {self.rows[-1]['kimg']:.4g} kimg)")
+
+
+@torch.no_grad()
+def recalibrated(generator: nn.Module, batches: Batches) -> nn.Module:
+    """The generator, in evaluation mode; batch norm has taken its statistics anew, since averaged weights have none."""
+    norms = [module for module in generator.train().modules() if isinstance(module, nn.BatchNorm2d) and module.training]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over the batches
+    for index in range(NORM_BATCHES if norms else 0):
+        latents = torch.Generator().manual_seed(seed_of(batches.seed, index, -1))
+        batch = batches.whole(index)
+        generator(generator.latent(len(batch.real), latents), batch.condition)  # type: ignore[operator]
+    return generator.eval()
+
+
+def read_rows(file: Path) -> list[dict[str, float]]:
+    """The rows of a metrics.csv, in its order; none where there is no file. Raises EaselError where it is damaged."""
+    if not file.is_file():
+        return []
+    try:
+        table = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")), strict=True)
+        rows = [{name: float(value) for name, value in row.items() if value} for row in table]
+        for number, row in enumerate(rows):
+            lacking = [name for name in ("step", "kimg", *(("made",) if "KID" in row else ())) if name not in row]
+            if lacking:
+                raise ValueError(f"row {number + 1} has no {lacking[0]}")
+    except (ValueError, TypeError, csv.Error) as problem:
+        raise EaselError(
+            f"{file} is damaged ({shortened(problem)}): put it back as it was, or choose another --out to begin anew"
+        ) from problem
+    return rows

@@ -1,107 +1,134 @@
-"""One loop for every network: steps, warm-up and cosine, a moving average, checkpoints, a line of log."""
+"""The training loop: of `easel train`, of pocket's parts, and of whatever else learns step by step."""
 
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from easel.training import checkpoints
-from easel.training.muon import Muon
+from easel.errors import Cancelled, EaselError
+from easel.training.distributed import Team
+from easel.training.state import Position
+from easel.training.trainer import Trainer
 
-Loss = Callable[[int], tuple[Tensor, dict[str, float]]]
-"""step -> (the loss, numbers for the log). All randomness comes from the step, so that a resumed run is the same
-run.
-"""
+
+class Collapsed(Exception):
+    """All pictures have come to look the same: an evaluation raises it to end a training."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How long and how fast. ``average_decay`` is the EMA's (0 keeps the last weights); ``save_seconds`` between
-    checkpoints.
-    """
+class Budget:
+    """How long a training lasts, all its runs together: so many ``steps``, or so many ``seconds``."""
 
-    steps: int
-    lr: float = 1e-3
-    warmup: int = 100
-    weight_decay: float = 0.01
-    average_decay: float = 0.999
-    clip: float = 1.0
-    muon: bool = False
-    """Muon for the matrices instead of AdamW: fewer pictures to the same loss."""
+    steps: int | None = None
+    seconds: float | None = None
+    evaluate_every: int = 0
+    """Steps from one evaluation to the next; 0 evaluates at the end alone."""
     save_seconds: float = 120.0
+    """Seconds from one checkpoint to the next."""
+
+    def is_spent(self, step: int, seconds: float) -> bool:
+        """Whether a training of so many steps and seconds is over."""
+        return step >= self.steps if self.steps is not None else seconds >= (self.seconds or 0.0)
 
 
-def home(model: nn.Module) -> torch.device:
-    """Where a network lives; what it is fed goes there."""
-    return next(model.parameters()).device
+class Observer(Protocol):
+    """What a training is shown to."""
+
+    def resume(self, position: Position) -> None:
+        """Go on from here: forget what was noted of later steps."""
+
+    def evaluate(self, step: int, seconds: float) -> None:
+        """Measure what has been learned in ``step`` steps, unless that has been done. May raise `Collapsed`."""
+
+    def note(self, step: int, numbers: Mapping[str, Tensor]) -> None:
+        """Take in the losses of a step."""
+
+    def report(self, step: int, seconds: float) -> None:
+        """Tell of progress after ``step`` steps. May raise `Cancelled`."""
+
+    def flush(self) -> dict[str, list[float]]:
+        """Write what was noted; the losses of the last steps that are not yet in a curve."""
 
 
-def mixed(model: nn.Module) -> torch.autocast:
-    """bfloat16 where it is safe, on the network's own device."""
-    return torch.autocast(home(model).type, torch.bfloat16)
+def resume(trainer: Trainer, observer: Observer, checkpoint: Path, belongs_to: Mapping[str, str]) -> Position:
+    """Where to begin: at the first step, or where ``checkpoint`` was written, all being as it was then.
+
+    Raises EaselError on a checkpoint that is damaged or of another network.
+    """
+    if not checkpoint.exists():
+        return Position(belongs_to=dict(belongs_to))
+    position = trainer.restore(checkpoint)
+    observer.resume(position)
+    return position
 
 
-def rate(plan: Plan, step: int) -> float:
-    """Learning rate at ``step``: linear warm-up, then half a cosine down to 2 % of the peak (Loshchilov 2017)."""
-    if step < plan.warmup:
-        return plan.lr * (step + 1) / plan.warmup
-    done = (step - plan.warmup) / max(1, plan.steps - plan.warmup)
-    return plan.lr * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+def train(trainer: Trainer, observer: Observer, checkpoint: Path, budget: Budget, position: Position) -> None:
+    """Train from ``position`` (of `resume`) until the budget is spent; the checkpoint is then that of the end.
 
-
-def train(model: nn.Module, loss: Loss, plan: Plan, checkpoint: Path, log: Callable[[str], None] = print) -> None:
-    """Train ``model`` in place, from ``checkpoint`` if there is one; the averaged weights are in it when this returns.
+    In a team this is the first process's part; the others `follow`. What ends a training early leaves the last
+    checkpoint as it is, but for `Cancelled`, which writes one more.
 
     Raises:
-        FloatingPointError: the loss is no longer a number; the last checkpoint is left as it was.
+        FloatingPointError: a loss is no longer a number.
+        Collapsed, Cancelled, EaselError: what the observer raises.
     """
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    average = {name: p.detach().clone().float() for name, p in trained.items()}
-    optimiser = optimiser_for(trained, plan)
-    start = checkpoints.restore(checkpoint, model, average, optimiser)
-    saved = begun = time.monotonic()
-    model.train()
-    for step in range(start, plan.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = rate(plan, step)
-        torch.manual_seed(step)  # dropout, if a network has it
-        value, numbers = loss(step)
-        if not torch.isfinite(value):
-            raise FloatingPointError(f"the loss is {value.item()} at step {step}: lower the learning rate, resume")
-        optimiser.zero_grad(set_to_none=True)
-        value.backward()
-        nn.utils.clip_grad_norm_(trained.values(), plan.clip)
-        optimiser.step()
-        blend(average, trained, min(plan.average_decay, (step + 1) / (step + 10)))
-        if step % 50 == 0 or step == plan.steps - 1:
-            pace = (step + 1 - start) / (time.monotonic() - begun)
-            shown = "  ".join(f"{k} {v:.4g}" for k, v in {"loss": value.item(), **numbers}.items())
-            log(f"{step + 1}/{plan.steps}  {shown}  {pace:.2f} steps/s  ETA {(plan.steps - step) / pace / 60:.1f} min")
-        if time.monotonic() - saved > plan.save_seconds or step == plan.steps - 1:
-            checkpoints.save(checkpoint, model, average, optimiser, step + 1)
-            saved = time.monotonic()
-    if plan.average_decay:
-        with torch.no_grad():
-            for name, parameter in trained.items():
-                parameter.copy_(average[name])
-    model.eval()
+    step, seconds, team = position.step, position.seconds, trainer.team
+    begun = saved = time.monotonic()
+
+    def save() -> None:
+        now = Position(step, seconds, losses=observer.flush(), belongs_to=position.belongs_to)
+        trainer.save(checkpoint, now)
+
+    with _leading(team):
+        try:
+            while True:
+                # Budget
+                seconds = position.seconds + time.monotonic() - begun
+                is_over = budget.is_spent(step, seconds)
+
+                # Evaluate
+                if is_over or (budget.evaluate_every and step % budget.evaluate_every == 0):
+                    observer.evaluate(step, seconds)
+                if is_over:
+                    break
+
+                # Step, in all processes
+                team.broadcast(True)
+                observer.note(step, trainer.step(step))
+                step += 1
+
+                # Progress
+                observer.report(step, seconds)
+
+                # Checkpoint
+                if time.monotonic() - saved > budget.save_seconds:
+                    save()
+                    saved = time.monotonic()
+        except Cancelled:
+            save()
+            raise
+
+        # End
+        save()
 
 
-def optimiser_for(trained: dict[str, nn.Parameter], plan: Plan) -> torch.optim.Optimizer:
-    """Muon or AdamW, as the plan says."""
-    if plan.muon:
-        return Muon(trained.items(), plan.lr, plan.weight_decay)
-    return torch.optim.AdamW(
-        trained.values(), lr=plan.lr, betas=(0.9, 0.99), weight_decay=plan.weight_decay, fused=True
-    )
+def follow(trainer: Trainer, step: int) -> None:
+    """Train along, from ``step``, until the first process says that it is over. Raises FloatingPointError with it."""
+    while trainer.team.broadcast():
+        trainer.step(step)
+        step += 1
 
 
-@torch.no_grad()
-def blend(average: dict[str, Tensor], trained: dict[str, nn.Parameter], decay: float) -> None:
-    """average <- decay * average + (1 - decay) * trained."""
-    weights = [trained[name].detach().float() for name in average]
-    torch._foreach_lerp_(list(average.values()), weights, 1 - decay)
+@contextmanager
+def _leading(team: Team) -> Iterator[None]:
+    """At the end, and where it is one that all processes come to know of, tell the others that it is over."""
+    try:
+        yield
+    except (EaselError, FloatingPointError, Collapsed):
+        team.broadcast(False)
+        raise
+    team.broadcast(False)

@@ -4,12 +4,11 @@ Critics give scores (n,), higher is more real. Every loss is a mean over the pic
 Penalties differentiate twice: call them outside autocast, on float32 pictures.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 Critic = Callable[[Tensor], Tensor]
@@ -43,7 +42,7 @@ OBJECTIVES = {
 }
 
 
-def matching(objective: Objective, real: Tensor, wrong: Tensor, fake: Tensor) -> Tensor:
+def matching_aware(objective: Objective, real: Tensor, wrong: Tensor, fake: Tensor) -> Tensor:
     """The matching-aware critic's loss (Reed 2016, algorithm 1): real pictures with a wrong caption are false as well.
 
     Scores (n,) of real pictures with their captions, the same with others' captions, and made pictures.
@@ -51,29 +50,30 @@ def matching(objective: Objective, real: Tensor, wrong: Tensor, fake: Tensor) ->
     return 0.5 * (objective.critic(real, fake) + objective.critic(real, wrong))
 
 
-def slopes(scores: Tensor, x: Tensor) -> Tensor:
+def gradients(scores: Tensor, x: Tensor) -> Tensor:
     """The gradient of each score with respect to its own picture, (n, 3, h, w), itself differentiable."""
     (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
     return gradient
 
 
 def r1(scores: Tensor, real: Tensor) -> Tensor:
-    """R1 (Mescheder 2018, equation 9) without its gamma / 2: the mean over real pictures of the slope's square.
+    """R1 (Mescheder 2018, equation 9) without its gamma / 2: the mean over real pictures of the gradient's square.
 
     ``real`` (n, 3, h, w) must ask for a gradient, and ``scores`` (n,) be the critic's of it.
     """
-    return slopes(scores, real).square().sum(dim=(1, 2, 3)).mean()
+    return gradients(scores, real).square().sum(dim=(1, 2, 3)).mean()
 
 
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """WGAN-GP's penalty (Gulrajani 2017, equation 3) without its 10: (slope - 1)^2 between real and made pictures.
+    """WGAN-GP's penalty (Gulrajani 2017, equation 3) without its 10: (norm of the gradient - 1)^2 between real
+    and generated pictures.
 
     The place between is drawn for each pair, on the CPU by ``generator``. The critic must have no batch norm.
     """
     place = torch.rand(len(real), 1, 1, 1, generator=generator).to(real)
     between = torch.lerp(real.detach(), fake.detach(), place).requires_grad_()
-    slope = slopes(critic(between), between).square().sum(dim=(1, 2, 3)).sqrt()
-    return (slope - 1).square().mean()
+    norm = gradients(critic(between), between).square().sum(dim=(1, 2, 3)).sqrt()
+    return (norm - 1).square().mean()
 
 
 def path_lengths(pictures: Tensor, styles: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -96,7 +96,7 @@ def path_penalty(lengths: Tensor, target: Tensor, decay: float = 0.01) -> tuple[
     return (lengths - moved).square().mean(), moved
 
 
-def lazily(lr: float, betas: tuple[float, float], interval: int) -> tuple[float, tuple[float, float]]:
+def lazy_regularization(lr: float, betas: tuple[float, float], interval: int) -> tuple[float, tuple[float, float]]:
     """Adam's lr and betas where a penalty comes every ``interval`` steps as one more step (Karras 2020, appendix B).
 
     With c = interval / (interval + 1): c * lr, and betas to the power c. The penalty is multiplied by ``interval``.
@@ -110,12 +110,13 @@ def kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
 
 
-def kl_of_codes(noise: Tensor, log_variance: Tensor, u: Tensor, slope: Tensor) -> Tensor:
+def kl_of_codes(noise: Tensor, log_variance: Tensor, u: Tensor, log_determinant: Tensor) -> Tensor:
     """KL to a learned prior in nats, by one code a picture: log q(z|x) - log p(z), mean over n (Chen 2017, 3.2).
 
-    The code is mean + ``noise`` * deviation; ``u`` (n, size) and ``slope`` (n,) are what a `Flow.inverse` makes of it.
+    The code is mean + ``noise`` * deviation; ``u`` (n, size) and ``log_determinant`` (n,) are what a `Flow.inverse`
+    makes of it.
     """
-    return (0.5 * (u.square() - noise.square() - log_variance).sum(dim=1) - slope).mean()
+    return (0.5 * (u.square() - noise.square() - log_variance).sum(dim=1) - log_determinant).mean()
 
 
 def kl_weight(step: int, warmup: int, beta: float = 1.0) -> float:
@@ -131,35 +132,22 @@ def gaussian_error(made: Tensor, x: Tensor, deviation: float = 1.0) -> Tensor:
     return 0.5 * ((made - x) / deviation).square().sum(dim=(1, 2, 3)).mean()
 
 
-def telling_error(logits: Tensor, told: Tensor) -> Tensor:
-    """Cross-entropy of logits (n, k) and what is told, a mean over pictures.
+def classification_loss(logits: Tensor, condition: Tensor) -> Tensor:
+    """Cross-entropy of logits (n, k) and the condition they should show, a mean over pictures.
 
     Labels, whole numbers (n,), of which one is right; or attributes (n, k) in 0-1, over which it is summed.
     """
-    if not told.is_floating_point():
-        return functional.cross_entropy(logits, told)
-    return functional.binary_cross_entropy_with_logits(logits, told, reduction="none").sum(dim=1).mean()
+    if not condition.is_floating_point():
+        return functional.cross_entropy(logits, condition)
+    return functional.binary_cross_entropy_with_logits(logits, condition, reduction="none").sum(dim=1).mean()
 
 
-def balanced(weight: float, made: float, real: float, equilibrium: float = 1.0, rate: float = 0.01) -> float:
+def update_classifier_weight(
+    weight: float, fake: float, real: float, equilibrium: float = 1.0, rate: float = 0.01
+) -> float:
     """ControlGAN's next weight of the classifier in the generator's loss (Lee, Seok 2017, equation 4), at least 0.
 
-    It grows while made pictures are harder to classify than ``equilibrium`` times the real: losses ``made``, ``real``.
+    It grows while generated pictures are harder to classify than ``equilibrium`` times the real: losses ``fake`` and
+    ``real``.
     """
-    return max(0.0, weight + rate * (made - equilibrium * real))
-
-
-@contextmanager
-def still(network: nn.Module) -> Iterator[None]:
-    """Take no gradient for a network's weights within: around the forward pass in which the other player learns.
-
-    What was frozen before, such as StackGAN's first stage, stays so afterwards.
-    """
-    held = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    for parameter in held:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in held:
-            parameter.requires_grad_()
+    return max(0.0, weight + rate * (fake - equilibrium * real))

@@ -1,213 +1,288 @@
-"""Where networks are trained: the players, an optimiser each, the generator's moving average, and one step after
-another. Everything that decides the next step is in `state`, so that what is killed goes on as if it had not been.
+"""The trainer: networks ("players"), an optimizer each, and the phases of a step. It serves one network with one loss
+as well as a generator, its critic and a classifier.
+
+All that decides the next step is in `Trainer.save`'s file, so that what is killed goes on as if it had not been.
 """
 
 import copy
 import hashlib
-import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from easel import networks
 from easel.errors import EaselError
-from easel.training import augment, checkpoints, objectives
-from easel.training.batches import Feed
-from easel.training.distributed import Team
-from easel.training.phases import Phase, phases
-from easel.training.plans import Plan, average_decay
+from easel.training import checkpoints
+from easel.training.distributed import ALONE, Team
+from easel.training.state import Position, State
 
-SMOOTH = 0.75
-"""Of the measure of overfitting that adaptive augmentation follows: about the mean of its last four batches."""
-SETTLING = 16
-"""Batches from which the statistics of batch norm are taken anew for the averaged weights (Brock 2018, section 4.1)."""
-MOVING = ("average", "running_mean", "running_var")
-"""Buffers that follow what a network sees: of StyleGAN's mapping, and of batch norm."""
+FOLLOWING = ("average", "running_mean", "running_var")
+"""Buffers that follow what a process sees: of StyleGAN's mapping, and of batch norm."""
 
 
-class Studio:
-    """One training, alone or in a team. ``extras`` are numbers that phases keep from step to step; ``eyes`` tell how
-    different pictures (n, 3, h, w) look, (n,), where that is trained for.
-    """
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What a loss is computed from. ``players`` are in training mode; ``batch`` is this process's share."""
 
-    def __init__(self, config: Any, plan: Plan, feed: Feed, adaptive: bool = False, always: bool = False) -> None:
-        torch.manual_seed(feed.seed)
-        self.config, self.plan, self.feed, self.network = config, plan, feed, str(config.network)
-        self.players = {name: player.train() for name, player in networks.players(config).items()}
-        self.adaptive = adaptive
-        self.extras = {"p": 1.0 if always else 0.0, "overfitting": 0.0, "path": 0.0, "balance": 1.0, "classified": 0.0}
-        self.objective = objectives.OBJECTIVES.get(plan.objective, objectives.OBJECTIVES["non-saturating"])
-        self.phases = phases(self.players, plan)
-        self.precision: torch.dtype | None = None
-        self.eyes: Callable[[Tensor, Tensor], Tensor] | None = None
-        self._shared = torch.Generator()
+    step: int
+    players: Mapping[str, Any]
+    batch: Any = None
+    state: State = field(default_factory=State)
+    generator: torch.Generator = field(default_factory=torch.Generator)
+    """On the CPU, seeded for this phase, step and process."""
+    shared: torch.Generator = field(default_factory=torch.Generator)
+    """The same, with the same seed in all processes."""
+    team: Team = ALONE
 
-    @property
-    def team(self) -> Team:
-        """Who trains along."""
-        return self.feed.team
 
-    def open(self, device: torch.device, precision: torch.dtype | None = None) -> None:
-        """Bring everything to a device, make the optimisers, begin the average. ``precision`` is autocast's."""
-        self.feed.device, self.precision = device, precision
-        for player in self.players.values():
-            player.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.players["generator"]).eval().requires_grad_(False)
-        self.optimisers = {name: self._optimiser(name) for name in self.players}
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a loss gives: a number to be made small, numbers worth a curve, and new values of `State`'s fields."""
 
-    def _optimiser(self, name: str) -> torch.optim.Optimizer:
-        """Adam; where a penalty comes every so many steps, slowed as StyleGAN2 does."""
-        lr, betas = self.plan.learning_rate, self.plan.betas
-        late = [phase for phase in self.phases if name in phase.players and phase.name in ("R1", "path")]
-        if late:
-            own = self.plan.r1_interval if late[0].name == "R1" else self.plan.path_interval
-            lr, betas = objectives.lazily(lr, betas, own)
-        moving = [p for p in self.players[name].parameters() if p.requires_grad]
-        return torch.optim.Adam(moving, lr=lr, betas=betas, eps=1e-8, fused=True)
+    loss: Tensor
+    numbers: Mapping[str, Tensor] = field(default_factory=dict)
+    updates: Mapping[str, float] = field(default_factory=dict)
 
-    def latents(self, n: int, chance: torch.Generator) -> Tensor:
-        """z for n pictures, drawn on the CPU, put where the players are. A team shares what one alone would draw."""
-        if self.team.size > 1:
-            whole = n * self.team.size
-            return self.players["generator"].latent(whole, self._shared)[self.team.share(whole)]  # type: ignore[operator, no-any-return]
-        z: Tensor = self.players["generator"].latent(n, chance)  # type: ignore[operator]
-        return z
 
-    def note_overfitting(self, real: Tensor) -> None:
-        """Let adaptive augmentation follow how sure the critic is of real pictures."""
-        if self.adaptive:
-            now = self.team.mean(augment.overfitting(real))
-            seen = SMOOTH * self.extras["overfitting"] + (1 - SMOOTH) * now
-            self.extras["overfitting"] = seen
-            self.extras["p"] = augment.adapted(self.extras["p"], seen, len(real) * self.team.size)
+@dataclass(frozen=True)
+class Phase:
+    """One loss of a step, taken every ``interval`` steps. Only the weights of ``players`` learn from it."""
+
+    name: str
+    players: tuple[str, ...]
+    interval: int
+    loss: Callable[[Context], Measured]
+    precise: bool = False
+    """Stay in float32 under autocast: for losses that differentiate twice."""
+    accumulates: bool = False
+    """Add the gradients to those of the next phase, which takes one step for both. It must have the same players."""
+
+
+class BatchSource(Protocol):
+    """Where batches come from: the batch of a step must follow from the step alone."""
+
+    def batch(self, step: int) -> Any:
+        """This process's share of the batch of a step."""
+
+
+@dataclass(eq=False)
+class Trainer:
+    """One training, by one process or a team. A weight learns if one of ``optimizers`` holds it; others are frozen."""
+
+    players: Mapping[str, nn.Module]
+    """By name, on their device."""
+    phases: Sequence[Phase]
+    """In their order within a step."""
+    optimizers: Mapping[str, torch.optim.Optimizer]
+    """By player; one without an optimizer is frozen and not saved."""
+    seeds: Callable[[int, int], int]
+    """Step and number of the phase -> the seed of all that is drawn there."""
+    batches: BatchSource | None = None
+    averages: Mapping[str, Callable[[int], float]] = field(default_factory=dict)
+    """Players whose weights are averaged (EMA), and the decay of the average in a step."""
+    lr_schedule: Callable[[int, float], float] | None = None
+    """Step and an optimizer's own learning rate -> the learning rate of the step; constant where there is none."""
+    clip: float | None = None
+    """Largest norm of a phase's gradient."""
+    precision: torch.dtype | None = None
+    """Autocast's; None computes in the weights' own."""
+    team: Team = ALONE
+    state: State = field(default_factory=State)
+
+    def __post_init__(self) -> None:
+        self.device = device_of(next(iter(self.players.values())))
+        self.weights: dict[str, dict[str, nn.Parameter]] = {}
+        self._lrs: list[tuple[dict[str, Any], float]] = []
+        for name, optimizer in self.optimizers.items():
+            held = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
+            named = self.players[name].named_parameters()
+            self.weights[name] = {key: weight for key, weight in named if id(weight) in held}
+            self._lrs += [(group, float(group["lr"])) for group in optimizer.param_groups]
+        self.average = {
+            name: {key: weight.detach().clone().float() for key, weight in self.weights[name].items()}
+            for name in self.averages
+        }
 
     def step(self, step: int) -> dict[str, Tensor]:
-        """One step: every phase whose turn it is. Numbers for the curves come back.
+        """One step: every phase whose turn it is. Gives numbers for the curves, means over the team.
 
         Raises:
-            FloatingPointError: a loss is no longer a number; the weights are those before this phase.
+            FloatingPointError: a loss is no longer a number; the weights are those before its phase.
         """
-        batch, numbers = self.feed.batch(step), dict[str, Tensor]()
+        batch = None if self.batches is None else self.batches.batch(step)
+        for group, lr in self._lrs if self.lr_schedule else ():
+            group["lr"] = self.lr_schedule(step, lr)
+        numbers: dict[str, Tensor] = {}
+        kept = False  # whether an earlier phase has left gradients for the next
         for index, phase in enumerate(self.phases):
-            if step % phase.interval == 0:
-                seed = chance_of(self.feed.seed, step, index)
-                self._shared.manual_seed(seed)
-                if self.team.rank:
-                    seed = chance_of(seed, self.team.rank, index)
-                torch.manual_seed(seed)  # StyleGAN's noise
-                with self._format(phase):
-                    loss, said = phase.loss(self, batch, torch.Generator().manual_seed(seed))
-                numbers |= self._move(phase, loss, said, step)
-        self.team.average(self._moving())
-        self._follow(average_decay(self.plan, step * self.plan.batch_size))
+            if step % phase.interval:
+                continue
+
+            # The loss. Each process draws its own noise; what they share comes from the shared generator.
+            shared = self.seeds(step, index)
+            own = seed_of(shared, self.team.rank, index) if self.team.rank else shared
+            torch.manual_seed(own)  # StyleGAN's noise, dropout
+            draw, together = torch.Generator().manual_seed(own), torch.Generator().manual_seed(shared)
+            context = Context(step, self.players, batch, self.state, draw, together, self.team)
+            others = [w for name, own in self.weights.items() if name not in phase.players for w in own.values()]
+            with frozen(others), self._autocast(phase):
+                measured = phase.loss(context)
+            self.state = replace(self.state, **measured.updates)
+
+            # Its gradient, the mean over all processes.
+            moving = [self.optimizers[name] for name in phase.players]
+            for optimizer in moving if not kept else ():
+                optimizer.zero_grad(set_to_none=True)
+            measured.loss.backward()
+            kept = phase.accumulates
+            weights = [weight for name in phase.players for weight in self.weights[name].values()]
+            gradients = [weight.grad for weight in weights if weight.grad is not None and not kept]
+            found = self.team.average(gradients, {**measured.numbers, "": measured.loss})
+            loss = float(found.pop(""))
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"the loss of '{phase.name}' is {loss} at step {step}")
+            numbers |= found
+            if kept:
+                continue
+
+            # The optimizers' step.
+            if self.clip is not None:
+                nn.utils.clip_grad_norm_(weights, self.clip)
+            for optimizer in moving:
+                optimizer.step()
+
+        self.team.average(self._following())
+        for name, decay in self.averages.items():
+            update_average(self.average[name], self.weights[name], decay(step))
         return numbers
 
-    def _format(self, phase: Phase) -> torch.autocast:
-        kind = torch.device(self.feed.device).type
-        used = self.precision is not None and not phase.precise
-        return torch.autocast(kind, self.precision or torch.bfloat16, enabled=used)
-
-    def _move(self, phase: Phase, loss: Tensor, said: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-        """One step of the phase's players along everybody's gradient; everybody's numbers come back."""
-        moving = [self.optimisers[name] for name in phase.players]
-        for optimiser in moving:
-            optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        weights = [weight for optimiser in moving for group in optimiser.param_groups for weight in group["params"]]
-        slopes = [weight.grad for weight in weights if weight.grad is not None]
-        numbers = self.team.average(slopes, said | {"": loss})
-        found = float(numbers.pop(""))
-        if not math.isfinite(found):
-            raise FloatingPointError(f"the loss of '{phase.name}' is {found} at step {step}")
-        for optimiser in moving:
-            optimiser.step()
-        return numbers
-
-    def _moving(self) -> list[Tensor]:
-        """Buffers that follow what this process has seen."""
-        named = (pair for player in self.players.values() for pair in player.named_buffers())
-        return [buffer for name, buffer in named if name.rpartition(".")[2] in MOVING]
-
-    @torch.no_grad()
-    def _follow(self, decay: float) -> None:
-        """The average takes its step; buffers are copied."""
-        now = self.players["generator"]
-        torch._foreach_lerp_(list(self.average.parameters()), list(now.parameters()), 1 - decay)
-        for ours, theirs in zip(self.average.buffers(), now.buffers(), strict=True):
-            ours.copy_(theirs)
-
-    @torch.no_grad()
-    def settled(self) -> nn.Module:
-        """A copy of the averaged generator, ready to draw: batch norm has taken its statistics from these weights."""
-        made = copy.deepcopy(self.average)
-        norms = [module for module in made.train().modules() if isinstance(module, nn.BatchNorm2d) and module.training]
-        if norms:
-            for norm in norms:
-                norm.reset_running_stats()
-                norm.momentum = None  # the plain mean over the batches
-            for index in range(SETTLING):
-                chance = torch.Generator().manual_seed(chance_of(self.feed.seed, index, -1))
-                batch = self.feed.whole(index)
-                made(made.latent(len(batch.real), chance), batch.condition)  # type: ignore[operator]
-        else:
-            made.load_state_dict(self.average.state_dict())
+    def averaged(self, name: str) -> nn.Module:
+        """A copy of a player with its averaged weights, in evaluation mode; its buffers are the player's own."""
+        made = copy.deepcopy(self.players[name])
+        _put(self.average.get(name, {}), dict(made.named_parameters()))
         return made.eval()
 
-    def state(self) -> dict[str, Tensor]:
-        """All tensors that decide what comes next, by name."""
-        found = {f"average/{key}": value for key, value in self.average.state_dict().items()}
-        for name, player in self.players.items():
-            found |= {f"player/{name}/{key}": value for key, value in player.state_dict().items()}
-            names: dict[Tensor, str] = {parameter: key for key, parameter in player.named_parameters()}
-            for parameter, moments in self.optimisers[name].state.items():
-                found |= {f"moment/{name}/{names[parameter]}/{key}": value for key, value in moments.items()}
+    def use_averages(self) -> None:
+        """Put the averaged weights into the players themselves: the end of a training."""
+        for name, average in self.average.items():
+            _put(average, self.weights[name])
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All tensors that decide what comes next: weights that learn, buffers, averages, the optimizers' moments."""
+        found = {
+            f"average/{name}/{key}": tensor for name, average in self.average.items() for key, tensor in average.items()
+        }
+        for name, optimizer in self.optimizers.items():
+            found |= {f"player/{name}/{key}": tensor for key, tensor in self._learned(name).items()}
+            names = {id(weight): key for key, weight in self.weights[name].items()}
+            for weight, moments in optimizer.state.items():
+                found |= {f"moment/{name}/{names[id(weight)]}/{key}": moment for key, moment in moments.items()}
         return found
 
-    def save(self, file: Path, step: int, facts: dict[str, Any]) -> None:
-        """Write the state, whole or not at all.
+    def save(self, file: Path, position: Position) -> None:
+        """Write a checkpoint, whole or not at all; ``position`` says all but `state`, which is the trainer's own.
 
         Raises EaselError on a full disk, the file before being left as it was; FloatingPointError on broken weights.
         """
-        state = self.state()
-        for name, tensor in state.items():
+        tensors = self.state_dict()
+        for name, tensor in tensors.items():
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                raise FloatingPointError(f"'{name}' is no longer made of numbers at step {step}")
-        kept = facts | {"step": step, "extras": self.extras}
-        checkpoints.write(file, state, {"state": json.dumps(kept)})
+                raise FloatingPointError(f"'{name}' is no longer made of numbers at step {position.step}")
+        checkpoints.write(file, tensors, replace(position, state=self.state))
 
-    def restore(self, file: Path) -> dict[str, Any]:
-        """Take up a state that `save` wrote; gives the facts kept with it. Raises EaselError on another studio's."""
-        tensors, metadata = checkpoints.read(file)
-        facts: dict[str, Any] = json.loads(metadata["state"])
+    def restore(self, file: Path) -> Position:
+        """Take up what `save` wrote. Raises EaselError on a damaged file and on another network's."""
+        tensors, position = checkpoints.read(file)
+        other = EaselError(
+            f"{file} is of another network than this recipe's: choose another --out, or delete it to begin anew"
+        )
+        moments = {name for name in tensors if name.startswith("moment/")}
+        if tensors.keys() - moments != {name for name in self.state_dict() if not name.startswith("moment/")}:
+            raise other
         try:
-            self.average.load_state_dict(checkpoints.strip(tensors, "average/"))
-            for name, player in self.players.items():
-                player.load_state_dict(checkpoints.strip(tensors, f"player/{name}/"))
+            for name in self.optimizers:
+                self.players[name].load_state_dict(checkpoints.strip(tensors, f"player/{name}/"), strict=False)
                 self._restore_moments(name, checkpoints.strip(tensors, f"moment/{name}/"))
+            for name, average in self.average.items():
+                _put(checkpoints.strip(tensors, f"average/{name}/"), average)
         except (RuntimeError, KeyError) as problem:
-            raise EaselError(
-                f"{file} is of another network than this recipe's: choose another --out, or delete it to begin anew"
-            ) from problem
-        self.extras.update(facts["extras"])
-        return facts
+            raise other from problem
+        self.state = position.state
+        return position
+
+    def _autocast(self, phase: Phase) -> torch.autocast:
+        used = self.precision is not None and not phase.precise
+        return torch.autocast(self.device.type, self.precision or torch.bfloat16, enabled=used)
+
+    def _following(self) -> list[Tensor]:
+        named = (pair for player in self.players.values() for pair in player.named_buffers())
+        return [buffer for name, buffer in named if name.rpartition(".")[2] in FOLLOWING]
+
+    def _learned(self, name: str) -> dict[str, Tensor]:
+        """A player's weights that learn, and its buffers; what is frozen is as it was loaded."""
+        player, learning = self.players[name], self.weights[name]
+        parameters = {key for key, _ in player.named_parameters(remove_duplicate=False)}
+        return {key: one for key, one in player.state_dict().items() if key in learning or key not in parameters}
 
     def _restore_moments(self, name: str, tensors: dict[str, Tensor]) -> None:
-        parameters = dict(self.players[name].named_parameters())
-        state = self.optimisers[name].state
+        state = self.optimizers[name].state
         for key, tensor in tensors.items():
             word, _, kind = key.rpartition("/")
-            parameter = parameters[word]
+            weight = self.weights[name][word]
             if kind == "step":
-                state[parameter][kind] = tensor.clone().to(parameter.device)
+                state[weight][kind] = tensor.clone().to(weight.device)
             else:
-                state[parameter][kind] = torch.empty_like(parameter).copy_(tensor)
+                state[weight][kind] = torch.empty_like(weight).copy_(tensor)
 
 
-def chance_of(seed: int, step: int, index: int) -> int:
-    """A seed below 2**63 for one phase of one step."""
-    digest = hashlib.blake2b(f"{seed} {step} {index}".encode(), digest_size=8).digest()
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network lives; what it is fed goes there."""
+    return next(network.parameters()).device
+
+
+def autocast(network: nn.Module) -> torch.autocast:
+    """bfloat16 where it is safe, on the network's own device."""
+    return torch.autocast(device_of(network).type, torch.bfloat16)
+
+
+def seed_of(*numbers: int) -> int:
+    """A seed below 2**63 that belongs to these numbers, such as a recipe's seed, a step and a phase."""
+    digest = hashlib.blake2b(" ".join(map(str, numbers)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def seeds_of(seed: int) -> Callable[[int, int], int]:
+    """`Trainer.seeds` of a recipe's seed."""
+    return partial(seed_of, seed)
+
+
+@contextmanager
+def frozen(weights: Iterable[nn.Parameter]) -> Iterator[None]:
+    """Take no gradient for these weights in a forward pass; those that were frozen before stay so afterwards."""
+    held = [weight for weight in weights if weight.requires_grad]
+    for weight in held:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in held:
+            weight.requires_grad_()
+
+
+@torch.no_grad()
+def update_average(average: Mapping[str, Tensor], weights: Mapping[str, Tensor], decay: float) -> None:
+    """average <- decay * average + (1 - decay) * weights, in place; the average is float32."""
+    now = [weights[name].detach().float() for name in average]
+    torch._foreach_lerp_(list(average.values()), now, 1 - decay)
+
+
+@torch.no_grad()
+def _put(tensors: Mapping[str, Tensor], into: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        into[name].copy_(tensor)

@@ -14,7 +14,7 @@ KIND = "easel-trained"
 PLACES = ("models", "out")
 """Folders, from where you stand, in which models are looked for; EASEL_MODELS adds others."""
 
-FACTS = {"network": dict, "told": str, "names": list, "shares": list, "data": dict}
+FACTS = {"network": dict, "condition": str, "names": list, "shares": list, "data": dict}
 """What config.json says at least: the network's settings, its kind of condition, and the set it learned from."""
 
 
@@ -28,6 +28,7 @@ def described(folder: Path) -> dict[str, Any]:
     found = _config(folder)
     if found is None:
         raise EaselError(f"{folder} holds no model that `easel train` made: its config.json does not say so")
+    found.setdefault("condition", found.get("told"))  # its name before easel 0.3
     wrong = [key for key, kind in FACTS.items() if not isinstance(found.get(key), kind)]
     if wrong:
         raise EaselError(

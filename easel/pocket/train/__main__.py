@@ -106,7 +106,7 @@ class Bench:
         model.eval()
         return model
 
-    def eyes_and_words(self) -> blip.Pair:
+    def pair(self) -> blip.Pair:
         """Captioner and answerer, trained; once they are, this only reads them."""
         tokenizer = self.tokenizers()[1]
         pair = blip.begin(tokenizer)
@@ -117,19 +117,19 @@ class Bench:
 
     def blip(self) -> None:
         """Train and write captioner and answerer."""
-        pair, processor = self.eyes_and_words(), blip.processor(self.tokenizers()[1])
+        pair, processor = self.pair(), blip.processor(self.tokenizers()[1])
         export.write_transformers("caption", pair.captioner, [processor])
         export.write_transformers("ask", pair.answerer, [processor])
 
     def clip(self) -> None:
         """Train and write CLIP."""
-        tokenizer, vision = self.tokenizers()[0], self.eyes_and_words().captioner.vision_model
+        tokenizer, vision = self.tokenizers()[0], self.pair().captioner.vision_model
         model = clip.run(self.mix(), tokenizer, vision, self.state, self.device)
         export.write_transformers("clip", model, [tokenizer, clip.image_processor()])
 
     def subject(self) -> None:
         """Train and write the subject encoder."""
-        vision = self.eyes_and_words().captioner.vision_model
+        vision = self.pair().captioner.vision_model
         model = subject.run(self.store("subjects"), self.store("photos"), vision, self.state, self.device)
         export.write_transformers("subject", model, [subject.image_processor()])
 
@@ -140,8 +140,8 @@ class Bench:
 
     def sharpen(self) -> None:
         """Train the autoencoder's decoder on, with the perceptual net; the latents stay what they are."""
-        model, eyes = self.vae(), perceptual.run(self.store("styled"), self.state, self.device)
-        vae.sharpen(model, eyes, self.real_and_drawn(), self.state, self.device)
+        model, net = self.vae(), perceptual.run(self.store("styled"), self.state, self.device)
+        vae.sharpen(model, net, self.real_and_drawn(), self.state, self.device)
         model.to("cpu").save_pretrained(self.work / "vae")
 
     def unet(self) -> None:
@@ -154,12 +154,14 @@ class Bench:
         else:
             reader.run(painter.text_encoder, self.mix(), tokenizer, self.state)
             if muddled := reader.confused(painter.text_encoder, tokenizer):
-                raise SystemExit(f"the text encoder takes {muddled[0]} for one another: give reader.PLAN more steps")
-        for side, plan in unet.STAGES.items():
+                raise SystemExit(
+                    f"the text encoder takes {muddled[0]} for one another: give reader.SCHEDULE more steps"
+                )
+        for side, schedule in unet.STAGES.items():
             latents, state = self.seen(unet.SHARES[side], side), self.state / f"unet-{side}.safetensors"
             painter.text_encoder.requires_grad_(side == 128)
-            looks = self.spotter().looks if side == 256 else None
-            unet.run(painter, latents, tokenizer, plan, state, looks)
+            losses = self.spotter().losses if side == 256 else None
+            unet.run(painter, latents, tokenizer, schedule, state, losses)
         export.write_diffusion(painter, self.vae(), tokenizer)
 
     def judge(self) -> None:

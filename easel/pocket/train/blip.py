@@ -22,16 +22,17 @@ from transformers import (
 )
 
 from easel.pocket.train import samples, spotter
+from easel.pocket.train.fit import Schedule, fit
 from easel.pocket.train.heads import EXTRAS, FACTS, name_facts
 from easel.pocket.train.pictures import Pixels
 from easel.pocket.train.text import ids
 from easel.pocket.train.unet import Latents
 from easel.pocket.train.vae import to_tensor
-from easel.training.loop import Plan, home, mixed, train
+from easel.training.trainer import Context, Measured, autocast, device_of
 
 SIDE, PATCH, WIDTH = 256, 16, 160
 BATCH, ASKED = 32, 3
-PLAN = Plan(steps=9500, lr=2e-3, warmup=200, weight_decay=0.02, average_decay=0.998, muon=True)
+SCHEDULE = Schedule(steps=9500, lr=2e-3, warmup=200, weight_decay=0.02, average_decay=0.998, muon=True)
 LOOKING = 0.5
 """Share of the steps in which only the encoder learns."""
 
@@ -114,25 +115,27 @@ def begin(tokenizer: Any) -> Pair:
     return Pair(tokenizer)
 
 
-def run(pair: Pair, data: Latents, guide: spotter.Spotter, tokenizer: Any, work: Path, plan: Plan = PLAN) -> None:
+def run(
+    pair: Pair, data: Latents, guide: spotter.Spotter, tokenizer: Any, work: Path, schedule: Schedule = SCHEDULE
+) -> None:
     """Train both in place (or go on); ``guide`` sees the latents of the same pictures."""
-    device, guide = home(pair), guide.to(home(pair))
+    device, guide = device_of(pair), guide.to(device_of(pair))
 
-    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        rng = np.random.default_rng((21, step))
-        rows, latents, pictures = data.told(rng, BATCH)
-        with mixed(pair):
+    def loss(context: Context) -> Measured:
+        rng = np.random.default_rng((21, context.step))
+        rows, latents, pictures = data.draw(rng, BATCH)
+        with autocast(pair):
             seen = pair.see(to_tensor(np.stack([small(picture) for picture in pictures])).to(device))
             with torch.no_grad():
                 found = guide(torch.from_numpy(latents).to(device, memory_format=torch.channels_last))[1:3]
             missed = pair.places_missed(seen, found)
         facts = name_facts(pair, seen.float(), rows)
         total, numbers = 0.5 * facts + missed, {"facts": facts, "places": missed}
-        if step >= LOOKING * plan.steps:
-            with mixed(pair):
+        if context.step >= LOOKING * schedule.steps:
+            with autocast(pair):
                 numbers |= {"caption": tell(rows, seen, rng), "answer": answer(rows, seen, rng)}
             total = total + numbers["caption"] + numbers["answer"]
-        return total, {name: value.item() for name, value in numbers.items()}
+        return Measured(total, numbers)
 
     def tell(rows: list[samples.Row], seen: Tensor, rng: np.random.Generator) -> Tensor:
         texts = [samples.caption(row, rng, canonical=bool(rng.random() < 0.7)) for row in rows]
@@ -142,7 +145,7 @@ def run(pair: Pair, data: Latents, guide: spotter.Spotter, tokenizer: Any, work:
         asked = [ask for row in rows for ask in samples.questions(row, rng, ASKED)]
         return answer_loss(pair, tokenizer, seen, asked)
 
-    train(pair, loss, plan, work / "blip.safetensors")
+    fit(pair, loss, schedule, work / "blip.safetensors")
 
 
 def small(picture: Pixels) -> Pixels:

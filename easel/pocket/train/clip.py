@@ -11,11 +11,12 @@ from transformers import BlipVisionModel, CLIPConfig, CLIPImageProcessorPil, CLI
 
 from easel.pocket.train import samples
 from easel.pocket.train.blip import PATCH, SIDE, WIDTH
+from easel.pocket.train.fit import Schedule, fit
 from easel.pocket.train.text import WINDOW, ids
-from easel.training.loop import Plan, mixed, train
+from easel.training.trainer import Context, Measured, autocast
 
 BATCH = 64
-PLAN = Plan(steps=900, lr=1e-3, warmup=60, weight_decay=0.05, average_decay=0.997, muon=True)
+SCHEDULE = Schedule(steps=900, lr=1e-3, warmup=60, weight_decay=0.05, average_decay=0.997, muon=True)
 
 
 def config(tokenizer: Any) -> CLIPConfig:
@@ -58,7 +59,12 @@ def contrast(a: Tensor, b: Tensor, scale: Tensor | float) -> Tensor:
 
 
 def run(
-    mix: samples.Mix, tokenizer: Any, vision: BlipVisionModel, work: Path, device: str = "cpu", plan: Plan = PLAN
+    mix: samples.Mix,
+    tokenizer: Any,
+    vision: BlipVisionModel,
+    work: Path,
+    device: str = "cpu",
+    schedule: Schedule = SCHEDULE,
 ) -> CLIPModel:
     """Train it (or go on) and return it."""
     torch.manual_seed(2)
@@ -66,17 +72,17 @@ def run(
     adopt(model, vision)
     model.to(device)
 
-    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        pictures, rows, rng = mix.batch(31, step, BATCH)
+    def loss(context: Context) -> Measured:
+        pictures, rows, rng = mix.batch(31, context.step, BATCH)
         tokens, mask = (x.to(device) for x in ids(tokenizer, [samples.caption(row, rng) for row in rows], WINDOW))
         keep = int(mask.sum(1).max())  # causal attention: what stands after the end token changes nothing
-        with mixed(model):
+        with autocast(model):
             seen = model.get_image_features(samples.views(pictures, SIDE, rng).to(device)).pooler_output
             read = model.get_text_features(tokens[:, :keep], mask[:, :keep]).pooler_output
         value = contrast(seen.float(), read.float(), model.logit_scale.exp().clamp(max=100))
-        return value, {"scale": model.logit_scale.exp().item()}
+        return Measured(value, {"scale": model.logit_scale.exp()})
 
-    train(model, loss, plan, work / "clip.safetensors")
+    fit(model, loss, schedule, work / "clip.safetensors")
     return model
 
 

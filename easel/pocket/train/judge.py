@@ -15,13 +15,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from easel.pocket.train.export import shrink
+from easel.pocket.train.fit import Schedule, fit
 from easel.pocket.train.packing import drawn_style, pack, row_of
 from easel.pocket.train.pictures import Pixels, Store
 from easel.pocket.train.samples import view
 from easel.pocket.train.vae import to_tensor
 from easel.pocket.world import words
 from easel.pocket.world.scene import Scene
-from easel.training.loop import Plan, home, mixed, train
+from easel.training.trainer import Context, Measured, autocast, device_of
 
 FIRST, COUNT = 7_000_000, 40_000
 """Its scenes: seeds that neither pocket's training nor its scores use."""
@@ -30,7 +31,7 @@ WIDTHS = (32, 64, 128, 160)
 NAMED = {"kind": words.KINDS, "colour": words.COLOURS, "place": words.PLACES, "time": words.TIMES,
          "style": tuple(words.STYLE_PHRASES)}  # fmt: skip
 """What it names, and the words for it."""
-PLAN = Plan(steps=7000, lr=2e-3, warmup=100, weight_decay=0.02, average_decay=0.995)
+SCHEDULE = Schedule(steps=7000, lr=2e-3, warmup=100, weight_decay=0.02, average_decay=0.995)
 WEIGHTS = Path(__file__).parents[3] / "tests" / "judge.safetensors"
 """Where the trained judge lies in a checkout."""
 
@@ -107,28 +108,30 @@ def roughened(picture: Pixels, rng: np.random.Generator) -> Pixels:
     return np.asarray(seen, np.uint8)
 
 
-def run(store: Store, work: Path, plan: Plan = PLAN, device: str = "cpu", batch: int = BATCH) -> Judge:
+def run(store: Store, work: Path, schedule: Schedule = SCHEDULE, device: str = "cpu", batch: int = BATCH) -> Judge:
     """Train a judge (or go on)."""
     torch.manual_seed(9)
     judge = Judge().to(device)
 
-    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        rng = np.random.default_rng((91, step))
+    def loss(context: Context) -> Measured:
+        rng = np.random.default_rng((91, context.step))
         picked = rng.integers(len(store.pixels), size=batch)
         pictures = to_tensor(np.stack([roughened(store.pixels[k], rng) for k in picked]))
-        with mixed(judge):
-            logits = judge(pictures.to(home(judge)))
+        with autocast(judge):
+            logits = judge(pictures.to(device_of(judge)))
         total, right = logits["kind"].new_zeros(()), {}
         for name, values in NAMED.items():
             known = [store.rows[int(k)]["truth"][name] for k in picked]
-            target = torch.tensor([-100 if one is None else values.index(one) for one in known], device=home(judge))
+            target = torch.tensor(
+                [-100 if one is None else values.index(one) for one in known], device=device_of(judge)
+            )
             if (target < 0).all():
                 continue
             total = total + nn.functional.cross_entropy(logits[name], target)
-            right[name] = float((logits[name].argmax(1) == target)[target >= 0].float().mean())
-        return total, right
+            right[name] = (logits[name].argmax(1) == target)[target >= 0].float().mean()
+        return Measured(total, right)
 
-    train(judge, loss, plan, work / "judge.safetensors")
+    fit(judge, loss, schedule, work / "judge.safetensors")
     return judge
 
 

@@ -13,11 +13,12 @@ from transformers import ResNetConfig, ResNetModel, ViTImageProcessorPil
 
 from easel.pocket.train import samples
 from easel.pocket.train.clip import contrast
+from easel.pocket.train.fit import Schedule, fit
 from easel.pocket.train.pictures import Store
-from easel.training.loop import Plan, mixed, train
+from easel.training.trainer import Context, Measured, autocast
 
 SIDE, BATCH, SCALE = 128, 32, 15.0
-PLAN = Plan(steps=450, lr=1.5e-3, warmup=60, weight_decay=0.02, average_decay=0.0)
+SCHEDULE = Schedule(steps=450, lr=1.5e-3, warmup=60, weight_decay=0.02, average_decay=0.0)
 
 
 def network() -> ResNetModel:
@@ -38,24 +39,24 @@ def halves(stage: Tensor) -> Tensor:
     return contrast(photos, filtered, SCALE)
 
 
-def run(styled: Store, work: Path, device: str = "cpu", plan: Plan = PLAN) -> ResNetModel:
+def run(styled: Store, work: Path, device: str = "cpu", schedule: Schedule = SCHEDULE) -> ResNetModel:
     """Train it (or go on) and return it."""
     torch.manual_seed(4)
     model = network().to(device, memory_format=torch.channels_last)
 
-    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        rng = np.random.default_rng((51, step))
+    def loss(context: Context) -> Measured:
+        rng = np.random.default_rng((51, context.step))
         chosen = 2 * rng.choice(len(styled.pixels) // 2, BATCH, replace=False)
         seed = int(rng.integers(2**31))
         sides = [
             samples.views([styled.pixels[i + k] for i in chosen], SIDE, np.random.default_rng(seed)) for k in (0, 1)
         ]
-        with mixed(model):
+        with autocast(model):
             stages = model(torch.cat(sides).to(device), output_hidden_states=True).hidden_states[1:]
         value = sum((halves(stage.float()) for stage in stages), torch.zeros((), device=device))
-        return value / len(stages), {}
+        return Measured(value / len(stages))
 
-    train(model, loss, plan, work / "perceptual.safetensors")
+    fit(model, loss, schedule, work / "perceptual.safetensors")
     return model
 
 

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import CLIPTextModel
 
 from easel.pocket.train import samples
+from easel.pocket.train.fit import Schedule, fit
 from easel.pocket.train.heads import EXTRAS, FACTS, name_facts
 from easel.pocket.train.text import WINDOW, ids
 from easel.pocket.world import words
-from easel.training.loop import Plan, home, train
+from easel.training.trainer import Context, Measured, device_of
 
 BATCH = 64
-PLAN = Plan(steps=800, lr=1e-3, warmup=20, weight_decay=0.01, average_decay=0.97)
+SCHEDULE = Schedule(steps=800, lr=1e-3, warmup=20, weight_decay=0.01, average_decay=0.97)
 APART = 0.15
 """Prompts that differ in one word lie this far apart at least, of the median of such pairs."""
 ALIKE = (
@@ -46,17 +47,17 @@ class Reader(nn.Module):
         self.extras = nn.Linear(width, len(EXTRAS))
 
 
-def run(encoder: CLIPTextModel, mix: samples.Mix, tokenizer: Any, work: Path, plan: Plan = PLAN) -> None:
+def run(encoder: CLIPTextModel, mix: samples.Mix, tokenizer: Any, work: Path, schedule: Schedule = SCHEDULE) -> None:
     """Teach ``encoder`` in place (or go on)."""
-    reader = Reader(encoder).to(home(encoder))
+    reader = Reader(encoder).to(device_of(encoder))
 
-    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        _, rows, rng = mix.batch(71, step, BATCH)
+    def loss(context: Context) -> Measured:
+        _, rows, rng = mix.batch(71, context.step, BATCH)
         tokens, _ = ids(tokenizer, [samples.caption(row, rng) for row in rows], WINDOW)
-        states = encoder(tokens.to(home(encoder))).last_hidden_state
-        return name_facts(reader, states, rows), {}
+        states = encoder(tokens.to(device_of(encoder))).last_hidden_state
+        return Measured(name_facts(reader, states, rows))
 
-    train(reader, loss, plan, work / "reader.safetensors")
+    fit(reader, loss, schedule, work / "reader.safetensors")
 
 
 @torch.no_grad()
@@ -65,6 +66,6 @@ def confused(encoder: CLIPTextModel, tokenizer: Any) -> list[tuple[str, str]]:
     pairs = [pair for texts in ALIKE for pair in combinations(texts, 2)]
     named = sorted({text for pair in pairs for text in pair})
     tokens, _ = ids(tokenizer, named, WINDOW)
-    states = dict(zip(named, encoder(tokens.to(home(encoder))).last_hidden_state.flatten(1).float(), strict=True))
+    states = dict(zip(named, encoder(tokens.to(device_of(encoder))).last_hidden_state.flatten(1).float(), strict=True))
     far = torch.stack([(states[a] - states[b]).norm() for a, b in pairs])
     return [pair for pair, near in zip(pairs, (far < APART * far.median()).tolist(), strict=True) if near]

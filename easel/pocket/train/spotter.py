@@ -14,15 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from easel.pocket.train.fit import Schedule, fit
 from easel.pocket.train.heads import EXTRAS, FACTS, name_facts
 from easel.pocket.train.judge import Block
 from easel.pocket.train.samples import Row
 from easel.pocket.train.unet import Latents
 from easel.pocket.train.vae import apart
-from easel.training.loop import Plan, home, mixed, train
+from easel.training.trainer import Context, Measured, autocast, device_of
 
 WIDTHS, BATCH = (48, 96, 160, 160), 64
-PLAN = Plan(steps=1300, lr=2e-3, warmup=100, weight_decay=0.02, average_decay=0.99, muon=True)
+SCHEDULE = Schedule(steps=1300, lr=2e-3, warmup=100, weight_decay=0.02, average_decay=0.99, muon=True)
 ROUGHNESS = 0.6
 """Largest deviation of the noise that is added to latents (their own is 1): what is to be judged is never perfect."""
 
@@ -44,8 +45,8 @@ class Spotter(nn.Module):
             seen.append(block(seen[-1]))
         return seen
 
-    def looks(self, made: Tensor, true: Tensor, rows: list[Row], weight: Tensor) -> tuple[Tensor, Tensor]:
-        """How differently two batches of latents look, and how far the made ones are from showing what the rows say.
+    def losses(self, made: Tensor, true: Tensor, rows: list[Row], weight: Tensor) -> tuple[Tensor, Tensor]:
+        """A perceptual loss of two batches of latents, and how far the made ones are from showing what the rows say.
 
         Both are means over the pictures, each counting ``weight`` (n,).
         """
@@ -60,22 +61,22 @@ def tokens(seen: list[Tensor]) -> Tensor:
     return seen[-1].float().flatten(2).mT
 
 
-def run(data: Latents, work: Path, plan: Plan = PLAN, device: str = "cpu") -> Spotter:
+def run(data: Latents, work: Path, schedule: Schedule = SCHEDULE, device: str = "cpu") -> Spotter:
     """Train it (or go on)."""
     torch.manual_seed(8)
     spotter = Spotter()
     spotter.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        rng = np.random.default_rng((81, step))
-        rows, latents, _ = data.told(rng, BATCH)
+    def loss(context: Context) -> Measured:
+        rng = np.random.default_rng((81, context.step))
+        rows, latents, _ = data.draw(rng, BATCH)
         rough = ROUGHNESS * rng.random((BATCH, 1, 1, 1)) * rng.standard_normal(latents.shape)
         given = torch.from_numpy((latents + rough).astype(np.float32)).contiguous(memory_format=torch.channels_last)
-        with mixed(spotter):
-            seen = spotter(given.to(home(spotter)))
+        with autocast(spotter):
+            seen = spotter(given.to(device_of(spotter)))
         named = name_facts(spotter, tokens(seen), rows)
-        return named, {"facts": named.item()}
+        return Measured(named, {"facts": named})
 
-    train(spotter, loss, plan, work / f"spotter-{data.side}.safetensors")
+    fit(spotter, loss, schedule, work / f"spotter-{data.side}.safetensors")
     spotter.requires_grad_(False)
     return spotter

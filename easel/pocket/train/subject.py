@@ -14,11 +14,12 @@ from transformers import BlipVisionModel, ViTConfig, ViTImageProcessorPil, ViTMo
 from easel.pocket.train import samples
 from easel.pocket.train.blip import PATCH, SIDE, WIDTH
 from easel.pocket.train.clip import contrast
+from easel.pocket.train.fit import Schedule, fit
 from easel.pocket.train.pictures import Pixels, Store
-from easel.training.loop import Plan, mixed, train
+from easel.training.trainer import Context, Measured, autocast
 
 BATCH, LAYERS, SCALE = 40, 4, 10.0
-PLAN = Plan(steps=260, lr=6e-4, warmup=40, weight_decay=0.05, average_decay=0.995)
+SCHEDULE = Schedule(steps=260, lr=6e-4, warmup=40, weight_decay=0.05, average_decay=0.995)
 
 
 def network() -> ViTModel:
@@ -48,7 +49,12 @@ def pairs(scenes: Store, photos: Store, rng: np.random.Generator) -> list[tuple[
 
 
 def run(
-    scenes: Store, photos: Store, vision: BlipVisionModel, work: Path, device: str = "cpu", plan: Plan = PLAN
+    scenes: Store,
+    photos: Store,
+    vision: BlipVisionModel,
+    work: Path,
+    device: str = "cpu",
+    schedule: Schedule = SCHEDULE,
 ) -> ViTModel:
     """Train it (or go on), from BLIP's first layers, and return it."""
     torch.manual_seed(3)
@@ -56,15 +62,15 @@ def run(
     adopt(model, vision)
     model.to(device)
 
-    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        rng = np.random.default_rng((41, step))
+    def loss(context: Context) -> Measured:
+        rng = np.random.default_rng((41, context.step))
         chosen = pairs(scenes, photos, rng)
         sides = [samples.views([pair[k] for pair in chosen], SIDE, rng, jitter=0.3).to(device) for k in (0, 1)]
-        with mixed(model):
+        with autocast(model):
             one, two = (model(side).last_hidden_state[:, 0].float() for side in sides)
-        return contrast(one, two, SCALE), {}
+        return Measured(contrast(one, two, SCALE))
 
-    train(model, loss, plan, work / "subject.safetensors")
+    fit(model, loss, schedule, work / "subject.safetensors")
     return model
 
 

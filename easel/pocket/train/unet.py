@@ -19,19 +19,20 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from easel.networks.autoencoder import PixelAutoencoder
 from easel.pocket.train import samples
+from easel.pocket.train.fit import Schedule, fit
 from easel.pocket.train.packing import KIN
 from easel.pocket.train.pictures import Pixels, Store
 from easel.pocket.train.text import WINDOW, ids
 from easel.pocket.train.vae import to_tensor
 from easel.pocket.world.scene import Scene
 from easel.pocket.world.stage import stance
-from easel.training.loop import Plan, home, mixed, train
+from easel.training.trainer import Context, Measured, autocast, device_of
 
 CONTEXT, DROPPED = 192, 0.1
-COARSE = Plan(steps=6500, lr=1e-3, warmup=100, weight_decay=0.01, average_decay=0.997, muon=True)
-FINE = Plan(steps=9000, lr=6e-4, warmup=50, weight_decay=0.01, average_decay=0.998, muon=True)
+COARSE = Schedule(steps=6500, lr=1e-3, warmup=100, weight_decay=0.01, average_decay=0.997, muon=True)
+FINE = Schedule(steps=9000, lr=6e-4, warmup=50, weight_decay=0.01, average_decay=0.998, muon=True)
 STAGES = {128: COARSE, 256: FINE}
-"""Side of the pictures -> plan, in their order."""
+"""Side of the pictures -> schedule, in their order."""
 BATCHES = {128: 32, 256: 32}
 SHARES = {
     128: {"plain": 0.45, "scenes": 0.25, "subjects": 0.1, "styled": 0.2},
@@ -54,8 +55,8 @@ and faces are little of the picture, and all that tells a dog from a cat.
 """
 APART_WEIGHT, NAMED_WEIGHT = 2.0, 0.05
 """Of how differently two latents look, and of facts that cannot be seen, beside the squared error of the velocity."""
-Looks = Callable[[Tensor, Tensor, list[samples.Row], Tensor], tuple[Tensor, Tensor]]
-"""`Spotter.looks`: latents as guessed and as they are, what they show, and how much each counts -> two errors."""
+PerceptualLosses = Callable[[Tensor, Tensor, list[samples.Row], Tensor], tuple[Tensor, Tensor]]
+"""`Spotter.losses`: latents as guessed and as they are, what they show, and how much each counts -> two errors."""
 
 
 def text_encoder(tokenizer: Any) -> CLIPTextModel:
@@ -131,8 +132,8 @@ def cache(vae: PixelAutoencoder, store: Store, path: Path, side: int) -> NDArray
             pixels = store.pixels[i : i + 32]
             if side != pixels.shape[1]:
                 pixels = np.stack([cv2.resize(p, (side, side), interpolation=cv2.INTER_AREA) for p in pixels])
-            with mixed(vae):
-                mean = vae.encoder(to_tensor(pixels).to(home(vae))).chunk(2, dim=1)[0]
+            with autocast(vae):
+                mean = vae.encoder(to_tensor(pixels).to(device_of(vae))).chunk(2, dim=1)[0]
             out[i : i + 32] = (mean.float() * vae.config.scaling_factor).cpu().numpy()
         out.flush()
         partial.rename(path)
@@ -173,7 +174,7 @@ class Latents:
             together = [[(self.kin, int(k) + j) for j in range(len(KIN))] for k in begun]
         return together + [[self.mix.pick(rng)] for _ in range(size - len(KIN) * len(together))]
 
-    def told(self, rng: np.random.Generator, size: int) -> tuple[list[samples.Row], NDArray[np.float32], list[Pixels]]:
+    def draw(self, rng: np.random.Generator, size: int) -> tuple[list[samples.Row], NDArray[np.float32], list[Pixels]]:
         """``size`` rows, their latents (size, 8, h, w), and their pictures at full size."""
         picked = [self.mix.pick(rng) for _ in range(size)]
         rows = [samples.row(self.mix.stores[s], k) for s, k in picked]
@@ -254,7 +255,7 @@ def velocity(alphas: Tensor, noisy: Tensor, latents: Tensor) -> Tensor:
 
 
 def begun(batch: Batch, step: int, alphas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What chance brings to a batch in a step: times (n,), noise, and the latents that it is added to (n, 8, h, w),
+    """What is drawn for a batch in a step: times (n,), noise, and the latents that it is added to (n, 8, h, w),
     which hold what is left of what they are drawn over. A family has one time and one noise.
     """
     generator, first = torch.Generator().manual_seed(step), batch.first
@@ -268,32 +269,37 @@ def begun(batch: Batch, step: int, alphas: Tensor) -> tuple[Tensor, Tensor, Tens
 
 
 def run(
-    painter: Painter, data: Latents, tokenizer: Any, plan: Plan, checkpoint: Path, looks: Looks | None = None
+    painter: Painter,
+    data: Latents,
+    tokenizer: Any,
+    schedule: Schedule,
+    checkpoint: Path,
+    losses: PerceptualLosses | None = None,
 ) -> None:
     """Train the painter in place (or go on) on one size of latents.
 
     What is drawn over another picture has some of that in its noisy latent, and itself as the goal: so a redrawing at
     a low strength takes on the style that the words ask for. The members of a family, one scene with several kinds,
     share words, noise and time, so that what their errors do not share is what the name of the kind should have told.
-    With ``looks`` it also counts how differently the latent that the painter guesses looks from the true one, and how
+    With ``losses`` it also counts how differently the latent that the painter guesses looks from the true one, and how
     far it is from showing what its words say (a reward by another network, as in Xu et al. 2023, arXiv 2304.05977, for
     one guess instead of a whole drawing); both in
     proportion to the amplitude of the signal that was left in the noise.
     """
     noise_schedule = scheduler()
-    device, size = home(painter), BATCHES[data.side]
+    device, size = device_of(painter), BATCHES[data.side]
     alphas = noise_schedule.alphas_cumprod.to(device)
 
-    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        batch = data.batch(step, size)
+    def loss(context: Context) -> Measured:
+        batch = data.batch(context.step, size)
         tokens, _ = ids(tokenizer, batch.prompts, WINDOW)
-        chance = begun(batch, step, noise_schedule.alphas_cumprod)
+        drawn = begun(batch, context.step, noise_schedule.alphas_cumprod)
         times, noise, under, latents, first, tokens = (
-            x.to(device) for x in (*chance, batch.latents, batch.first, tokens)
+            x.to(device) for x in (*drawn, batch.latents, batch.first, tokens)
         )
         noisy, signal = noise_schedule.add_noise(under, noise, times), alphas[times]
         target = velocity(signal[:, None, None, None], noisy, latents)
-        with mixed(painter):
+        with autocast(painter):
             states = painter.text_encoder(tokens).last_hidden_state
             made = painter.unet(noisy, times, states).sample
         # full weight where noise leads (those steps decide what the picture is of), less and less where little is
@@ -303,14 +309,14 @@ def run(
         wrong = made.float() - target
         kin = KINDRED * (1 - signal[:, None, None, None]) * kindred(wrong, first).square()
         errors = ((wrong.square() + kin).mean(dim=1) * counts).mean(dim=(1, 2))
-        total, numbers = (errors * weight).mean(), {"mse": wrong.square().mean().item(), "kin": kin.mean().item()}
-        if looks is not None:
+        total, numbers = (errors * weight).mean(), {"mse": wrong.square().mean(), "kin": kin.mean()}
+        if losses is not None:
             # the velocity of the noisy latent and the velocity is the latent: the formula undoes itself
             guessed = noise_schedule.get_velocity(made.float(), noisy, times)
-            with mixed(painter):
-                apart, named = looks(guessed, latents, batch.rows, signal.sqrt())
+            with autocast(painter):
+                apart, named = losses(guessed, latents, batch.rows, signal.sqrt())
             total = total + APART_WEIGHT * apart + NAMED_WEIGHT * named
-            numbers |= {"apart": apart.item(), "named": named.item()}
-        return total, numbers
+            numbers |= {"perceptual": apart, "named": named}
+        return Measured(total, numbers)
 
-    train(painter, loss, plan, checkpoint)
+    fit(painter, loss, schedule, checkpoint)

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from easel.networks.autoencoder import PixelAutoencoder
+from easel.pocket.train.fit import Schedule, fit
 from easel.pocket.train.pictures import Pixels, Store
-from easel.training.loop import Plan, home, mixed, train
+from easel.training.trainer import Context, Measured, autocast, device_of
 
 CROP, BATCH = 128, 16
-PLAN = Plan(steps=4000, lr=8e-4, warmup=150, average_decay=0.998, weight_decay=0.0)
+SCHEDULE = Schedule(steps=4000, lr=8e-4, warmup=150, average_decay=0.998, weight_decay=0.0)
 KL_WEIGHT = 2e-4
-SHARPEN = Plan(steps=2400, lr=4e-4, warmup=50, average_decay=0.998, weight_decay=0.0, muon=True)
+SHARPEN = Schedule(steps=2400, lr=4e-4, warmup=50, average_decay=0.998, weight_decay=0.0, muon=True)
 PERCEPTUAL_WEIGHT, ADVERSARIAL_WEIGHT = 1.5, 0.05
 FIRST_STAGES = 3
 """Stages of the perceptual net that are compared; the last one is about what is shown, not about edges."""
@@ -47,15 +48,15 @@ def gradient_loss(a: Tensor, b: Tensor) -> Tensor:
     return l1_loss(a.diff(dim=2), b.diff(dim=2)) + l1_loss(a.diff(dim=3), b.diff(dim=3))
 
 
-def run(stores: list[Store], work: Path, device: str = "cpu", plan: Plan = PLAN) -> PixelAutoencoder:
+def run(stores: list[Store], work: Path, device: str = "cpu", schedule: Schedule = SCHEDULE) -> PixelAutoencoder:
     """Train it (or go on) and return it with its scaling factor measured."""
     torch.manual_seed(0)
     model: PixelAutoencoder = PixelAutoencoder()
     model.to(device, memory_format=torch.channels_last)
 
-    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        real = crops(stores, step).to(device)
-        with mixed(model):
+    def loss(context: Context) -> Measured:
+        real = crops(stores, context.step).to(device)
+        with autocast(model):
             mean, log_variance = model.encoder(real).float().chunk(2, dim=1)
             log_variance = log_variance.clamp(-20, 10)
             latent = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
@@ -63,13 +64,10 @@ def run(stores: list[Store], work: Path, device: str = "cpu", plan: Plan = PLAN)
         divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
         pixel = l1_loss(made, real)
         psnr = 10 * torch.log10(4 / nn.functional.mse_loss(made.detach().clamp(-1, 1), real))
-        return pixel + gradient_loss(made, real) + KL_WEIGHT * divergence, {
-            "l1": pixel.item(),
-            "kl": divergence.item(),
-            "psnr": psnr.item(),
-        }
+        total = pixel + gradient_loss(made, real) + KL_WEIGHT * divergence
+        return Measured(total, {"l1": pixel, "kl": divergence, "psnr": psnr})
 
-    train(model, loss, plan, work / "vae.safetensors")
+    fit(model, loss, schedule, work / "vae.safetensors")
     model.register_to_config(scaling_factor=round(1 / spread(model, stores), 5))
     return model
 
@@ -123,21 +121,26 @@ def apart(ours: list[Tensor], theirs: list[Tensor]) -> Tensor:
 
 
 def sharpen(
-    model: PixelAutoencoder, eyes: nn.Module, stores: list[Store], work: Path, device: str = "cpu", plan: Plan = SHARPEN
+    model: PixelAutoencoder,
+    perceptual_net: nn.Module,
+    stores: list[Store],
+    work: Path,
+    device: str = "cpu",
+    schedule: Schedule = SHARPEN,
 ) -> None:
-    """Train the decoder on, in place, against the frozen encoder; ``eyes`` is the perceptual net."""
+    """Train the decoder on, in place, against the frozen encoder; compared by ``perceptual_net``."""
     torch.manual_seed(1)
     sharpener = Sharpener(model.decoder)
     sharpener.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.encoder.to(device)
-    eyes.to(device).requires_grad_(False)
+    perceptual_net.to(device).requires_grad_(False)
 
     def stages(pictures: Tensor) -> list[Tensor]:
-        return list(eyes(pictures, output_hidden_states=True).hidden_states[1 : 1 + FIRST_STAGES])
+        return list(perceptual_net(pictures, output_hidden_states=True).hidden_states[1 : 1 + FIRST_STAGES])
 
-    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        real = crops(stores, 10**7 + step).to(device)
-        with mixed(model):
+    def loss(context: Context) -> Measured:
+        real = crops(stores, 10**7 + context.step).to(device)
+        with autocast(model):
             with torch.no_grad():
                 latent = model.encoder(real).chunk(2, dim=1)[0]
                 theirs = stages(real)
@@ -146,15 +149,15 @@ def sharpen(
             duel = sharpener.duel(real, made, ADVERSARIAL_WEIGHT)
         pixel, seen = l1_loss(made, real), apart(ours, theirs).mean()
         psnr = 10 * torch.log10(4 / nn.functional.mse_loss(made.detach().clamp(-1, 1), real))
-        numbers = {"l1": pixel, "seen": seen, "duel": duel, "psnr": psnr}
+        numbers = {"l1": pixel, "perceptual": seen, "duel": duel, "psnr": psnr}
         total = pixel + gradient_loss(made, real) + PERCEPTUAL_WEIGHT * seen + duel
-        return total, {name: value.item() for name, value in numbers.items()}
+        return Measured(total, numbers)
 
-    train(sharpener, loss, plan, work / "decoder.safetensors")
+    fit(sharpener, loss, schedule, work / "decoder.safetensors")
 
 
 @torch.no_grad()
 def spread(model: PixelAutoencoder, stores: list[Store]) -> float:
     """Standard deviation of the latents of 256 crops."""
-    means = [model.encoder(crops(stores, 10**6 + i).to(home(model))).chunk(2, dim=1)[0] for i in range(16)]
+    means = [model.encoder(crops(stores, 10**6 + i).to(device_of(model))).chunk(2, dim=1)[0] for i in range(16)]
     return float(torch.cat(means).std())
