@@ -23,10 +23,10 @@ def python(*words: str) -> Callable[[], object]:
 
 
 def scenes(count: int = 100) -> None:
-    from easel.pocket.world.scene import Scene
+    from easel.pocket.world import Scene, render
 
     for seed in range(count):
-        Scene.from_seed(seed).picture()
+        render(Scene.from_seed(seed))
 
 
 def main() -> None:

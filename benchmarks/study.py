@@ -20,7 +20,7 @@ from easel.charts import Bars, rate_chart
 from easel.jobs.score.rates import GAIN, RATE, RATE_BEFORE
 from easel.jobs.stylize.styles import chosen
 from easel.metrics.intervals import Estimate, rate_interval
-from easel.pocket.world.scene import Scene
+from easel.pocket.world import Scene, render
 from easel.result import Result, Score
 
 LIST = Path(__file__).with_name("study.txt")
@@ -42,7 +42,7 @@ def gathered(photos: Path, count: int, folder: Path) -> Path:
     for i in range(count // 2):
         target = folder / f"scene-{FIRST + i}.png"
         if not target.exists():
-            Image.fromarray(Scene.from_seed(FIRST + i, style="plain").picture(256)).save(target)
+            Image.fromarray(render(Scene.from_seed(FIRST + i, style="plain"), 256)).save(target)
     listed = [line for line in LIST.read_text().splitlines() if line and not line.startswith("#")]
     for name in listed[: count - count // 2]:
         target = folder / name.replace("/", "-")

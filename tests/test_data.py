@@ -13,18 +13,18 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from easel import jobs, runners
-from easel.cli import status
+from easel.cli import main
 from easel.data import LAYOUTS, Item, Texts, open_set, packed, square
 from easel.data.annotations import CAPTIONING, collect
 from easel.data.cache import WAITING, shorten
 from easel.data.columns import ColumnBuilder
 from easel.data.hashes import data_hash
-from easel.data.lock import alone
 from easel.data.metadata import read_texts
 from easel.data.square import around, middle
 from easel.errors import Cancelled, EaselError
@@ -35,7 +35,7 @@ from easel.jobs.data.inspect import inspect
 from easel.jobs.data.map import grid_cells, principal_components, tsne
 from easel.jobs.data.values import PictureStats
 from easel.jobs.data.words import unnamed_note
-from easel.pocket.world import Scene, words
+from easel.pocket.world import Scene, captions, segmentation, words
 from easel.recipes.caption import Caption
 from easel.recipes.data import DataSummary, DataWorld
 from easel.recipes.knobs import LayoutName
@@ -672,11 +672,12 @@ def test_a_set_that_another_run_packs_is_waited_for(tmp_path, monkeypatch, ended
     pictures, cache = open_set(flat(tmp_path / "set")), tmp_path / "cache"
     whole = packed(pictures, 16, tmp_path / "whole")
     (place,) = (tmp_path / "whole").glob("*-16")
-    monkeypatch.setattr("easel.data.lock.PAUSE", 0)
+    monkeypatch.setattr("easel.data.cache.PAUSE", 0)
     if ended == "finished":
         monkeypatch.setattr("easel.data.cache.opened", lambda item: pytest.fail("packed twice"))
     other, waits = contextlib.ExitStack(), 0
-    other.enter_context(alone(cache / f"{place.name}.lock", lambda: pytest.fail("nobody else is there")))
+    cache.mkdir()
+    other.enter_context(FileLock(cache / f"{place.name}.lock", timeout=0))
 
     def tell(phase: str, done: int, total: int) -> None:
         nonlocal waits
@@ -904,7 +905,7 @@ def test_a_set_of_the_world_opens_as_it_was_meant(clip, tmp_path, what):
     spec = data_world.SetSpec(what, 5, 32, "")
     for at, item in enumerate(found):
         scene = data_world.scene_of(spec, at)
-        assert item.captions == tuple(dict.fromkeys(scene.captions()))
+        assert item.captions == tuple(dict.fromkeys(captions(scene)))
         for name in ("hat", "sunglasses"):
             assert item.attributes.get(name, name in scene.accessories) == (name in scene.accessories)
         with Image.open(item.path) as picture:
@@ -940,7 +941,7 @@ def test_faces_show_the_head(clip):
     for at in range(6):
         left, top, right, bottom = data_world.head_box(scene := data_world.scene_of(spec, at))
         assert right - left == pytest.approx(bottom - top, abs=1)
-        truth = np.isin(scene.segmentation(128), [words.LABELS[scene.kind], words.LABELS["hat"]])
+        truth = np.isin(segmentation(scene, 128), [words.LABELS[scene.kind], words.LABELS["hat"]])
         assert truth[max(0, top) : bottom, max(0, left) : right].mean() > 0.25
 
 
@@ -953,13 +954,13 @@ def test_a_job_of_sets_knows_its_tasks(tmp_path):
 
 
 def test_the_command_line_of_sets(clip, tmp_path, capsys):
-    assert status(["data", "world", str(tmp_path / "set"), "--what", "cars", "--count", "3", "--resolution", "32"]) == 0
+    assert main(["data", "world", str(tmp_path / "set"), "--what", "cars", "--count", "3", "--resolution", "32"]) == 0
     assert len(open_set(tmp_path / "set")) == 3
-    assert status(["data", "summary", str(tmp_path / "set"), "--out", str(tmp_path / "out")]) == 0
+    assert main(["data", "summary", str(tmp_path / "set"), "--out", str(tmp_path / "out")]) == 0
     assert "pictures: 3" in capsys.readouterr().out
-    assert status(["data", "world"]) == 2
+    assert main(["data", "world"]) == 2
     assert "say once where to draw" in capsys.readouterr().err
-    assert status(["data", "summary", str(tmp_path / "set"), "--layout", "cubb", "--out", str(tmp_path / "o")]) == 2
+    assert main(["data", "summary", str(tmp_path / "set"), "--layout", "cubb", "--out", str(tmp_path / "o")]) == 2
     assert "no layout called 'cubb': use one of cub" in capsys.readouterr().err
 
 

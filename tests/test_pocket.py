@@ -19,7 +19,7 @@ from easel.models.diffusion.settings import Sampling
 from easel.pocket.train import facts, judge, score
 from easel.pocket.train.bars import BARS
 from easel.pocket.train.export import POCKET
-from easel.pocket.world.scene import Scene
+from easel.pocket.world import Scene, captions, questions
 from easel.pocket.world.words import STYLE_QUESTIONS
 
 PARTS = ("diffusion", "caption", "ask", "clip", "subject", "perceptual")
@@ -121,7 +121,7 @@ def test_training_can_begin_from_what_ships(tmp_path: Path) -> None:
 
 def test_captions_are_mostly_right_on_held_out_scenes() -> None:
     texts = [said[0] for said in models.load("pocket", "caption").caption(shown())]
-    true = [facts.said(scene.captions()[0]) for scene in scenes()]
+    true = [facts.said(captions(scene)[0]) for scene in scenes()]
     assert facts.f1([facts.said(text) for text in texts], true) >= 0.7
     assert np.mean([scene.colour in text for scene, text in zip(scenes(), texts, strict=True)]) >= 0.85
     night = [scene.time != "day" for scene in scenes()]
@@ -130,7 +130,7 @@ def test_captions_are_mostly_right_on_held_out_scenes() -> None:
 
 
 def test_answers_are_mostly_right_for_yes_for_no_and_for_open_questions() -> None:
-    asked = [(image, q, a) for scene, image in zip(scenes()[:12], shown(), strict=False) for q, a in scene.questions()]
+    asked = [(image, q, a) for scene, image in zip(scenes()[:12], shown(), strict=False) for q, a in questions(scene)]
     answers = models.load("pocket", "ask").answers([a[0] for a in asked], [a[1] for a in asked])
     right: dict[str, list[bool]] = {"yes": [], "no": [], "open": []}
     for given, (_, _, truth) in zip(answers, asked, strict=True):
@@ -147,7 +147,7 @@ def test_no_plain_scene_is_taken_for_an_artist() -> None:
 
 def test_a_caption_finds_its_scene() -> None:
     model = models.load("pocket", "clip")
-    likeness = model.images(shown()) @ model.texts([scene.captions()[0] for scene in scenes()]).T
+    likeness = model.images(shown()) @ model.texts([captions(scene)[0] for scene in scenes()]).T
     assert np.mean(likeness.argmax(axis=1) == np.arange(len(scenes()))) >= 0.7
 
 
@@ -184,7 +184,7 @@ def test_prompts_are_seen_in_their_pictures_by_the_independent_judge() -> None:
     true = referee.name(np.stack([np.asarray(picture) for picture in shown()]))
     assert np.mean([a == scene.kind for a, scene in zip(true["kind"], scenes(), strict=True)]) >= 0.9
     asked = score.held_out(16, offset=9500, style="plain", light="none")
-    pictures = score.drawn(models.load("pocket", "text-to-image"), [scene.captions()[0] for scene in asked])
+    pictures = score.drawn(models.load("pocket", "text-to-image"), [captions(scene)[0] for scene in asked])
     found = referee.name(pictures)
     for name, bar in {"kind": 0.55, "colour": 0.7, "place": 0.8, "time": 0.8}.items():
         hits = [a == judge.truth(scene)[name] for a, scene in zip(found[name], asked, strict=True)]
@@ -194,7 +194,7 @@ def test_prompts_are_seen_in_their_pictures_by_the_independent_judge() -> None:
 def test_the_style_of_a_prompt_is_named_by_the_independent_judge() -> None:
     styles = ("van-gogh", "delaunay", "banksy", "monet", "hokusai", "kandinsky", "pencil", "watercolour")
     asked = [score.held_out(1, offset=9600 + i, style=style, light="none")[0] for i, style in enumerate(styles)]
-    pictures = score.drawn(models.load("pocket", "text-to-image"), [scene.captions()[0] for scene in asked])
+    pictures = score.drawn(models.load("pocket", "text-to-image"), [captions(scene)[0] for scene in asked])
     found = judge.load().name(pictures)["style"]
     assert np.mean([a == scene.style for a, scene in zip(found, asked, strict=True)]) >= 0.5
 

@@ -36,8 +36,8 @@ from easel.pocket.train import (
     vae,
 )
 from easel.pocket.train.pictures import Store
-from easel.pocket.world.language import moment
-from easel.pocket.world.scene import Scene
+from easel.pocket.world import Scene, captions, segmentation
+from easel.pocket.world.language import time_of_day
 from easel.pocket.world.words import COLOURLESS, LABELS
 from easel.training import augment, checkpoints, muon, objectives
 from easel.training.loop import Plan, rate, train
@@ -223,7 +223,7 @@ def test_an_error_counts_most_where_the_subjects_head_is() -> None:
     scenes = [Scene.from_seed(seed, kind=kind, style="plain") for seed in range(6) for kind in ("dog", "woman", "car")]
     for scene in scenes:
         counts = unet.focus(packing.row_of(scene), 32)
-        found = scene.segmentation(32) == LABELS[scene.kind]
+        found = segmentation(scene, 32) == LABELS[scene.kind]
         assert (counts[found] > 1).mean() > 0.85
         rows = np.flatnonzero(found.any(axis=1))
         top, foot = (counts[row][found[row]].mean() for row in (rows[len(rows) // 5], rows[-3]))
@@ -237,7 +237,7 @@ def test_kin_differ_where_the_subject_is_and_nowhere_else() -> None:
     made = packing.kin(200_007)
     assert [row["facts"]["kind"] for _, row in made] == list(packing.KIN)
     scenes = [Scene.from_seed(200_007, style="plain", kind=kind) for kind in packing.KIN]
-    free = np.all([scene.segmentation() != LABELS[scene.kind] for scene in scenes], axis=0)
+    free = np.all([segmentation(scene) != LABELS[scene.kind] for scene in scenes], axis=0)
     beside = free & ~cv2.dilate((~free).astype(np.uint8), np.ones((25, 25))).astype(bool)  # their shadows and outlines
     beside[200:] = False  # things on the ground may stand before one and behind another
     (dog, _), (cat, _), (bird, _) = made
@@ -566,8 +566,8 @@ def test_only_a_filtered_picture_is_drawn_over_the_plain_one() -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_facts_are_read_back_from_the_canonical_caption(seed: int) -> None:
     scene = Scene.from_seed(seed)
-    told = facts.said(scene.captions()[0])
-    true = {("kind", scene.kind), ("time", moment(scene))}
+    told = facts.said(captions(scene)[0])
+    true = {("kind", scene.kind), ("time", time_of_day(scene))}
     true |= {("place", scene.place)} if scene.kind != "room" else set()
     true |= {("colour", scene.colour)} if scene.style not in COLOURLESS else set()
     true |= {("mood", scene.mood)} if scene.mood != "neutral" else set()

@@ -46,9 +46,10 @@ def seeing(name: str, *asked: str) -> list[Row]:
 def asked_scenes() -> list[tuple[str, str, str]]:
     """Caption, colour and place of scenes that no training saw."""
     from easel.jobs.data.world import SetSpec, scene_of
+    from easel.pocket.world import captions
 
     scenes = [scene_of(SetSpec("birds", CAPTIONS, 64, ""), index) for index in range(PROMPTS)]
-    return [(scene.captions()[0], scene.colour, scene.place) for scene in scenes]
+    return [(captions(scene)[0], scene.colour, scene.place) for scene in scenes]
 
 
 def of_words(folder: Path) -> Path:

@@ -22,7 +22,7 @@ from easel.data import Box, square
 from easel.data.cache import cores
 from easel.errors import EaselError
 from easel.images import open_picture, save_png
-from easel.pocket.world import Scene, words
+from easel.pocket.world import Scene, captions, render, segmentation, words
 from easel.recipes.data import DataWorld
 from easel.result import Result
 from easel.sheet import Cell, sheet
@@ -132,17 +132,17 @@ def scene_of(spec: SetSpec, index: int) -> Scene:
 def pixels(scene: Scene, spec: SetSpec) -> NDArray[np.uint8]:
     """(side, side, 3): the scene, or of a face the head and shoulders, drawn large enough to be sharp."""
     if spec.what != "faces":
-        return scene.picture(spec.side)
+        return render(scene, spec.side)
     box = head_box(scene)
     size = min(1024, round(spec.side * LABEL_SIDE / (box[2] - box[0])))
     left, top, right, bottom = (round(edge * size / LABEL_SIDE) for edge in box)
-    return square(Image.fromarray(scene.picture(size)), spec.side, (left, top, right, bottom))
+    return square(Image.fromarray(render(scene, size)), spec.side, (left, top, right, bottom))
 
 
 def head_box(scene: Scene) -> Box:
     """The square around a person's head, in a picture of 128 pixels: found by where sunglasses would sit."""
     dressed = replace(scene, accessories=tuple(dict.fromkeys((*scene.accessories, "sunglasses"))))
-    rows, columns = np.nonzero(dressed.segmentation(LABEL_SIDE) == words.LABELS["sunglasses"])
+    rows, columns = np.nonzero(segmentation(dressed, LABEL_SIDE) == words.LABELS["sunglasses"])
     wide = float(np.ptp(columns)) + 1
     x, y = (columns.min() + columns.max()) / 2, (rows.min() + rows.max()) / 2
     half = HEAD_WIDTHS * wide / 2
@@ -155,9 +155,9 @@ def scene_annotations(scene: Scene, what: str) -> dict[str, Any]:
 
     The class is the kind where the set has several, else the colour.
     """
-    captions = scene.captions()
+    texts = captions(scene)
     several = len(SUBJECTS[what]) > 1
-    found: dict[str, Any] = {"text": captions[0], "captions": captions}
+    found: dict[str, Any] = {"text": texts[0], "captions": texts}
     found |= {"label": scene.kind if several else scene.colour}
     found |= ({"kind": scene.kind} if several else {}) | {"colour": scene.colour}
     if what != "faces":

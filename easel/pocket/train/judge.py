@@ -20,8 +20,7 @@ from easel.pocket.train.packing import drawn_style, pack, row_of
 from easel.pocket.train.pictures import Pixels, Store
 from easel.pocket.train.samples import view
 from easel.pocket.train.vae import to_tensor
-from easel.pocket.world import words
-from easel.pocket.world.scene import Scene
+from easel.pocket.world import Scene, render, words
 from easel.training.trainer import Context, Measured, autocast, device_of
 
 FIRST, COUNT = 7_000_000, 40_000
@@ -90,7 +89,7 @@ def truth(scene: Scene) -> dict[str, str | None]:
 def judged_scene(seed: int) -> list[tuple[Pixels, dict[str, Any]]]:
     """A scene for the judge to learn from, every second one plain."""
     scene = Scene.from_seed(seed, style=drawn_style(np.random.default_rng((9, seed)), plain=0.5))
-    return [(scene.picture(256), {**row_of(scene), "truth": truth(scene)})]
+    return [(render(scene, 256), {**row_of(scene), "truth": truth(scene)})]
 
 
 def pack_judged(folder: Path, count: int = COUNT) -> None:

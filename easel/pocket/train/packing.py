@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from easel.pocket.train.pictures import SIDE, Pixels, Store, square
-from easel.pocket.world import light, styles
-from easel.pocket.world.scene import Scene
+from easel.pocket.world import Scene, captions, light, questions, render, styles
 from easel.pocket.world.words import LIGHT_PHRASES, STYLE_ANSWERS, STYLE_PHRASES, STYLE_QUESTIONS
 
 ARTISTS = ("van-gogh", "malevich", "delaunay", "banksy")
@@ -41,12 +40,12 @@ def row_of(drawn: Scene) -> Row:
     facts = {
         name: bool(value) if name in ("mask", "castle") else value for name in names for value in [getattr(drawn, name)]
     }
-    return {"seed": drawn.seed, "captions": drawn.captions(), "questions": drawn.questions(), "facts": facts}
+    return {"seed": drawn.seed, "captions": captions(drawn), "questions": questions(drawn), "facts": facts}
 
 
 def shown(*scenes: Scene) -> Made:
     """Each scene's picture, and what it knows of itself."""
-    return [(one.picture(SIDE), row_of(one)) for one in scenes]
+    return [(render(one, SIDE), row_of(one)) for one in scenes]
 
 
 def scene(seed: int) -> Made:

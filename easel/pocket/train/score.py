@@ -22,8 +22,7 @@ from easel.pocket.train import judge as referee
 from easel.pocket.train.bars import Scores
 from easel.pocket.train.packing import ARTISTS
 from easel.pocket.train.pictures import SIDE, square
-from easel.pocket.world import styles, words
-from easel.pocket.world.scene import Scene
+from easel.pocket.world import Scene, captions, questions, render, styles, words
 
 TRUTH, JUDGE = "exact truth", "independent judge (residual network)"
 PROMPTED = ("kind", "colour", "place", "time")
@@ -47,7 +46,7 @@ def held_out(count: int, offset: int = 0, **fixed: Any) -> list[Scene]:
 
 def picture(scene: Scene) -> Image.Image:
     """The scene at 256 px."""
-    return Image.fromarray(scene.picture(SIDE))
+    return Image.fromarray(render(scene, SIDE))
 
 
 def found_photos(photos: Path) -> list[Path]:
@@ -71,7 +70,7 @@ def caption(photos: Path) -> Scores:
     del photos
     scenes = held_out(500)
     texts = [text[0] for text in models.load("pocket", "caption").caption([picture(scene) for scene in scenes])]
-    told, true = [facts.said(text) for text in texts], [facts.said(scene.captions()[0]) for scene in scenes]
+    told, true = [facts.said(text) for text in texts], [facts.said(captions(scene)[0]) for scene in scenes]
     scores = {
         "caption F1 over attributes": entry(
             f1_estimate(told, true), TRUTH, "500 held-out scenes, a third of them in a style"
@@ -103,7 +102,7 @@ def ask(photos: Path) -> Scores:
     groups: dict[str, list[tuple[Image.Image, str, str]]] = {"yes": [], "no": [], "open": []}
     for scene in held_out(500, offset=1000):
         shown = picture(scene)
-        for question, answer in scene.questions():
+        for question, answer in questions(scene):
             groups[answer if answer in ("yes", "no") else "open"].append((shown, question, answer))
     scores, all_hits = {}, []
     for name, asked in groups.items():
@@ -135,8 +134,8 @@ def clip(photos: Path) -> Scores:
     """Top-1 retrieval, 200 scenes against 200 captions of which no two say the same."""
     del photos
     model = models.load("pocket", "clip")
-    scenes = list({scene.captions()[0]: scene for scene in held_out(300, offset=2000, style="plain")}.values())[:200]
-    texts = [scene.captions()[0] for scene in scenes]
+    scenes = list({captions(scene)[0]: scene for scene in held_out(300, offset=2000, style="plain")}.values())[:200]
+    texts = [captions(scene)[0] for scene in scenes]
     likeness = model.images([picture(scene) for scene in scenes]) @ model.texts(texts).T
     hits = [int(row.argmax()) == i for i, row in enumerate(likeness)]
     return {"retrieval top-1": entry(rate_interval(hits), TRUTH, "200 scenes against 200 different captions")}
@@ -215,13 +214,13 @@ def diffusion(photos: Path) -> Scores:
 def of_judge(judge: referee.Judge) -> Scores:
     """How often the judge is right about true scenes: nothing can be proven by it beyond this."""
     scenes = held_out(1000, offset=20_000, style="plain", light="none")
-    found = judge.name(np.stack([scene.picture(SIDE) for scene in scenes]))
+    found = judge.name(np.stack([render(scene, SIDE) for scene in scenes]))
     scores = {}
     for name in PROMPTED:
         hits = [a == referee.truth(scene)[name] for a, scene in zip(found[name], scenes, strict=True)]
         scores[f"judge right about true scenes: {name}"] = entry(rate_interval(hits), TRUTH, "held-out plain scenes")
     styled = held_out(600, offset=30_000, light="none")
-    found = judge.name(np.stack([scene.picture(SIDE) for scene in styled]))
+    found = judge.name(np.stack([render(scene, SIDE) for scene in styled]))
     hits = [a == scene.style for a, scene in zip(found["style"], styled, strict=True)]
     scores["judge right about true scenes: style"] = entry(
         rate_interval(hits), TRUTH, "held-out scenes, a third styled"
@@ -240,7 +239,7 @@ def prompts(painter: Any, judge: referee.Judge) -> Scores:
     scenes = held_out(PROMPTS, offset=4000, style="plain", light="none")
     scores: Scores = {}
     for label, index, count in (("prompts", 0, PROMPTS), ("clumsy prompts (bird, red, beach)", -1, PROMPTS // 5)):
-        texts = [scene.captions()[index] for scene in scenes[:count]]
+        texts = [captions(scene)[index] for scene in scenes[:count]]
         pictures = drawn(painter, texts)
         found = judge.name(pictures)
         right = [
@@ -262,7 +261,7 @@ def manners(painter: Any, judge: referee.Judge) -> Scores:
     scenes = [
         held_out(1, offset=6000 + i, style=names[i % len(names)], light="none")[0] for i in range(PROMPTS * 3 // 5)
     ]
-    found = judge.name(drawn(painter, [scene.captions()[0] for scene in scenes]))["style"]
+    found = judge.name(drawn(painter, [captions(scene)[0] for scene in scenes]))["style"]
     hits = [a == scene.style for a, scene in zip(found, scenes, strict=True)]
     return {"style right": entry(rate_interval(hits), JUDGE, f"{len(scenes)} prompts with a style")}
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from easel.pocket.world import words
+from easel.pocket.world.scene import Scene
 from easel.pocket.world.stage import is_close
-
-if TYPE_CHECKING:
-    from easel.pocket.world.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class Edit:
     after: Scene
 
 
-def edits(scene: Scene) -> list[Edit]:
+def edit_pairs(scene: Scene) -> list[Edit]:
     """All kinds of edits that fit the scene, one of each."""
     rng = np.random.default_rng([scene.seed, 6])
 

@@ -1,4 +1,4 @@
-"""The pictures of the world's gallery page (make gallery): `python -m easel.pocket.world.gallery docs/images [photo]`."""
+"""The pictures of the world's page (`make gallery`): `python -m easel.pocket.world.gallery docs/images [photo]`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,22 @@ from PIL import Image, ImageDraw, ImageFont
 
 from easel.files import write_atomic
 from easel.images import open_picture
-from easel.pocket.world import light, styles, words
-from easel.pocket.world.scene import Scene, identity
+from easel.pocket.world import (
+    Scene,
+    depth,
+    edges,
+    edit_pairs,
+    identity,
+    light,
+    render,
+    segmentation,
+    styles,
+    words,
+)
 from easel.sheet import INK, PAPER
 
 Pixels = NDArray[np.uint8]
-Look = tuple[str, dict[str, object]]
+Variant = tuple[str, dict[str, object]]
 """A label, and what is fixed of the scene under it."""
 
 GAP, LETTERS, QUALITY = 8, 15, 85
@@ -68,7 +78,7 @@ def kinds(_photo: Pixels) -> Image.Image:
     """A row for each kind, a column for each colour."""
     rows = [
         [
-            Tile(plain(100 * row + column, kind=kind, colour=colour).picture())
+            Tile(render(plain(100 * row + column, kind=kind, colour=colour)))
             for column, colour in enumerate(words.COLOURS)
         ]
         for row, kind in enumerate(words.KINDS)
@@ -84,18 +94,18 @@ def places(_photo: Pixels) -> Image.Image:
     for number, time in enumerate(words.TIMES):
         pairs = list(enumerate(zip(words.PLACES, who, strict=True)))
         scenes = [plain(2000 + 50 * number + at, kind=kind, place=place, time=time) for at, (place, kind) in pairs]
-        rows.append([Tile(scene.picture(), f"{scene.place}, {time}") for scene in scenes])
+        rows.append([Tile(render(scene), f"{scene.place}, {time}") for scene in scenes])
     return grid(rows, 128, 128)
 
 
 def people(_photo: Pixels) -> Image.Image:
     """Moods, accessories, the panda mask and the castle, on a woman and on a man."""
-    moods: list[Look] = [(mood, {"mood": mood}) for mood in words.MOODS]
-    worn: list[Look] = [(words.ACCESSORY_NAMES[name], {"accessories": (name,)}) for name in words.ACCESSORIES]
-    rest: list[Look] = [("a panda mask", {"mask": True}), ("a castle", {"castle": True, "place": "street"})]
+    moods: list[Variant] = [(mood, {"mood": mood}) for mood in words.MOODS]
+    worn: list[Variant] = [(words.ACCESSORY_NAMES[name], {"accessories": (name,)}) for name in words.ACCESSORIES]
+    rest: list[Variant] = [("a panda mask", {"mask": True}), ("a castle", {"castle": True, "place": "street"})]
     rows = [
         [
-            Tile(plain(3000 + 40 * row + at, **{"kind": kind, "place": place, **given}).picture(), label)
+            Tile(render(plain(3000 + 40 * row + at, **{"kind": kind, "place": place, **given})), label)
             for at, (label, given) in enumerate(moods + worn + rest)
         ]
         for row, (kind, place) in enumerate((("woman", "beach"), ("man", "mountains")))
@@ -106,8 +116,8 @@ def people(_photo: Pixels) -> Image.Image:
 def painted(_photo: Pixels) -> Image.Image:
     """One scene in every style and light."""
     scene = plain(4003, kind="woman", colour="red", place="acropolis", accessories=("hat",))
-    tiles = [Tile(replace(scene, style=style).picture(), style) for style in words.STYLE_PHRASES]
-    tiles += [Tile(replace(scene, light=name).picture(), name) for name in light.LIGHTS]
+    tiles = [Tile(render(replace(scene, style=style)), style) for style in words.STYLE_PHRASES]
+    tiles += [Tile(render(replace(scene, light=name)), name) for name in light.LIGHTS]
     return grid(in_rows(tiles, 5), 176, 176)
 
 
@@ -129,9 +139,9 @@ def truths(_photo: Pixels) -> Image.Image:
     ]
     rows = []
     for scene in scenes:
-        grey = np.repeat(np.rint(255 * scene.depth())[..., None].astype(np.uint8), 3, axis=2)
-        edges = np.repeat(255 - scene.edges()[..., None], 3, axis=2)
-        maps = [("picture", scene.picture()), ("depth", grey), ("edges", edges), ("segmentation", coloured(scene))]
+        grey = np.repeat(np.rint(255 * depth(scene))[..., None].astype(np.uint8), 3, axis=2)
+        lines = np.repeat(255 - edges(scene)[..., None], 3, axis=2)
+        maps = [("picture", render(scene)), ("depth", grey), ("edges", lines), ("segmentation", coloured(scene))]
         rows.append([Tile(pixels, name if scene is scenes[-1] else "") for name, pixels in maps])
     return grid(rows, 208, 208)
 
@@ -141,16 +151,16 @@ def coloured(scene: Scene) -> Pixels:
     numbers = np.arange(len(words.LABELS))
     hsv = np.stack([numbers * 111 % 180, 110 + numbers * 37 % 120, 150 + numbers * 53 % 100], axis=1).astype(np.uint8)
     palette = np.asarray(cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0], np.uint8)
-    return np.ascontiguousarray(palette[scene.segmentation()])
+    return np.ascontiguousarray(palette[segmentation(scene)])
 
 
 def edited(_photo: Pixels) -> Image.Image:
     """Two scenes, and each after its edits."""
     rows: list[list[Tile]] = []
     for scene in (plain(6000, kind="woman", place="street", colour="blue"), plain(6004, kind="dog", place="beach")):
-        chosen = scene.edits()
+        chosen = edit_pairs(scene)
         spread = [chosen[round(at * (len(chosen) - 1) / 6)] for at in range(7)]
-        tiles = [Tile(scene.picture(), "before"), *(Tile(edit.after.picture(), edit.instruction) for edit in spread)]
+        tiles = [Tile(render(scene), "before"), *(Tile(render(edit.after), edit.instruction) for edit in spread)]
         rows += in_rows(tiles, 4)
     return grid(rows, 208, 208)
 
@@ -163,7 +173,7 @@ def identities(_photo: Pixels) -> Image.Image:
     for seed, (kind, colour) in enumerate(subjects, 7000):
         one = identity(seed, kind=kind, colour=colour, accessories=(), mask=False, mood="neutral")
         moved = [one.elsewhere(seed + 10 * number, place) for number, place in enumerate(there, 1)]
-        rows.append([Tile(one.picture(), f"one {kind}"), *(Tile(scene.picture(), scene.place) for scene in moved)])
+        rows.append([Tile(render(one), f"one {kind}"), *(Tile(render(scene), scene.place) for scene in moved)])
     return grid(rows, 160, 160)
 
 

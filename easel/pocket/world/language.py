@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from easel.pocket.world import words
-
-if TYPE_CHECKING:
-    from easel.pocket.world.scene import Scene
+from easel.pocket.world.scene import Scene
 
 Asked = tuple[str, str]
 Rng = np.random.Generator
@@ -59,7 +55,7 @@ def worn(scene: Scene) -> str:
     return ", ".join(said)
 
 
-def moment(scene: Scene) -> str:
+def time_of_day(scene: Scene) -> str:
     """The time of day that is seen: a night or sunset light wins over the drawn time."""
     return scene.light if scene.light in ("night", "sunset") else scene.time
 
@@ -67,7 +63,7 @@ def moment(scene: Scene) -> str:
 def when(scene: Scene) -> str:
     """Time and weather, as in "at sunset in the fog"; nothing on a clear day."""
     weather = words.LIGHT_PHRASES[scene.light] if scene.light in ("fog", "winter") else ""
-    return join(words.TIME_PHRASES[moment(scene)], weather)
+    return join(words.TIME_PHRASES[time_of_day(scene)], weather)
 
 
 def join(*said: str) -> str:
@@ -93,7 +89,8 @@ def captions(scene: Scene) -> list[str]:
     tags = [words.KIND_NAMES[scene.kind], colour(scene), "" if room else scene.place, time, wears,
             "castle" if scene.castle else "", scene.style if styled else ""]  # fmt: skip
     tags = [tag for tag in tags if tag]
-    bare = join(colour(scene), also[0], "" if room else scene.place.replace("plain", "plain background"), moment(scene))
+    spot = "" if room else scene.place.replace("plain", "plain background")
+    bare = join(colour(scene), also[0], spot, time_of_day(scene))
     said = [
         join(plain, wears, where, time, castle, style),
         join(medium, who, wears, other, time, castle),
@@ -135,7 +132,7 @@ def open_questions(scene: Scene) -> list[Asked]:
     """What, which colour, where, when, which style, how many."""
     asked = [
         ("what is in the picture?", words.KIND_NAMES[scene.kind]),
-        ("when is it?", moment(scene)),
+        ("when is it?", time_of_day(scene)),
         ("what style is this?", words.STYLE_ANSWERS[scene.style]),
         ("how many people are there?", "1" if scene.kind in words.PEOPLE else "0"),
         ("how many animals are there?", "1" if scene.kind in words.ANIMALS else "0"),
@@ -176,7 +173,7 @@ def _other(known: tuple[str, ...], true: str, rng: Rng) -> str:
 
 def _twins(scene: Scene, rng: Rng) -> tuple[list[str], list[str]]:
     """Questions answered yes, and their twins answered no."""
-    time = moment(scene)
+    time = time_of_day(scene)
     kind = _other(words.KINDS, scene.kind, rng)
     yes = [
         f"is there {article(words.KIND_NAMES[scene.kind])}?",

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from easel.errors import EaselError, nearest
 from easel.pocket.world import words
-
-if TYPE_CHECKING:
-    from easel.pocket.world.edits import Edit
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "kind": words.KINDS,
@@ -28,6 +24,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
 @dataclass(frozen=True)
 class Scene:
     """A scene; the same fields give the same picture, for ever. Words are those of `easel.pocket.world.words`.
+
+    All that follows from a scene is a function of it: `render`, `depth`, `segmentation`, `edges`, `captions`,
+    `questions`, `edit_pairs`.
 
     `seed` is the pose, the place and everything around the subject; `subject` is the seed of the subject's own
     drawn details (None: the same as `seed`).
@@ -67,52 +66,6 @@ class Scene:
         if "accessories" in fixed:
             drawn["accessories"] = tuple(fixed["accessories"])  # type: ignore[arg-type]
         return cls(seed=seed, **drawn)  # type: ignore[arg-type]
-
-    def picture(self, size: int = 256) -> NDArray[np.uint8]:
-        """The picture, (size, size, 3) RGB uint8."""
-        from easel.pocket.world import stage
-
-        return stage.picture(self, size)
-
-    def depth(self, size: int = 256) -> NDArray[np.float32]:
-        """Depth of what is seen, (size, size) float32 in 0..1, near = 1."""
-        from easel.pocket.world import stage
-
-        return np.clip(stage.draw(self, size, truth=True).depths, 0, 1)
-
-    def segmentation(self, size: int = 256) -> NDArray[np.uint8]:
-        """What is seen, (size, size) uint8, numbers of `words.LABELS`."""
-        from easel.pocket.world import stage
-
-        return stage.draw(self, size, truth=True).labels
-
-    def edges(self, size: int = 256) -> NDArray[np.uint8]:
-        """The edges of every drawn part, (size, size) uint8, 0 or 255."""
-        from easel.pocket.world import stage
-
-        parts = stage.draw(self, size, truth=True).parts
-        edge = np.zeros(parts.shape, np.uint8)
-        edge[:, 1:][parts[:, 1:] != parts[:, :-1]] = 255
-        edge[1:][parts[1:] != parts[:-1]] = 255
-        return edge
-
-    def captions(self) -> list[str]:
-        """Several true wordings, the first the canonical full one."""
-        from easel.pocket.world import language
-
-        return language.captions(self)
-
-    def questions(self) -> list[tuple[str, str]]:
-        """Questions with their answers (closed vocabulary `words.ANSWERS`), as many yes as no."""
-        from easel.pocket.world import language
-
-        return language.questions(self)
-
-    def edits(self) -> list[Edit]:
-        """Instructions, each with the scene after it."""
-        from easel.pocket.world import edits
-
-        return edits.edits(self)
 
     def elsewhere(self, seed: int, place: str | None = None) -> Scene:
         """The same subject, with the same drawn details, in another pose and place."""

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import colorsys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from easel.pocket.world import animals, indoors, people, places, rooms, things, tones, towns, words
+from easel.pocket.world import (
+    animals,
+    indoors,
+    light,
+    people,
+    places,
+    rooms,
+    styles,
+    things,
+    tones,
+    towns,
+    words,
+)
 from easel.pocket.world.brush import Canvas, Colour, Paint, Pen
 from easel.pocket.world.land import Setting, depth_at
+from easel.pocket.world.scene import Scene
 from easel.pocket.world.wear import Extras
-
-if TYPE_CHECKING:
-    from easel.pocket.world.scene import Scene
 
 GROUNDS = {
     "kitchen": indoors.kitchen, "forest": places.forest, "street": towns.street, "beach": places.beach,
@@ -169,16 +179,31 @@ def lamps(canvas: Canvas) -> list[tuple[float, float, float, str]]:
     return seen
 
 
-def picture(scene: Scene, size: int) -> NDArray[np.uint8]:
-    """The scene drawn, under its light, in its style."""
+def render(scene: Scene, size: int = 256) -> NDArray[np.uint8]:
+    """The scene drawn, under its light, in its style: (size, size, 3) RGB uint8."""
     canvas = draw(scene, size, truth=scene.light == "night")
     image = canvas.image
     if scene.light != "none":
-        from easel.pocket.world import light
-
         image = light.apply(scene.light, image, scene.seed, lamps(canvas) if scene.light == "night" else None)
     if scene.style != "plain":
-        from easel.pocket.world import styles
-
         image = styles.apply(scene.style, image, scene.seed)
     return image
+
+
+def depth(scene: Scene, size: int = 256) -> NDArray[np.float32]:
+    """Depth of what is seen, (size, size) float32 in 0..1, near = 1."""
+    return np.clip(draw(scene, size, truth=True).depths, 0, 1)
+
+
+def segmentation(scene: Scene, size: int = 256) -> NDArray[np.uint8]:
+    """What is seen, (size, size) uint8, numbers of `words.LABELS`."""
+    return draw(scene, size, truth=True).labels
+
+
+def edges(scene: Scene, size: int = 256) -> NDArray[np.uint8]:
+    """The edges of every drawn part, (size, size) uint8, 0 or 255."""
+    parts = draw(scene, size, truth=True).parts
+    edge = np.zeros(parts.shape, np.uint8)
+    edge[:, 1:][parts[:, 1:] != parts[:, :-1]] = 255
+    edge[1:][parts[1:] != parts[:-1]] = 255
+    return edge
