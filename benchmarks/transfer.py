@@ -64,7 +64,7 @@ def main(words: list[str] | None = None) -> None:
     from easel.images import open_picture
     from easel.jobs.transfer import settings_of
     from easel.models.style import optimise
-    from easel.recipes import Stylize
+    from easel.recipes.stylize import Stylize
     from easel.tensors import to_tensor
 
     recipe = Stylize(photo=str(PHOTO), method="neural", style_image=(str(PAINTING),), side=flags.side)

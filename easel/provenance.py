@@ -92,7 +92,7 @@ def parameters(prompt: str, negative_prompt: str, done: Done, loras: Sequence[st
     >>> print(parameters("a cat", "fog", Done("cpu", "float32", seed=3, steps=4, scheduler="euler-karras")))
     a cat
     Negative prompt: fog
-    Steps: 4, Sampler: Euler, Schedule type: Karras, Seed: 3, RNG: CPU, Version: easel 0.1.0
+    Steps: 4, Sampler: Euler, Schedule type: Karras, Seed: 3, RNG: CPU, Version: easel 0.2.0
     """
     sampler, schedule = SAMPLERS.get(done.scheduler or "", (done.scheduler, None))
     size = done.width and done.height and f"{done.width}x{done.height}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import importlib
+import inspect
 import json
 import shutil
 from pathlib import Path
@@ -15,15 +17,16 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from benchmarks import study
-from easel import charts, jobs, models
+from easel import charts, jobs, models, runners
 from easel.errors import Cancelled, EaselError
 from easel.images import open_picture
 from easel.jobs import journal
 from easel.jobs.caption import tags
-from easel.jobs.inputs import called, file_name, gather
+from easel.jobs.inputs import file_name, gather, model_label
 from easel.jobs.score.rates import rates
 from easel.jobs.score.set_features import Pictures
 from easel.jobs.stylize import styles
+from easel.kinds import KINDS
 from easel.metrics.frechet import frechet_distance
 from easel.metrics.intervals import Estimate, wilson
 from easel.metrics.kernel import kernel_distance
@@ -31,10 +34,14 @@ from easel.metrics.manifold import nearest
 from easel.models.diffusion.settings import Defaults
 from easel.pocket.world import words
 from easel.provenance import read_provenance
-from easel.recipes import Ask, Caption, Generate, Recipe, Score, Stylize, read_yaml, recipe_from
+from easel.recipes import Recipe, read_yaml, recipe_from
+from easel.recipes.ask import Ask
+from easel.recipes.caption import Caption
+from easel.recipes.generate import Generate
+from easel.recipes.score import ScorePrompt, ScoreSets, ScoreStyles
+from easel.recipes.stylize import Stylize
 from easel.result import Result
 from easel.result import Score as Number
-from easel.runners import local
 from easel.workspace import Step, Workspace
 from tests import fakes
 
@@ -212,9 +219,9 @@ def test_file_names() -> None:
 
 
 def test_a_model_is_called_by_its_name_not_by_its_place(tmp_path: Path) -> None:
-    assert called("pocket") == "pocket"
-    assert called("openai/clip-vit-base-patch32") == "openai/clip-vit-base-patch32"
-    assert called(str(tmp_path)) == tmp_path.name
+    assert model_label("pocket") == "pocket"
+    assert model_label("openai/clip-vit-base-patch32") == "openai/clip-vit-base-patch32"
+    assert model_label(str(tmp_path)) == tmp_path.name
 
 
 @given(st.text(max_size=300), st.integers(0, 9999))
@@ -315,7 +322,8 @@ def test_generate(family: fakes.Family, tmp_path: Path) -> None:
         prompt="a red bird", negative_prompt="blur", count=3, seed=7, steps=2, batch_size=2, scheduler="euler-a"
     )
     result = run(recipe, tmp_path / "out")
-    assert result.files == ("01-a-red-bird.png", "02-a-red-bird.png", "03-a-red-bird.png", "sheet.png")
+    assert result.pictures == ("01-a-red-bird.png", "02-a-red-bird.png", "03-a-red-bird.png")
+    assert result.files == ("sheet.png",)
     assert [call["seeds"] for call in family.diffusion.calls] == [[7, 8], [9]]
     assert value(result, "CLIP-T", "all pictures")[0] == pytest.approx(1.0)
     assert value(result, "CLIP-T", "all pictures")[3] == 3
@@ -323,7 +331,7 @@ def test_generate(family: fakes.Family, tmp_path: Path) -> None:
     found = read_provenance(tmp_path / "out" / "02-a-red-bird.png")
     assert found["parameters"] == (
         "a red bird\nNegative prompt: blur\nSteps: 2, Sampler: Euler a, CFG scale: 7.5, Seed: 8, Size: 64x64, "
-        "Model: pocket, Version: easel 0.1.0"
+        "Model: pocket, Version: easel 0.2.0"
     )
     assert found["easel"]["recipe"] == recipe.model_copy(
         update={"seed": 8, "count": 1, "guidance_scale": 7.5}
@@ -336,7 +344,7 @@ def test_a_prompt_set(family: fakes.Family, tmp_path: Path) -> None:
     result = run(
         Generate(prompts=str(path), negative_prompt="blur", count=2, seed=1, steps=1, batch_size=4), tmp_path / "out"
     )
-    assert result.files[:4] == ("01-one.png", "02-one.png", "03-two.png", "04-two.png")
+    assert result.pictures == ("01-one.png", "02-one.png", "03-two.png", "04-two.png")
     (call,) = family.diffusion.calls
     assert call["seeds"] == [1, 2, 3, 4]
     assert call["negative_prompts"] == ["blur", "blur", "rain", "rain"]
@@ -353,7 +361,8 @@ def test_a_prompt_set(family: fakes.Family, tmp_path: Path) -> None:
 def test_stylize_scores_by_hand(family: fakes.Family, folder: Path, tmp_path: Path) -> None:
     recipe = Stylize(photo=str(folder / "3.png"), styles=("van-gogh", "malevich", "banksy"), seed=5, steps=4)
     result = run(recipe, tmp_path / "out")
-    assert result.files == ("01-van-gogh.png", "02-malevich.png", "03-banksy.png", "sheet.png")
+    assert result.pictures == ("01-van-gogh.png", "02-malevich.png", "03-banksy.png")
+    assert result.files == ("sheet.png",)
     assert result.texts["caption"] == "a picture of 63 by 40"
     assert result.texts["01-van-gogh.png"] == "a picture of 63 by 40 in the style of Van Gogh"
     assert "63 x 40, drawn at 80 x 48" in result.texts["photo"]
@@ -387,8 +396,8 @@ def test_a_stylized_picture_makes_itself_again(family: fakes.Family, photo: Path
         "a picture of 96 by 64",
     )
     assert "Denoising strength: 0.5" in found["parameters"]
-    again = local.run(recipe_from(recipe), tmp_path / "again")
-    assert ImageChops.difference(open_picture(path), again.pictures[0]).getbbox() is None
+    again = runners.run(recipe_from(recipe), tmp_path / "again")
+    assert ImageChops.difference(open_picture(path), again.images[0]).getbbox() is None
 
 
 def test_each_style_is_drawn_at_the_strength_the_model_needs_for_it(
@@ -399,7 +408,7 @@ def test_each_style_is_drawn_at_the_strength_the_model_needs_for_it(
         recipe = Stylize(photo=str(photo), styles=("van-gogh", "malevich"), steps=3, strength=strength)
         result = run(recipe, tmp_path / str(strength))
         assert [call["strength"] for call in family.diffusion.calls] == wanted
-        found = [read_provenance(tmp_path / str(strength) / file)["easel"] for file in result.files[:2]]
+        found = [read_provenance(tmp_path / str(strength) / file)["easel"] for file in result.pictures[:2]]
         assert [one["recipe"]["strength"] for one in found] == wanted
 
 
@@ -408,7 +417,7 @@ def test_a_picture_of_two_passes_says_so_in_the_words_of_other_tools(family: fak
     both = "Size: 88x48, Model: pocket, Denoising strength: 0.3, Hires resize: 192x104"
     for width, height, wanted in ((192, 104, both), (72, 64, "")):
         result = run(Generate(prompt="a cat", steps=4, width=width, height=height), tmp_path / str(width))
-        found = read_provenance(tmp_path / str(width) / result.files[0])["parameters"]
+        found = read_provenance(tmp_path / str(width) / result.pictures[0])["parameters"]
         assert wanted in found
         assert ("Hires" in found) == bool(wanted)
 
@@ -421,7 +430,7 @@ def test_describe_draws_from_words_alone(family: fakes.Family, photo: Path, tmp_
     assert call["texts"] == ["my cat in the style of Monet"]
     assert (call["settings"].width, call["settings"].height) == (64, 56)
     assert ("pocket", "caption") not in family.loaded
-    assert "Denoising" not in read_provenance(tmp_path / "out" / result.files[0])["parameters"]
+    assert "Denoising" not in read_provenance(tmp_path / "out" / result.pictures[0])["parameters"]
 
 
 def test_the_captions_own_manner_is_not_asked_for(
@@ -469,7 +478,7 @@ def test_mistakes_are_told_before_any_model_is_loaded(
 
 def test_score_styles_by_hand(family: fakes.Family, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    result = run(Score(what="styles", folder=str(folder), styles=("van-gogh", "banksy"), steps=2, seed=3), out)
+    result = run(ScoreStyles(folder=str(folder), styles=("van-gogh", "banksy"), steps=2, seed=3), out)
     # Every Van Gogh is recognised, but two of the four plain photos pass for one; Banksy never is.
     assert value(result, "style recognised", "van-gogh") == (1.0, pytest.approx(wilson(4, 4)[0]), 1.0, 4)
     assert value(result, "style recognised on the photo", "van-gogh")[0] == 0.5
@@ -486,7 +495,8 @@ def test_score_styles_by_hand(family: fakes.Family, folder: Path, tmp_path: Path
     ]
     assert [row["seed"] for row in rows] == [str(seed) for seed in range(3, 11)]
     assert open_picture(out / "chart.png").width > 300
-    assert {"table.csv", "chart.png", "sheet.png", "pictures/0.png/01-van-gogh.png"} <= set(result.files)
+    assert result.files == ("table.csv", "chart.png", "sheet.png")
+    assert "pictures/0.png/01-van-gogh.png" in result.pictures
     alone = read_provenance(out / "pictures" / "1.png" / "01-van-gogh.png")["easel"]["recipe"]
     assert (alone["kind"], alone["seed"], alone["photo"]) == ("stylize", 5, str(folder / "1.png"))
 
@@ -504,8 +514,8 @@ def test_the_axis_of_a_chart_reaches_to_the_lowest_interval(monkeypatch: pytest.
         charts.Bars("describe", [Estimate(1.0, 0.7, 1.0, 12), Estimate(0.9, 0.6, 1.0, 12)]),
         charts.Bars("neural", [None, Estimate(0.2, None, None, 1)]),
     ]
-    charts.rate_chart(["a", "b"], bars, "title", "difference")
-    charts.rate_chart(["a", "b"], bars[1:], "title", "rate of yes")
+    charts.bar_chart(["a", "b"], bars, "title", "difference")
+    charts.bar_chart(["a", "b"], bars[1:], "title", "rate of yes")
     below, plain = drawn
     assert (below.get_ylim()[0], plain.get_ylim()[0]) == (pytest.approx(-0.32), 0)
     assert below.get_ylabel() == "difference, with 95 % interval"
@@ -542,23 +552,23 @@ def test_the_study_tells_scenes_from_photos(tmp_path: Path) -> None:
 
 def test_score_styles_goes_on(family: fakes.Family, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    common: dict[str, Any] = {"what": "styles", "folder": str(folder), "styles": ("van-gogh", "malevich"), "steps": 2}
-    whole = run(Score(**common, seed=3), tmp_path / "whole")
+    common: dict[str, Any] = {"folder": str(folder), "styles": ("van-gogh", "malevich"), "steps": 2}
+    whole = run(ScoreStyles(**common, seed=3), tmp_path / "whole")
     family.diffusion.calls.clear()
     with pytest.raises(Cancelled):
-        run(Score(**common, seed=3), out, stop_at("drawing and judging", 10))
+        run(ScoreStyles(**common, seed=3), out, stop_at("drawing and judging", 10))
     assert not (out / "result.json").exists()
     (folder / "broken.png").write_bytes(b"nothing")
-    second = run(Score(**common), out)
+    second = run(ScoreStyles(**common), out)
     drawn = [seed for call in family.diffusion.calls for seed in call["seeds"]]
     assert sorted(set(drawn)) == list(range(3, 11))
     assert len(drawn) < 16
     assert second.scores == whole.scores
     assert "1 of 5 pictures" in second.notes[0]
     with pytest.raises(EaselError, match="seed was 3, is 4"):
-        run(Score(**common, seed=4), out)
+        run(ScoreStyles(**common, seed=4), out)
     with pytest.raises(EaselError, match="steps was 2, is 3"):
-        run(Score(**{**common, "steps": 3}), out)
+        run(ScoreStyles(**{**common, "steps": 3}), out)
 
 
 def test_several_pictures_of_a_photo_count_as_one() -> None:
@@ -580,7 +590,7 @@ def test_score_prompt_by_hand(family: fakes.Family, tmp_path: Path) -> None:
     (place / "metadata.jsonl").write_text(
         "".join(json.dumps(row) + "\n" for row in [*rows, {"file_name": "no.png", "text": "x"}])
     )
-    result = run(Score(what="prompt", folder=str(place)), tmp_path / "out")
+    result = run(ScorePrompt(folder=str(place)), tmp_path / "out")
     assert value(result, "CLIP-T", "2 pictures")[0] == pytest.approx(1.0)
     assert value(result, "CLIP-T beyond a wrong text", "2 pictures")[0] > 0.3
     assert "1 of 3 pictures were skipped" in result.notes[0]
@@ -602,7 +612,7 @@ def test_score_prompt_mistakes(family: fakes.Family, tmp_path: Path, text: str |
     if text is not None:
         (tmp_path / "metadata.jsonl").write_text(text)
     with pytest.raises(EaselError, match=said):
-        run(Score(what="prompt", folder=str(tmp_path)), tmp_path / "out")
+        run(ScorePrompt(folder=str(tmp_path)), tmp_path / "out")
     assert family.loaded == []
 
 
@@ -619,15 +629,15 @@ def sets(tmp_path: Path) -> tuple[Path, Path]:
     return places
 
 
-def of_sets(sets: tuple[Path, Path], **more: Any) -> Score:
-    return Score(what="sets", folder=str(sets[0]), made=str(sets[1]), seed=1, **more)
+def of_sets(sets: tuple[Path, Path], **more: Any) -> ScoreSets:
+    return ScoreSets(folder=str(sets[0]), made=str(sets[1]), seed=1, **more)
 
 
 def test_score_sets_by_hand(family: fakes.Family, sets: tuple[Path, Path], tmp_path: Path) -> None:
     result = run(of_sets(sets), tmp_path / "out")
     of = "12 PNG, most 64x64 against 12 PNG, most 64x64"
-    fake = fakes.Rows()
-    real, made = (fake.rows([open_picture(path) for path in sorted(place.glob("*.png"))]) for place in sets)
+    fake = fakes.SetFeatureModel()
+    real, made = (fake.features([open_picture(path) for path in sorted(place.glob("*.png"))]) for place in sets)
     assert value(result, "FID", of)[0] == pytest.approx(frechet_distance(real, made), rel=1e-5)
     assert value(result, "FID", of)[1] is not None
     assert value(result, "KID", of) == pytest.approx(tuple(kernel_distance(real, made)), rel=1e-4)
@@ -646,22 +656,22 @@ def test_a_set_is_looked_at_once(
     family: fakes.Family, sets: tuple[Path, Path], own_cache: Path, tmp_path: Path
 ) -> None:
     first = run(of_sets(sets), tmp_path / "out")
-    assert family.rows.seen == 24
+    assert family.set_features.seen == 24
     moved = sets[0].rename(tmp_path / "elsewhere")
     again = run(of_sets((moved, sets[1])), tmp_path / "again")
-    assert (family.rows.seen, again.scores) == (24, first.scores)
+    assert (family.set_features.seen, again.scores) == (24, first.scores)
     run(of_sets((moved, moved)), tmp_path / "same")
-    assert family.rows.seen == 24
+    assert family.set_features.seen == 24
     (moved / "00.png").write_bytes((sets[1] / "00.png").read_bytes())
     run(of_sets((moved, sets[1])), tmp_path / "changed")
-    assert family.rows.seen == 36
-    family.rows.fingerprint = "another judge"  # type: ignore[misc]
+    assert family.set_features.seen == 36
+    family.set_features.fingerprint = "another judge"  # type: ignore[misc]
     run(of_sets((moved, sets[1])), tmp_path / "other")
-    assert family.rows.seen == 60
+    assert family.set_features.seen == 60
     for kept in own_cache.rglob("*.npz"):
         kept.write_bytes(kept.read_bytes()[:100])
     assert run(of_sets((moved, sets[1])), tmp_path / "repaired").scores[0].n == 12
-    assert family.rows.seen == 84
+    assert family.set_features.seen == 84
 
 
 def test_score_sets_says_what_to_mind(family: fakes.Family, sets: tuple[Path, Path], tmp_path: Path) -> None:
@@ -714,7 +724,7 @@ def test_score_sets_reads_what_training_reads(
         Image.new("RGB", (640, 640)).save(place / "sheet.png")
     result = run(of_sets((place, sets[1])), tmp_path / "out")
     assert result.scores == flat.scores
-    assert family.rows.seen == 24
+    assert family.set_features.seen == 24
     gone = [note for note in result.notes if note.endswith("are not there")]
     assert len(gone) == (layout == "metadata")
     nearest_real = read_csv(tmp_path / "out" / "table.csv")[0]["nearest real"]
@@ -753,7 +763,7 @@ def test_real_pictures_are_cut_as_for_training(family: fakes.Family, tmp_path: P
     assert any("--resolution 32 cuts both" in note for note in whole.notes)
     assert not any("resized is measured" in note for note in cut.notes)
     again = run(of_sets((real, made), resolution=32), tmp_path / "again")
-    assert (family.rows.seen, again.scores) == (48, cut.scores)
+    assert (family.set_features.seen, again.scores) == (48, cut.scores)
     boxed = Pictures(str(real), {"0.png": real / "0.png"}, {"0.png": (0, 0, 16, 16)}, 8, 0)
     assert np.all(np.asarray(boxed.picture("0.png")) == 255)
 
@@ -780,8 +790,8 @@ def test_score_sets_mistakes(family: fakes.Family, sets: tuple[Path, Path], tmp_
 def test_a_broken_judge_is_told(
     family: fakes.Family, sets: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    rows = family.rows.rows
-    monkeypatch.setattr(family.rows, "rows", lambda images: np.log(rows(images) - rows(images)[3]))
+    rows = family.set_features.features
+    monkeypatch.setattr(family.set_features, "features", lambda images: np.log(rows(images) - rows(images)[3]))
     with (
         np.errstate(divide="ignore", invalid="ignore"),
         pytest.raises(EaselError, match=r"fake gave numbers that are not finite for 12 of 12 pictures \(00.png first"),
@@ -789,15 +799,18 @@ def test_a_broken_judge_is_told(
         run(of_sets(sets), tmp_path / "out")
 
 
-def test_made_belongs_to_sets_alone() -> None:
-    with pytest.raises(ValueError, match="made is missing: it must be given for sets"):
-        Score(what="sets", folder="a")
-    with pytest.raises(ValueError, match="split: belongs to what: sets"):
-        Score(what="styles", folder="a", split="test")
-    with pytest.raises(ValueError, match="made: belongs to what: sets"):
-        Score(what="prompt", folder="a", made="b")
-    with pytest.raises(ValueError, match="resolution: belongs to what: sets"):
-        Score(what="styles", folder="a", resolution=64)
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"kind": "score-sets", "folder": "a"}, "made is missing: Folder of made pictures"),
+        ({"kind": "score-styles", "folder": "a", "split": "test"}, "split is not a setting of score-styles"),
+        ({"kind": "score-prompt", "folder": "a", "made": "b"}, "made is not a setting of score-prompt"),
+        ({"kind": "score-styles", "folder": "a", "resolution": 64}, "resolution is not a setting of score-styles"),
+    ],
+)
+def test_every_measure_has_its_own_settings(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(EaselError, match=words):
+        recipe_from(values)
 
 
 # The way every job is run
@@ -812,7 +825,9 @@ def test_a_folder_of_another_kind_is_left_alone(family: fakes.Family, photo: Pat
 def test_result_and_recipe_are_kept(family: fakes.Family, photo: Path, tmp_path: Path, capsys: Any) -> None:
     recipe = Stylize(photo=str(photo), steps=1)
     phases = []
-    result = local.run(recipe, tmp_path / "out", report=lambda step: phases.append((step.phase, step.done, step.total)))
+    result = runners.run(
+        recipe, tmp_path / "out", report=lambda step: phases.append((step.phase, step.done, step.total))
+    )
     assert read_yaml(tmp_path / "out" / "recipe.yaml") == recipe
     kept = json.loads((tmp_path / "out" / "result.json").read_text())
     assert set(kept["seconds"]) == {"loading judges", "captioning", "loading the model", "drawing", "judging"}
@@ -832,9 +847,9 @@ def test_stopping_anywhere_leaves_no_half_file(family: fakes.Family, photo: Path
 
 
 def test_there_is_a_story_for_every_kind() -> None:
-    from easel.recipes import KINDS
-
-    assert jobs.JOBS.keys() == KINDS.keys()
+    for word, kind in KINDS.items():
+        job = importlib.import_module(kind.job)
+        assert list(inspect.signature(job.run).parameters) == ["recipe", "workspace"], word
 
 
 # Real classes with random weights
@@ -858,19 +873,18 @@ def test_a_real_stylize_and_again(tiny_family: Path, photo: Path, tmp_path: Path
     name = str(tiny_family)
     styled: dict[str, Any] = {"judge": name, "captioner": name, "model": name, "steps": 2, "strength": 1.0, "seed": 4}
     recipe = Stylize(photo=str(photo), styles=("van-gogh", "banksy"), scheduler="ddim", **styled)
-    result = local.run(recipe, tmp_path / "out", dtype="float32")
+    result = runners.run(recipe, tmp_path / "out", dtype="float32")
     assert {score.judge for score in result.scores} == {"vqa:tiny", "clip:tiny", "perceptual:tiny"}
     assert str(tiny_family) not in (tmp_path / "out" / "result.json").read_text()
     made = result.picture_paths[1]
-    again = local.run(recipe_from(read_provenance(made)["easel"]["recipe"]), tmp_path / "again", dtype="float32")
-    assert ImageChops.difference(open_picture(made), again.pictures[0]).getbbox() is None
+    again = runners.run(recipe_from(read_provenance(made)["easel"]["recipe"]), tmp_path / "again", dtype="float32")
+    assert ImageChops.difference(open_picture(made), again.images[0]).getbbox() is None
     assert "Model: tiny, " in read_provenance(made)["parameters"]
 
 
 def test_a_real_score(tiny_family: Path, folder: Path, tmp_path: Path) -> None:
     name = str(tiny_family)
-    recipe = Score(
-        what="styles",
+    recipe = ScoreStyles(
         folder=str(folder),
         judge=name,
         captioner=name,
@@ -880,9 +894,9 @@ def test_a_real_score(tiny_family: Path, folder: Path, tmp_path: Path) -> None:
         seed=4,
         count=2,
     )
-    result = local.run(recipe, tmp_path / "out", dtype="float32")
+    result = runners.run(recipe, tmp_path / "out", dtype="float32")
     assert len(result.picture_paths) == 4 * 4 * 2
-    captioned = local.run(Caption(photos=(str(folder),), model=name, judge=name, interrogate=True), folder / "run")
+    captioned = runners.run(Caption(photos=(str(folder),), model=name, judge=name, interrogate=True), folder / "run")
     assert len(captioned.texts) == 8
 
 
@@ -896,12 +910,12 @@ def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_there_is_an_example_of_every_kind() -> None:
-    assert {read_yaml(path).kind for path in EXAMPLES} == jobs.JOBS.keys()
+    assert {read_yaml(path).kind for path in EXAMPLES} == KINDS.keys()
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_run(path: Path, family: fakes.Family, at_home: None, tmp_path: Path) -> None:
-    result = local.run(read_yaml(path), tmp_path / "out")
+    result = runners.run(read_yaml(path), tmp_path / "out")
     assert "sheet.png" in result.files
     assert all(file.exists() for file in result.paths)
 
@@ -911,10 +925,10 @@ def test_examples_run(path: Path, family: fakes.Family, at_home: None, tmp_path:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_examples_run_on_pocket(path: Path, at_home: None, tmp_path: Path) -> None:
     plain = read_yaml(path)
-    draws = hasattr(plain, "width") and getattr(plain, "method", "") != "neural"
+    draws = plain.kind in {"generate", "stylize"}
     small = read_yaml(path, {"steps": 4, "width": 64, "height": 64}) if draws else plain
-    if plain.kind == "score":
+    if plain.kind == "score-styles":
         small = read_yaml(path, {"steps": 4})
-    result = local.run(small, tmp_path / "out")
+    result = runners.run(small, tmp_path / "out")
     assert all(file.exists() for file in result.paths)
     assert all(score.judge.endswith(":pocket") for score in result.scores)

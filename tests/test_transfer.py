@@ -16,19 +16,19 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from easel import models
+from easel import models, runners
 from easel.errors import Cancelled, EaselError
 from easel.images import open_picture
-from easel.jobs import transfer as stylize_neural
+from easel.jobs import transfer as transfer_job
 from easel.jobs.stylize import styles
 from easel.models.style import features, optimise
 from easel.models.style.losses import FeatureMaps, StyleStatistics, gram, sums, tiles, total_variation
 from easel.models.style.optimise import Iteration, Settings
 from easel.networks import vgg
 from easel.provenance import read_provenance
-from easel.recipes import Score, Stylize, recipe_from
-from easel.recipes.transfer import weighted
-from easel.runners import local
+from easel.recipes import recipe_from
+from easel.recipes.score import ScoreStyles
+from easel.recipes.transfer import Transfer, weighted
 from tests import fakes
 from tests.conftest import drawn
 
@@ -416,27 +416,25 @@ def test_any_name_takes_a_weight(name: str, weight: float) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"style_image": ["a.jpg"]}, "style_image: belongs to method: neural"),
-        ({"keep_colours": True}, "keep_colours: belongs to method: neural"),
-        ({"side": 1024}, "side: belongs to method: neural"),
-        ({"method": "describe", "tile": 600}, "tile: belongs to method: neural"),
-        ({"method": "describe", "strength": 0.5}, "strength: belongs to method: redraw"),
-        ({"steps": 3, "strength": 0.3}, "steps: 3 at strength 0.3 are less than one: give 4 or more"),
-        ({"method": "neural", "model": "sd-1.5"}, "model: belongs to method: redraw and describe"),
-        ({"method": "neural", "scheduler": "euler"}, "scheduler: belongs to method: redraw and describe"),
-        ({"method": "neural", "style_weight": 0.0}, "style_weight is 0"),
-        ({"method": "neural", "style_image": ["a.jpg:0"]}, "a weight is a number above 0"),
-        ({"method": "neural", "style_image": ["a.jpg"], "styles": ["monet", "pencil"]}, "give one name, or none"),
-        ({"method": "neural", "count": 2}, "count: from the photo every picture comes out the same"),
-        ({"method": "neural", "optimiser": "adams"}, "no optimiser called 'adams': use one of adam"),
-        ({"method": "neural", "style_weight": -1}, "style_weight is -1"),
+        ({"style_weight": 0.0}, "style_weight is 0"),
+        ({"style": ["a.jpg:0"]}, "a weight is a number above 0"),
+        ({"style": ["a.jpg"], "styles": ["monet", "pencil"]}, "give one name, or none"),
+        ({"count": 2}, "count: from the photo every picture comes out the same"),
+        ({"optimizer": "adams"}, "no optimizer called 'adams': use one of adam"),
+        ({"style_weight": -1}, "style_weight is -1"),
+        ({"model": "sd-1.5"}, "model is not a setting of transfer"),
+        ({"kind": "stylize", "side": 1024}, "side is not a setting of stylize"),
+        (
+            {"kind": "stylize", "steps": 3, "strength": 0.3},
+            "steps: 3 at strength 0.3 are less than one: give 4 or more",
+        ),
     ],
 )
 def test_recipes_that_make_no_sense(values: dict[str, Any], words: str) -> None:
     with pytest.raises(EaselError, match=words):
-        recipe_from({"kind": "stylize", "photo": "a.jpg"} | values)
+        recipe_from({"kind": "transfer", "photo": "a.jpg"} | values)
     if "count" in values:
-        recipe_from({"kind": "stylize", "photo": "a.jpg", "start": "noise"} | values)
+        recipe_from({"kind": "transfer", "photo": "a.jpg", "start": "noise"} | values)
 
 
 # The job
@@ -472,19 +470,19 @@ def painting(tmp_path: Path) -> Path:
     return path
 
 
-QUICK: dict[str, Any] = dict(method="neural", side=64, iterations=4, seed=3)
+QUICK: dict[str, Any] = dict(side=64, iterations=4, seed=3)
 
 
-def stylized(photo: Path, out: Path, **changes: Any) -> Any:
-    return local.run(Stylize(**({"photo": str(photo)} | QUICK | changes)), out, "cpu")
+def transferred(photo: Path, out: Path, **changes: Any) -> Any:
+    return runners.run(Transfer(**({"photo": str(photo)} | QUICK | changes)), out, "cpu")
 
 
 def test_a_painting_is_taken_from_a_file_and_made_again(
     family: Family, photo: Path, painting: Path, tmp_path: Path
 ) -> None:
-    result = stylized(photo, tmp_path / "a", style_image=(f"{painting}:2",))
+    result = transferred(photo, tmp_path / "a", style=(f"{painting}:2",))
     assert [path.name for path in result.picture_paths] == ["01-stripes.png"]
-    assert result.pictures[0].size == (64, 43)
+    assert result.images[0].size == (64, 43)
     assert not (tmp_path / "a" / "preview.png").exists()
     assert {score.name for score in result.scores} == {
         "style",
@@ -497,25 +495,26 @@ def test_a_painting_is_taken_from_a_file_and_made_again(
     assert ("pocket", "image-to-image") not in family.loaded
     made = read_provenance(result.picture_paths[0])
     assert made["easel"]["recipe"]["styles"] == ["stripes"]
-    assert "Sampler: Adam, Seed: 3, Size: 64x43, Model: pocket" in made["parameters"]
-    again = local.run(recipe_from(made["easel"]["recipe"]), tmp_path / "b", "cpu")
+    assert "Sampler: Adam, Seed: 3, Size: 64x43, Model: pocket, RNG: CPU" in made["parameters"]
+    assert (made["easel"]["dtype"], made["easel"]["optimizer"]) == ("float32", "adam")
+    again = runners.run(recipe_from(made["easel"]["recipe"]), tmp_path / "b", "cpu")
     assert again.picture_paths[0].read_bytes() == result.picture_paths[0].read_bytes()
 
 
 def test_the_picture_goes_towards_the_painting(family: Family, photo: Path, painting: Path, tmp_path: Path) -> None:
-    result = stylized(photo, tmp_path / "a", style_image=(str(painting),), iterations=40, content_weight=0.05)
+    result = transferred(photo, tmp_path / "a", style=(str(painting),), iterations=40, content_weight=0.05)
     colours = [
         np.asarray(image, np.float32).mean(axis=(0, 1)) for image in (open_picture(photo), open_picture(painting))
     ]
-    mine = np.asarray(result.pictures[0], np.float32).mean(axis=(0, 1))
+    mine = np.asarray(result.images[0], np.float32).mean(axis=(0, 1))
     assert np.linalg.norm(mine - colours[1]) < 0.6 * np.linalg.norm(colours[0] - colours[1])
 
 
 def test_kept_colours(family: Family, photo: Path, painting: Path, tmp_path: Path) -> None:
-    result = stylized(photo, tmp_path / "a", style_image=(str(painting),), keep_colours=True, iterations=10)
+    result = transferred(photo, tmp_path / "a", style=(str(painting),), keep_colours=True, iterations=10)
     turn = np.array(features.OPPONENT)
     fitted = open_picture(photo).resize((64, 43), Image.Resampling.LANCZOS)
-    before, after = (np.asarray(image, np.float32) / 255 @ turn.T for image in (fitted, result.pictures[0]))
+    before, after = (np.asarray(image, np.float32) / 255 @ turn.T for image in (fitted, result.images[0]))
     assert np.abs(before.mean(axis=(0, 1)) - after.mean(axis=(0, 1)))[1:].max() < 0.02
     assert np.abs(before - after)[..., 0].mean() > 0.02  # and something was painted
 
@@ -528,23 +527,23 @@ def test_named_styles_have_pictures_of_their_own(family: Family, photo: Path, pa
     known = styles.table(str(tmp_path / "mine.yaml"))
     assert Path(known["stripes"].image) == painting
     assert Path(known["monet"].image).is_file()  # still the built-in one's
-    result = stylized(photo, tmp_path / "a", styles=("stripes", "monet"), styles_file=str(tmp_path / "mine.yaml"))
+    result = transferred(photo, tmp_path / "a", styles=("stripes", "monet"), styles_file=str(tmp_path / "mine.yaml"))
     assert [path.name for path in result.picture_paths] == ["01-stripes.png", "02-monet.png"]
-    assert result.pictures[0] != result.pictures[1]
+    assert result.images[0] != result.images[1]
     for style in styles.table().values():
         if style.image:
             assert open_picture(style.image).width >= 400
             assert Path(style.image).stat().st_size <= 60_000
-    with pytest.raises(EaselError, match=r"the style 'banksy' has no picture .*--style-image FILE.*\(van-gogh, mal"):
-        stylized(photo, tmp_path / "b", styles=("monet", "banksy"))
+    with pytest.raises(EaselError, match=r"the style 'banksy' has no picture .*--style FILE.*\(van-gogh, mal"):
+        transferred(photo, tmp_path / "b", styles=("monet", "banksy"))
     assert not (tmp_path / "b").exists()
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"style_image": ("no.jpg",)}, "there is no file no.jpg"),
-        ({"style_image": ("black.png",)}, "black.png is of one colour"),
+        ({"style": ("no.jpg",)}, "there is no file no.jpg"),
+        ({"style": ("black.png",)}, "black.png is of one colour"),
         ({"styles": ("monet",), "features": "vgg20"}, "no model called 'vgg20': use one of vgg19"),
         ({"styles": ("monet",), "style_layers": ("stage7",)}, "no layer of pocket called 'stage7'"),
         ({"styles": ("monet",), "content_layers": ("stage2:0",)}, "a weight is a number above 0"),
@@ -556,16 +555,16 @@ def test_wrong_words_end_before_the_painting(
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (40, 40)).save("black.png")
     with pytest.raises((EaselError, ValueError), match=words):
-        stylized(photo, tmp_path / "a", **changes)
+        transferred(photo, tmp_path / "a", **changes)
     assert not list(tmp_path.glob("a/*.png"))
 
 
 def test_progress_by_size_a_preview_and_a_stop(
     family: Family, photo: Path, painting: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stylize_neural, "PREVIEW_EVERY", 0.0)
+    monkeypatch.setattr(transfer_job, "PREVIEW_EVERY", 0.0)
     seen: list[Any] = []
-    recipe = Stylize(photo=str(photo), style_image=(str(painting),), **(QUICK | {"side": 256}))
+    recipe = Transfer(photo=str(photo), style=(str(painting),), **(QUICK | {"side": 256}))
 
     def report(step: Any) -> None:
         if step.phase.startswith("painting at 256 x 171"):
@@ -576,7 +575,7 @@ def test_progress_by_size_a_preview_and_a_stop(
             seen.append((step, None))
 
     with pytest.raises(Cancelled):
-        local.run(recipe, tmp_path / "a", "cpu", report=report)
+        runners.run(recipe, tmp_path / "a", "cpu", report=report)
     rows = [(step.phase, step.done, step.total) for step, _ in seen]
     assert rows[:6] == [("painting at 128 x 86", done, 6) for done in range(1, 7)]
     assert rows[6:] == [("painting at 256 x 171", done, 4) for done in (1, 2)]
@@ -589,9 +588,9 @@ def test_styles_are_scored_by_the_same_judges(family: Family, painting: Path, tm
     folder.mkdir()
     for number in range(2):
         drawn(48 + 8 * number, 48).save(folder / f"{number}.png")
-    wish: dict[str, Any] = dict(what="styles", folder=str(folder), styles=("hokusai",), judge="pocket") | QUICK
+    wish: dict[str, Any] = dict(method="neural", folder=str(folder), styles=("hokusai",), judge="pocket") | QUICK
     steps: list[Any] = []
-    result = local.run(Score(**wish), tmp_path / "out", "cpu", report=steps.append)
+    result = runners.run(ScoreStyles(**wish), tmp_path / "out", "cpu", report=steps.append)
     assert {"style recognised", "style success", "perceptual distance"} <= {score.name for score in result.scores}
     assert (tmp_path / "out" / "pictures" / "1.png" / "01-hokusai.png").is_file()
     shown = [(step.done, step.total) for step in steps if step.phase == "drawing and judging"]

@@ -13,7 +13,7 @@ from easel.errors import EaselError
 from easel.recipes.base import Recipe
 from easel.recipes.describe import Setting, settings
 
-COMMON_GROUP = Group("Running", sort_key=99)
+SETTINGS_GROUP, COMMON_GROUP = Group("Settings", sort_key=10), Group("Running", sort_key=99)
 
 COMMON: dict[str, tuple[Any, Any, str]] = {
     "recipe": (Path | None, None, "YAML recipe to start from; what is given here overrides it."),
@@ -102,7 +102,7 @@ def _flag(setting: Setting) -> inspect.Parameter:
         negative=None if setting.form is bool else (),
         consume_multiple=(1, None) if several and not setting.is_repeated else False,
         allow_leading_hyphen=setting.form is not bool and not several,
-        group=Group(f"Settings of {setting.only.title}", sort_key=50) if setting.only else None,
+        group=Group(f"Settings of {setting.only.title}", sort_key=50) if setting.only else SETTINGS_GROUP,
     )
     return _parameter(setting.name, setting.form if several else setting.form | None, () if several else None, mark)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from easel import models
 from easel.images import open_picture
-from easel.jobs.inputs import called
+from easel.jobs.inputs import model_label
 from easel.recipes.ask import Ask
 from easel.result import Result, Score
 from easel.sheet import Cell, sheet
@@ -23,7 +23,7 @@ def run(recipe: Ask, workspace: Workspace) -> Result:
     workspace.step("asking", 1, 1)
     lines = tuple(f"{answer}: {probability:.2f}" for answer, probability in answers)
     workspace.save_picture("sheet.png", sheet([Cell(photo, recipe.question, lines)]))
-    name, judge = Path(recipe.photo).name, f"vqa:{called(recipe.model)}"
+    name, judge = Path(recipe.photo).name, f"vqa:{model_label(recipe.model)}"
     return Result(
         kind=recipe.kind,
         folder=workspace.folder,

@@ -36,7 +36,7 @@ def joined(*texts: str) -> str:
     return ", ".join(text.strip() for text in texts if text.strip())
 
 
-def called(model: str) -> str:
+def model_label(model: str) -> str:
     """What a model is called in results: its word or hub id; of a folder or file, only the name, not where it lies."""
     return Path(model).name if Path(model).exists() else model
 
@@ -73,7 +73,7 @@ def opened(names: Iterable[str], photos: dict[str, Path], broken: dict[str, str]
     return pictures
 
 
-def told(broken: dict[str, str], total: int) -> list[str]:
+def skipped_notes(broken: dict[str, str], total: int) -> list[str]:
     """Notes on broken pictures: how many, and which. Raises EaselError when all `total` are."""
     if not broken:
         return []

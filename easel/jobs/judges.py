@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from easel import models
-from easel.jobs.inputs import batches, called
+from easel.jobs.inputs import batches, model_label
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import Estimate
 from easel.result import Score
@@ -39,7 +39,7 @@ WHO = {STYLE: "vqa", STYLE_BEFORE: "vqa", CLIP_T: "clip", CLIP_I: "clip", DISTAN
 
 def judge_name(family: str, score: str) -> str:
     """Who gives a score, such as 'vqa:pocket'."""
-    return f"{WHO[score]}:{called(family)}"
+    return f"{WHO[score]}:{model_label(family)}"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from easel.errors import EaselError
 from easel.jobs import journal
 from easel.jobs.caption import tags
 from easel.jobs.caption.tags import Tag
-from easel.jobs.inputs import batches, called, gather, opened, shortened_list, thumbnail, told
+from easel.jobs.inputs import batches, gather, model_label, opened, shortened_list, skipped_notes, thumbnail
 from easel.jobs.judges import load_clip
 from easel.recipes.caption import Caption
 from easel.result import Result, Score
@@ -65,7 +65,7 @@ def run(recipe: Caption, workspace: Workspace) -> Result:
         rows_now = {name: done.rows[name] for name in photos if name in done.rows}
         if rows_now:
             workspace.save_text(METADATA, metadata(rows_now, recipe.count))
-    return finished(recipe, workspace, photos, rows_now, [*told(broken, len(photos)), *shortened_list(notes)])
+    return finished(recipe, workspace, photos, rows_now, [*skipped_notes(broken, len(photos)), *shortened_list(notes)])
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def finished(recipe: Caption, workspace: Workspace, photos: dict[str, Path], row
     workspace.step("laying out the sheet", 0, 1)
     shown = opened(list(rows)[:MOST_CELLS], photos, {})
     cells = [Cell(thumbnail(picture), name, sheet_lines(rows[name])) for name, picture in shown.items()]
-    heading = f"{len(rows)} pictures captioned by {called(recipe.model)}" if len(rows) > 1 else ""
+    heading = f"{len(rows)} pictures captioned by {model_label(recipe.model)}" if len(rows) > 1 else ""
     workspace.save_picture("sheet.png", sheet(cells, heading=heading))
     workspace.step("laying out the sheet", 1, 1)
     return Result(
@@ -143,7 +143,7 @@ def finished(recipe: Caption, workspace: Workspace, photos: dict[str, Path], row
         files=(*files, "sheet.png"),
         texts=texts_of(rows),
         scores=tuple(
-            score for name, row in rows.items() for score in tag_scores(name, row, f"clip:{called(recipe.judge)}")
+            score for name, row in rows.items() for score in tag_scores(name, row, f"clip:{model_label(recipe.judge)}")
         ),
         notes=tuple(notes),
     )

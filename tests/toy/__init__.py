@@ -1,0 +1,1 @@
+"""A kind of job that only the tests know: what a new kind takes."""
