@@ -7,16 +7,18 @@ and index.json. All of it is mapped, not read: a million pictures cost no memory
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from easel.data.annotations import Annotations
@@ -24,7 +26,6 @@ from easel.data.columns import Captions, Column, Texts, mapped
 from easel.data.hashes import Report, data_hash
 from easel.data.item import Item
 from easel.data.layouts import PictureSet
-from easel.data.lock import alone
 from easel.data.square import opened, square
 from easel.errors import EaselError, shortened
 from easel.files import advice, write_atomic
@@ -32,6 +33,10 @@ from easel.files import advice, write_atomic
 MOST_SIDE = 1024
 CHUNK_BYTES = 24 * 2**20
 WAITING = "waiting for another run that packs this set"
+PAUSE = 0.2
+"""Seconds from one look at the lock to the next."""
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""What some network drives answer to a lock."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +82,37 @@ def packed(
     return load(place)
 
 
-def _pack_alone(packing: _Packing, place: Path, say: Report, workers: int) -> None:
+def _pack_alone(packing: _Packing, place: Path, say: Tell, workers: int) -> None:
     """Pack a set that no other process packs; else wait, and go on from what that one leaves."""
     lock = place.with_name(f"{place.name}.lock")
-    with alone(lock, lambda: say(WAITING, 0, 1)):
+    with _locked(lock, lambda: say(WAITING, 0, 1)):
         if not _is_whole(place):
             packing.run(place, say, workers)
     with contextlib.suppress(OSError):
         lock.unlink()  # one that still waits for it finds the set whole
+
+
+@contextlib.contextmanager
+def _locked(file: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock on `file`; `waiting` is called while another process holds it, and what it raises ends the wait.
+
+    The system lets go of it when its process ends, even one that is killed. On a drive without locks nobody waits.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file, fallback_to_soft=False)
+    with contextlib.ExitStack() as held:
+        while not lock.is_locked:
+            try:
+                held.enter_context(lock.acquire(timeout=PAUSE))
+            except Timeout:
+                waiting()
+            except NotImplementedError:
+                break
+            except OSError as problem:
+                if problem.errno not in WITHOUT_LOCKS:
+                    raise
+                break
+        yield
 
 
 def _is_whole(place: Path) -> bool:
