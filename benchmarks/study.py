@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 import easel
-from easel.charts import Bars, rate_chart
+from easel.charts import Bars, bar_chart
 from easel.jobs.score.rates import GAIN, RATE, RATE_BEFORE
 from easel.jobs.stylize.styles import chosen
 from easel.metrics.intervals import Estimate, rate_interval
@@ -62,14 +62,16 @@ Scores = list[Score]
 def measured(method: str, groups: Sequence[str], folder: Path) -> list[Result]:
     """A method's runs in the styles of some groups; each goes on in its folder."""
     return [
-        easel.score(
-            "styles",
-            folder,
-            styles=able(method, GROUPS[group]),
-            method=method,
-            seed=1,
+        easel.run(
+            {
+                "kind": "score-styles",
+                "folder": folder,
+                "styles": able(method, GROUPS[group]),
+                "method": method,
+                "seed": 1,
+                **OWN.get(method, {}),
+            },
             out=place(method, group, folder),
-            **OWN.get(method, {}),
         )
         for group in groups
     ]
@@ -149,7 +151,7 @@ def main() -> None:
     runs = {method: measured(method, groups, folder) for method in asked.methods}
     results = {method: [score for run in mine for score in run.scores] for method, mine in runs.items()}
     title = f"style success (recognised, less false yes): {asked.count} pictures, judged by vqa:pocket"
-    chart = rate_chart(styles, successes(results, styles), title, "difference of two rates of yes")
+    chart = bar_chart(styles, successes(results, styles), title, "difference of two rates of yes")
     (asked.docs / "images" / f"study-{asked.count}.png").write_bytes(chart)
     head = f"# Style success on {asked.count} pictures\n\n![{title}](images/study-{asked.count}.png)\n\n"
     folders = {method: [place(method, group, folder) for group in groups] for method in asked.methods}

@@ -64,10 +64,10 @@ def main(words: list[str] | None = None) -> None:
     from easel.images import open_picture
     from easel.jobs.transfer import settings_of
     from easel.models.style import optimise
-    from easel.recipes.stylize import Stylize
+    from easel.recipes.transfer import Transfer
     from easel.tensors import to_tensor
 
-    recipe = Stylize(photo=str(PHOTO), method="neural", style_image=(str(PAINTING),), side=flags.side)
+    recipe = Transfer(photo=str(PHOTO), style=(str(PAINTING),), side=flags.side)
     network = models.load(recipe.features, "style", "cpu")
     wish = settings_of(recipe, network)
     opened = open_picture(PHOTO)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from typing import Any
 
 import pytest
 import yaml
@@ -223,7 +224,14 @@ def test_lora_nonsense(text):
 
 
 OLD_STYLED = {"styles": ["monet"], "styles_file": None, "strength": None, "judge": "pocket", "captioner": "pocket"}
-OLD_SAMPLED = {"steps": 20, "guidance_scale": None, "guidance_every": 1, "scheduler": None, "lora": [], "config": None}
+OLD_SAMPLED: dict[str, Any] = {
+    "steps": 20,
+    "guidance_scale": None,
+    "guidance_every": 1,
+    "scheduler": None,
+    "lora": [],
+    "config": None,
+}
 OLD_NEURAL = {
     "style_image": [],
     "keep_colours": False,

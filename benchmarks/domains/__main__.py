@@ -57,7 +57,8 @@ def trained(places: Places, name: str, minutes: float | None = None) -> Run:
         settings = {"minutes": minutes or run.minutes, "seed": 1} | dict(run.settings)
         if run.score == "sharper":
             settings["stage_one"] = str(places.run(run.after or "") / "model")
-        easel.train(run.network, str(places.set(run.data)), out=folder / "model", progress=sayer(name), **settings)
+        whole = {"kind": "train", "network": run.network, "data": places.set(run.data)} | settings
+        easel.run(whole, out=folder / "model", progress=sayer(name))
     return run
 
 

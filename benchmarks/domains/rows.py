@@ -71,7 +71,7 @@ def estimate(score: Score) -> Estimate:
 def kid(places: Places, name: str, real: Path, made: Path) -> Estimate:
     """KID of two folders by `easel score sets`."""
     out = places.run(name) / f"kid-{made.name}"
-    result = result_in(out) or easel.score("sets", real, made=str(made), out=out, seed=1)
+    result = result_in(out) or easel.score_sets(real, made, out=out, seed=1)
     return estimate(next(score for score in result.scores if score.name == "KID"))
 
 

@@ -50,7 +50,8 @@ class Places:
     def _world(self, name: str, folder: Path) -> None:
         if not (folder / "result.json").is_file():
             set_ = WORLDS[name]
-            easel.data_world(folder, set_.what, count=set_.count, resolution=set_.resolution, seed=set_.seed)
+            facts = {"what": set_.what, "count": set_.count, "resolution": set_.resolution, "seed": set_.seed}
+            easel.run({"kind": "data-world"} | facts, out=folder)
 
     def _fashion(self, folder: Path, held_out: bool) -> None:
         classes = [one for one in sorted((self.data / "fashion_mnist_900").iterdir()) if one.is_dir()]
