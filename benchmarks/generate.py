@@ -54,12 +54,15 @@ def theirs(pipeline: Any, scale: float, count: int) -> Way:
 
 def ours(model: Any, count: int, every: int = 1) -> Way:
     """The same by easel."""
-    from easel.models.diffusion.settings import Sampling
+    from easel.models.diffusion import PictureRequest, Sampling
 
-    settings = Sampling(STEPS, guidance_every=every)
-    return lambda number: model.generate(
-        [PROMPT] * count, [number + place for place in range(count)], settings=settings
-    )
+    asked = Sampling(STEPS, guidance_every=every)
+
+    def draw(number: int) -> list[Image.Image]:
+        requests = [PictureRequest(PROMPT, number + place, sampling=asked) for place in range(count)]
+        return [drawn.image for drawn in model.generate(requests)]
+
+    return draw
 
 
 def ways() -> dict[str, tuple[int, Way]]:

@@ -78,12 +78,15 @@ def theirs(pipeline: Any, count: int, steps: int, side: int) -> Callable[[int], 
 
 
 def ours(model: Any, count: int, steps: int, side: int, every: int = 1) -> Callable[[int], Any]:
-    from easel.models.diffusion.settings import Sampling
+    from easel.models.diffusion import PictureRequest, Sampling
 
-    settings = Sampling(steps, SCALE, "ddim", side, side, guidance_every=every)
-    return lambda number: model.generate(
-        [PROMPT] * count, [number + place for place in range(count)], settings=settings
-    )
+    asked = Sampling(steps, SCALE, "ddim", side, side, guidance_every=every)
+
+    def draw(number: int) -> Any:
+        requests = [PictureRequest(PROMPT, number + place, sampling=asked) for place in range(count)]
+        return [drawn.image for drawn in model.generate(requests)]
+
+    return draw
 
 
 def ways(device: str, count: int, *, tiny: bool = False) -> dict[str, Callable[[int], Any]]:

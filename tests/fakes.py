@@ -7,13 +7,16 @@ for equal colours, else 0.5.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from easel.models.diffusion.settings import Defaults, Sampling
+from easel.jobs.inputs import batches
+from easel.models.diffusion.batch import DrawnPicture, PictureRequest
+from easel.models.diffusion.settings import Defaults, Sampling, Settings, resolve
 
 COLOURS = {
     "Van Gogh": (0, 0, 255),
@@ -37,35 +40,45 @@ def centre(image: Image.Image) -> tuple[int, int, int]:
 
 
 class Diffusion:
-    """Paints the prompt's colour; remembers what it was asked."""
+    """Paints the prompt's colour; remembers each batch that it was asked for."""
+
+    device, dtype, file_hash = "cpu", "torch.float32", None
 
     def __init__(self) -> None:
         self.defaults = Defaults(strength=0.6, strengths={"malevich": 0.8})
         self.notes: list[str] = []
         self.calls: list[dict[str, Any]] = []
 
-    def settle(self, settings: Sampling, image: Image.Image | None = None) -> Sampling:
-        ratio = 1.0 if image is None else image.width / image.height
-        width, height = (
-            settings.width or round(64 * ratio**0.5 / 8) * 8,
-            settings.height or round(64 / ratio**0.5 / 8) * 8,
-        )
-        guidance = 7.5 if settings.guidance_scale is None else settings.guidance_scale
-        return Sampling(settings.steps, guidance, settings.scheduler or "ddim", width, height)
+    def resolve(self, asked: Sampling, photo: Image.Image | None = None) -> Settings:
+        ratio = 1.0 if photo is None else photo.width / photo.height
+        width = asked.width or round(64 * ratio**0.5 / 8) * 8
+        height = asked.height or round(64 / ratio**0.5 / 8) * 8
+        enough = replace(asked, width=width, height=height, steps=max(2, asked.steps))
+        return replace(resolve(enough, self.defaults, photo), steps=asked.steps, width=width, height=height)
 
     def generate(
-        self, texts: list[str], seeds: list[int], *, settings: Sampling, report: Any, **more: Any
-    ) -> list[Image.Image]:
-        self.calls.append({"texts": texts, "seeds": seeds, "settings": settings, **more})
-        full = self.settle(settings)
-        made = []
-        for text, seed in zip(texts, seeds, strict=True):
-            picture = Image.new("RGB", (full.width or 64, full.height or 64), colour_of(text))
-            picture.putpixel((0, 0), (seed % 256, seed // 256 % 256, 0))
-            made.append(picture)
-        for step in range(1, settings.steps + 1):
-            report(step * len(texts), settings.steps * len(texts))
-        return made
+        self, requests: Sequence[PictureRequest], batch_size: int | None = None, report: Any = None
+    ) -> Iterator[DrawnPicture]:
+        done, total = 0, sum(request.sampling.steps for request in requests)
+        for batch in batches(requests, batch_size or len(requests)):
+            images = [request.image for request in batch]
+            call = {
+                "texts": [request.prompt for request in batch],
+                "seeds": [request.seed for request in batch],
+                "negative_prompts": [request.negative_prompt for request in batch],
+                "settings": batch[0].sampling,
+                "images": None if images[0] is None else images,
+                "strength": batch[0].sampling.strength,
+            }
+            self.calls.append(call)
+            for _ in range(batch[0].sampling.steps):
+                done += len(batch)
+                report(done, total)
+            for request in batch:
+                settings = self.resolve(request.sampling, request.image)
+                picture = Image.new("RGB", (settings.width, settings.height), colour_of(request.prompt))
+                picture.putpixel((0, 0), (request.seed % 256, request.seed // 256 % 256, 0))
+                yield DrawnPicture(picture, settings)
 
 
 class Captioner:

@@ -9,6 +9,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,18 +24,28 @@ from safetensors.torch import load_file, save_file
 
 from benchmarks import gpu
 from benchmarks.timing import interleaved, ratio
-from easel import models
+from easel import models, runners
 from easel.errors import Cancelled, EaselError
 from easel.models import captioners, devices
 from easel.models.catalog import checks, download, listing, locate, tables
-from easel.models.diffusion import batch, guidance, latents, lora, pipelines, prompts, schedulers
-from easel.models.diffusion.settings import Sampling, first_size
+from easel.models.diffusion import (
+    DrawnPicture,
+    PictureRequest,
+    cache,
+    guidance,
+    latents,
+    lora,
+    pipelines,
+    prompts,
+    schedulers,
+)
+from easel.models.diffusion.settings import Sampling, Settings
 from easel.models.logging import silence
 from easel.models.vision import detokenized
 from easel.provenance import read_provenance
 from easel.recipes import SCHEDULERS, recipe_from
 from easel.recipes.generate import Generate
-from easel import runners, machine
+from easel.runners import machine
 from tests import tiny
 
 QUICK = Sampling(steps=2)
@@ -75,6 +86,31 @@ def diffusion(path: Path, dtype: str = "float32", **more: Any) -> Any:
     return models.load(str(path), "text-to-image", device="cpu", dtype=dtype, **more)
 
 
+def draw_fully(
+    model: Any,
+    texts: list[str],
+    seeds: list[int],
+    *,
+    negative_prompts: list[str] | None = None,
+    settings: Sampling = Sampling(),  # noqa: B008 - frozen
+    images: list[Image.Image] | None = None,
+    strength: float | None = None,
+    place: tuple[int, int] | None = None,
+    report: Any = None,
+) -> list[DrawnPicture]:
+    """What the model draws of these, in one batch where they agree."""
+    task = "text-to-image" if images is None else "image-to-image"
+    rows = zip(texts, seeds, negative_prompts or [""] * len(texts), images or [None] * len(texts), strict=True)
+    asked = replace(settings, strength=strength)
+    requests = [PictureRequest(text, seed, unwanted, asked, task, image, place) for text, seed, unwanted, image in rows]
+    return list(model.generate(requests, report=report))
+
+
+def draw(model: Any, texts: list[str], seeds: list[int], **more: Any) -> list[Image.Image]:
+    """The pictures alone."""
+    return [one.image for one in draw_fully(model, texts, seeds, **more)]
+
+
 def far(a: Image.Image, b: Image.Image) -> int:
     """The largest difference between two pictures, in levels of 255."""
     return int(np.abs(np.asarray(a, dtype=int) - np.asarray(b, dtype=int)).max())
@@ -100,7 +136,7 @@ def test_a_picture_is_what_diffusers_itself_makes(shelf: Path, name: str) -> Non
     wish = {"num_inference_steps": 3, "guidance_scale": 5.0, "latents": noise, "generator": [generator]}
     theirs = plain("a red bird", width=64, height=64, **wish).images[0]
     settings = Sampling(steps=3, guidance_scale=5.0)
-    assert far(diffusion(shelf / name).generate(["a red bird"], [7], settings=settings)[0], theirs) <= 1
+    assert far(draw(diffusion(shelf / name), ["a red bird"], [7], settings=settings)[0], theirs) <= 1
 
 
 @pytest.mark.parametrize("name", ["sd", "eight", "sdxl"])
@@ -110,11 +146,11 @@ def test_a_seed_is_a_picture_whatever_its_neighbours(shelf: Path, photo: Image.I
     texts = ["a bird", "a (red:1.4) bird, " + "very " * 30 + "long prompt", "a cat"]
     images = [photo, photo.rotate(90, expand=True), photo] if redraw else None
     unwanted = ["", "blue", ""]
-    together = model.generate(texts, [1, 2, 3], negative_prompts=unwanted, settings=Sampling(4), images=images)
+    together = draw(model, texts, [1, 2, 3], negative_prompts=unwanted, settings=Sampling(4), images=images)
     for number, seed in enumerate([1, 2, 3]):
         one = None if images is None else [images[number]]
-        part = model.generate(
-            [texts[number]], [seed], negative_prompts=[unwanted[number]], settings=Sampling(4), images=one
+        part = draw(
+            model, [texts[number]], [seed], negative_prompts=[unwanted[number]], settings=Sampling(4), images=one
         )
         assert far(part[0], together[number]) <= 2
     assert far(together[0], together[2].resize(together[0].size)) > 2
@@ -123,14 +159,14 @@ def test_a_seed_is_a_picture_whatever_its_neighbours(shelf: Path, photo: Image.I
 
 def test_the_same_seed_twice_is_the_same_picture(shelf: Path) -> None:
     model = diffusion(shelf / "eight", "auto")
-    first, second = (model.generate(["a bird"], [5], settings=QUICK)[0] for _ in range(2))
+    first, second = (draw(model, ["a bird"], [5], settings=QUICK)[0] for _ in range(2))
     assert far(first, second) == 0
 
 
 def test_a_photo_is_redrawn_in_its_proportions_and_kept_at_low_strength(shelf: Path, photo: Image.Image) -> None:
     model = diffusion(shelf / "eight")
     low, high = (
-        model.generate([""], [1], images=[photo], settings=Sampling(20, 1.0), strength=strength)[0]
+        draw(model, [""], [1], images=[photo], settings=Sampling(20, 1.0), strength=strength)[0]
         for strength in (0.05, 1.0)
     )
     assert low.size == (96, 64)
@@ -143,11 +179,11 @@ def test_a_photo_is_redrawn_in_its_proportions_and_kept_at_low_strength(shelf: P
 def test_sizes_follow_what_is_asked(shelf: Path, photo: Image.Image) -> None:
     model = diffusion(shelf / "sd")
     assert model.default_size == (64, 64)
-    assert model.generate(["a"], [0], settings=Sampling(1, width=72, height=64))[0].size == (72, 64)
-    assert model.settle(Sampling(width=96), photo).height == 64
-    assert model.settle(Sampling(width=64, height=64), photo).width == 64
+    assert draw(model, ["a"], [0], settings=Sampling(1, width=72, height=64))[0].size == (72, 64)
+    assert model.resolve(Sampling(width=96), photo).height == 64
+    assert model.resolve(Sampling(width=64, height=64), photo).width == 64
     with pytest.raises(EaselError, match="multiple of 8"):
-        model.generate(["a"], [0], settings=Sampling(1, width=65))
+        draw(model, ["a"], [0], settings=Sampling(1, width=65))
 
 
 def test_fp8_weights_are_cast_on_load(shelf: Path, tmp_path: Path) -> None:
@@ -155,16 +191,16 @@ def test_fp8_weights_are_cast_on_load(shelf: Path, tmp_path: Path) -> None:
     assert {p.dtype for p in small.pipeline.unet.parameters()} == {torch.float32}
     assert {p.dtype for p in small.pipeline.text_encoder.parameters()} == {torch.float32}
     whole = diffusion(shelf / "eight")
-    pictures = [model.generate(["a bird"], [1], settings=QUICK)[0] for model in (small, whole)]
+    pictures = [draw(model, ["a bird"], [1], settings=QUICK)[0] for model in (small, whole)]
     assert far(*pictures) < 128
 
 
 def test_a_models_own_settings_come_from_its_folder(shelf: Path, tmp_path: Path) -> None:
     model = diffusion(shelf / "eight")
     assert (model.defaults.guidance_scale, model.defaults.strength) == (4.0, 0.7)
-    assert model.settle(Sampling()) == Sampling(20, 4.0, "dpmpp-2m", 64, 64)
-    assert model.settle(Sampling(5, 1.0, "euler", 32, 40)) == Sampling(5, 1.0, "euler", 32, 40)
-    assert diffusion(shelf / "sd").settle(Sampling()) == Sampling(20, 7.5, "pndm", 64, 64)
+    assert model.resolve(Sampling()) == Settings(20, 4.0, "dpmpp-2m", 64, 64)
+    assert model.resolve(Sampling(5, 1.0, "euler", 32, 40)) == Settings(5, 1.0, "euler", 32, 40)
+    assert diffusion(shelf / "sd").resolve(Sampling()) == Settings(20, 7.5, "pndm", 64, 64)
     assert diffusion(shelf / "sdxl").defaults.guidance_scale == 5.0
     bad = copied(shelf / "eight", tmp_path / "bad")
     (bad / "easel.json").write_text('{"guidance": 3}', encoding="utf-8")
@@ -186,24 +222,24 @@ def test_a_large_picture_is_drawn_small_first_where_the_model_wants_it(shelf: Pa
     folder = copied(shelf / "eight", tmp_path / "two")
     (folder / "easel.json").write_text('{"hires_strength": 0.5}', encoding="utf-8")
     model, large, seen = diffusion(folder), Sampling(4, width=96, height=128), list[tuple[int, int]]()
-    call: dict[str, Any] = {"prompts": ["a bird"] * 2, "seeds": [5, 6]}
-    made = model.generate(**call, settings=large, report=lambda done, of: seen.append((done, of)))
+    call: dict[str, Any] = {"texts": ["a bird"] * 2, "seeds": [5, 6]}
+    made = draw(model, **call, settings=large, report=lambda done, of: seen.append((done, of)))
     assert [one.size for one in made] == [(96, 128)] * 2
     assert seen == sorted(seen)
     assert seen[-1] == (2 * 4 + 2 * 2, 2 * 4 + 2 * 2)
     assert model.notes[-1] == "drawn at 56 x 72, enlarged, and redrawn at strength 0.5"
-    first = model.generate(**call, settings=Sampling(4, width=56, height=72))
-    second = model.generate(**call, settings=large, images=first, strength=0.5)
+    first = draw(model, **call, settings=Sampling(4, width=56, height=72))
+    second = draw(model, **call, settings=large, images=first, strength=0.5)
     assert [far(*pair) for pair in zip(made, second, strict=True)] == [0, 0]
     for once in (Sampling(1, width=96, height=128), Sampling(4, width=72, height=80)):  # too few steps, too small
-        assert first_size(once, model.defaults) is None
-    assert first_size(large, diffusion(shelf / "eight").defaults) is None
+        assert model.resolve(once).first_size is None
+    assert diffusion(shelf / "eight").resolve(large).first_size is None
 
 
 def test_text_to_image_and_image_to_image_share_the_weights(shelf: Path) -> None:
     model = diffusion(shelf / "sd")
-    assert model._redraw.unet is model.pipeline.unet
-    assert model._redraw.vae is model.pipeline.vae
+    assert model.pipeline_for("image-to-image").unet is model.pipeline.unet
+    assert model.pipeline_for("image-to-image").vae is model.pipeline.vae
 
 
 # --- progress, cancelling, memory, broken numbers ---------------------------------------------------------------------
@@ -213,7 +249,8 @@ def test_progress_reaches_its_total(shelf: Path, photo: Image.Image) -> None:
     model = diffusion(shelf / "sd")
     for images, steps, scheduler in ((None, 3, None), ([photo] * 2, 5, None), (None, 3, "heun")):
         seen: list[tuple[int, int]] = []
-        model.generate(
+        draw(
+            model,
             ["a"] * 2,
             [1, 2],
             settings=Sampling(steps, scheduler=scheduler),
@@ -231,8 +268,8 @@ def test_cancelled_comes_straight_through_and_leaves_the_model_usable(shelf: Pat
         raise Cancelled("stopped")
 
     with pytest.raises(Cancelled):
-        model.generate(["a"], [1], settings=QUICK, report=stop)
-    assert model.generate(["a"], [1], settings=QUICK)[0].size == (64, 64)
+        draw(model, ["a"], [1], settings=QUICK, report=stop)
+    assert draw(model, ["a"], [1], settings=QUICK)[0].size == (64, 64)
 
 
 def limited(model: Any, pictures: int, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,21 +291,21 @@ def test_out_of_memory_halves_the_batch_once_and_says_so(
     shelf: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     model = diffusion(shelf / "sd")
-    whole = model.generate(["a"] * 4, [1, 2, 3, 4], settings=QUICK)
+    whole = draw(model, ["a"] * 4, [1, 2, 3, 4], settings=QUICK)
     limited(model, 2, error, monkeypatch)
-    halved = model.generate(["a"] * 4, [1, 2, 3, 4], settings=QUICK)
+    halved = draw(model, ["a"] * 4, [1, 2, 3, 4], settings=QUICK)
     assert max(far(a, b) for a, b in zip(whole, halved, strict=True)) <= 2
     assert any("2 at a time" in note for note in model.notes)
     limited(model, 1, error, monkeypatch)
     with pytest.raises(EaselError, match="no memory for 2 pictures of 64x64 in float32: use a smaller --batch-size"):
-        model.generate(["a"] * 4, [1, 2, 3, 4], settings=QUICK)
+        draw(model, ["a"] * 4, [1, 2, 3, 4], settings=QUICK)
 
 
 def test_other_errors_are_not_taken_for_lack_of_memory(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = diffusion(shelf / "sd")
     limited(model, 0, RuntimeError("shapes cannot be multiplied"), monkeypatch)
     with pytest.raises(RuntimeError, match="shapes"):
-        model.generate(["a"], [1], settings=QUICK)
+        draw(model, ["a"], [1], settings=QUICK)
 
 
 def test_non_finite_latents_are_an_error_with_a_way_out(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +314,7 @@ def test_non_finite_latents_are_an_error_with_a_way_out(shelf: Path, monkeypatch
     broken = lambda *a, **k: (whole(*a, **k)[0] * math.nan,)  # noqa: E731
     monkeypatch.setattr(model.pipeline.unet, "forward", broken)
     with pytest.raises(EaselError, match=r"seed 9 .*not numbers, in bfloat16: use --dtype float32"):
-        model.generate(["a"], [9], settings=QUICK)
+        draw(model, ["a"], [9], settings=QUICK)
 
 
 def test_a_broken_decode_is_retried_in_float32(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,12 +323,12 @@ def test_a_broken_decode_is_retried_in_float32(shelf: Path, monkeypatch: pytest.
     whole = vae.decode
     half = lambda z, **k: whole(z, **k) if z.dtype == torch.float32 else (whole(z, **k)[0] * math.inf,)  # noqa: E731
     monkeypatch.setattr(vae, "decode", half)
-    model.generate(["a"], [9], settings=QUICK)
+    draw(model, ["a"], [9], settings=QUICK)
     assert vae.dtype == torch.bfloat16
     assert any("decoded again in float32" in note for note in model.notes)
     monkeypatch.setattr(vae, "decode", lambda z, **k: (torch.full((1, 3, 64, 64), -1.0),))
     with pytest.raises(EaselError, match="came out black"):
-        model.generate(["a"], [9], settings=QUICK)
+        draw(model, ["a"], [9], settings=QUICK)
 
 
 def test_a_dark_picture_is_not_a_black_one(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +336,7 @@ def test_a_dark_picture_is_not_a_black_one(shelf: Path, monkeypatch: pytest.Monk
     dark = torch.full((1, 3, 64, 64), -1.0)
     dark[0, :, 3, 3] = -0.9
     monkeypatch.setattr(model.pipeline.vae, "decode", lambda z, **k: (dark,))
-    assert np.asarray(model.generate(["a"], [9], settings=QUICK)[0]).max() == 13
+    assert np.asarray(draw(model, ["a"], [9], settings=QUICK)[0]).max() == 13
 
 
 def test_settings_that_cannot_be_are_refused_in_one_line(shelf: Path, photo: Image.Image) -> None:
@@ -312,7 +349,7 @@ def test_settings_that_cannot_be_are_refused_in_one_line(shelf: Path, photo: Ima
         (Sampling(2, scheduler="dpm2m"), None, "no scheduler called 'dpm2m': use one of"),
     ):
         with pytest.raises(EaselError, match=words):
-            model.generate(["a"], [1], settings=settings, images=[photo], strength=strength)
+            draw(model, ["a"], [1], settings=settings, images=[photo], strength=strength)
 
 
 # --- schedulers -------------------------------------------------------------------------------------------------------
@@ -322,23 +359,23 @@ def test_settings_that_cannot_be_are_refused_in_one_line(shelf: Path, photo: Ima
 @pytest.mark.parametrize("name", schedulers.names())
 def test_every_scheduler_draws(shelf: Path, name: str) -> None:
     model = diffusion(shelf / "sd")
-    assert model.generate(["a"], [1], settings=Sampling(3, scheduler=name))[0].size == (64, 64)
+    assert draw(model, ["a"], [1], settings=Sampling(3, scheduler=name))[0].size == (64, 64)
 
 
 def test_a_scheduler_that_cannot_start_from_noise_is_refused_for_zero_snr(shelf: Path) -> None:
     model = diffusion(shelf / "eight")
     with pytest.raises(EaselError, match=r"'pndm' cannot do zero terminal SNR.*ddim"):
-        model.generate(["a"], [1], settings=Sampling(3, scheduler="pndm"))
+        draw(model, ["a"], [1], settings=Sampling(3, scheduler="pndm"))
     for name in ("ddim", "ddpm", "dpmpp-2m", "euler", "euler-a", "unipc"):
-        scheduler = schedulers.build(name, model._own_scheduler)
+        scheduler = schedulers.build(name, model._scheduler)
         assert scheduler.config.prediction_type == "v_prediction"
         assert scheduler.config.timestep_spacing == "trailing"
-        model.generate(["a"], [1], settings=Sampling(2, scheduler=name))
+        draw(model, ["a"], [1], settings=Sampling(2, scheduler=name))
 
 
 @OLD_NUMPY
 def test_schedulers_know_their_names(shelf: Path) -> None:
-    own = diffusion(shelf / "sd")._own_scheduler
+    own = diffusion(shelf / "sd")._scheduler
     assert set(schedulers.names()) == set(SCHEDULERS)
     for name in schedulers.names():
         assert schedulers.name_of(schedulers.build(name, own)) == name
@@ -429,29 +466,29 @@ def test_both_encoders_of_sdxl_are_read_in_chunks(shelf: Path) -> None:
 def test_a_lora_proves_itself(shelf: Path, tmp_path: Path, layout: str) -> None:
     file = tiny.lora(tmp_path / "style.safetensors", layout)
     model = diffusion(shelf / "sd", loras=[f"{file}:0.8:0.5"])
-    drawn = model.generate(["a"], [1], settings=QUICK)[0]
+    drawn = draw(model, ["a"], [1], settings=QUICK)[0]
     assert "6 of 6 layers matched (4 in the UNet, 2 in the text encoder), scales 0.8 and 0.5" in model.notes[0]
     assert "levels of 255" in model.notes[1]
-    assert far(drawn, diffusion(shelf / "sd").generate(["a"], [1], settings=QUICK)[0]) > 1
+    assert far(drawn, draw(diffusion(shelf / "sd"), ["a"], [1], settings=QUICK)[0]) > 1
 
 
 def test_both_layouts_are_the_same_lora(shelf: Path, tmp_path: Path) -> None:
     files = [tiny.lora(tmp_path / f"{layout}.safetensors", layout) for layout in ("diffusers", "kohya")]
     first, second = (
-        diffusion(shelf / "sd", loras=[f"{file}:0.8"]).generate(["a"], [1], settings=QUICK)[0] for file in files
+        draw(diffusion(shelf / "sd", loras=[f"{file}:0.8"]), ["a"], [1], settings=QUICK)[0] for file in files
     )
     assert far(first, second) == 0
-    both = diffusion(shelf / "sd", loras=[f"{file}:0.4" for file in files]).generate(["a"], [1], settings=QUICK)[0]
+    both = draw(diffusion(shelf / "sd", loras=[f"{file}:0.4" for file in files]), ["a"], [1], settings=QUICK)[0]
     assert far(first, both) <= 1
 
 
 def test_the_scales_are_separate_and_zero_is_the_model_itself(shelf: Path, tmp_path: Path) -> None:
     file = tiny.lora(tmp_path / "style.safetensors")
-    plain = diffusion(shelf / "sd").generate(["a"], [1], settings=QUICK)[0]
+    plain = draw(diffusion(shelf / "sd"), ["a"], [1], settings=QUICK)[0]
     pictures = {}
     for scales in ("0:0", "1:0", "0:1", "1:1"):
         model = diffusion(shelf / "sd", loras=[f"{file}:{scales}"])
-        pictures[scales] = model.generate(["a"], [1], settings=QUICK)[0]
+        pictures[scales] = draw(model, ["a"], [1], settings=QUICK)[0]
         assert ("changes nothing" in model.notes[1]) == (scales == "0:0")
     assert far(pictures["0:0"], plain) == 0
     assert len({picture.tobytes() for picture in pictures.values()}) == 4
@@ -471,7 +508,7 @@ def test_a_lora_is_written_as_other_tools_read_it(shelf: Path, tmp_path: Path, l
     )
     assert any(key.startswith(stem) for key in keys)
     again = diffusion(shelf / "sd", loras=[str(out)])
-    assert far(*(m.generate(["a"], [1], settings=QUICK)[0] for m in (model, again))) <= 1
+    assert far(*(draw(m, ["a"], [1], settings=QUICK)[0] for m in (model, again))) <= 1
 
 
 def test_sdxl_takes_a_lora_for_both_its_text_encoders(shelf: Path, tmp_path: Path) -> None:
@@ -482,11 +519,11 @@ def test_sdxl_takes_a_lora_for_both_its_text_encoders(shelf: Path, tmp_path: Pat
     save_file(weights | second, tmp_path / "both.safetensors")
     model = diffusion(shelf / "sdxl", loras=[str(tmp_path / "both.safetensors")])
     assert "8 of 8 layers matched (4 in the UNet, 4 in the text encoder)" in model.notes[0]
-    drawn = model.generate(["a"], [1], settings=QUICK)[0]
+    drawn = draw(model, ["a"], [1], settings=QUICK)[0]
     assert lora.export(model.pipeline, "lora0", tmp_path / "kohya.safetensors", "kohya") == 8
     assert any(key.startswith("lora_te2_text_model_encoder") for key in load_file(tmp_path / "kohya.safetensors"))
     again = diffusion(shelf / "sdxl", loras=[str(tmp_path / "kohya.safetensors")])
-    assert far(drawn, again.generate(["a"], [1], settings=QUICK)[0]) <= 1
+    assert far(drawn, draw(again, ["a"], [1], settings=QUICK)[0]) <= 1
 
 
 def test_a_text_encoder_gets_its_old_names_back(shelf: Path) -> None:
@@ -543,7 +580,7 @@ def test_a_single_file_is_the_same_model(shelf: Path, tmp_path: Path) -> None:
     with pytest.raises(EaselError, match=r"easel models pull sd-1.5.* or --config DIR"):
         diffusion(file)
     one, whole = diffusion(file, config=str(folder)), diffusion(shelf / "sd")
-    assert far(*(m.generate(["a bird"], [3], settings=QUICK)[0] for m in (one, whole))) == 0
+    assert far(*(draw(m, ["a bird"], [3], settings=QUICK)[0] for m in (one, whole))) == 0
     with pytest.raises(EaselError, match="holds the configurations of StableDiffusionXLPipeline"):
         diffusion(file, config=str(shelf / "sdxl"))
 
@@ -553,7 +590,7 @@ def test_a_single_file_finds_its_configurations_in_the_hub_cache(
 ) -> None:
     file = tiny.single_file(shelf / "sd", tmp_path / "one.safetensors")
     cached(empty_cache, "stable-diffusion-v1-5/stable-diffusion-v1-5", tiny.configs(shelf / "sd", tmp_path / "configs"))
-    assert diffusion(file).generate(["a"], [1], settings=QUICK)[0].size == (64, 64)
+    assert draw(diffusion(file), ["a"], [1], settings=QUICK)[0].size == (64, 64)
 
 
 def test_other_files_are_told_apart(shelf: Path, tmp_path: Path) -> None:
@@ -644,7 +681,7 @@ def test_half_size_variants_are_found(shelf: Path, tmp_path: Path) -> None:
     for file in list(folder.rglob("*.safetensors")):
         save_file({k: v.half() for k, v in load_file(file).items()}, file, metadata={"format": "pt"})
         file.rename(file.with_name(file.name.replace(".safetensors", ".fp16.safetensors")))
-    pictures = [diffusion(f).generate(["a"], [1], settings=QUICK)[0] for f in (folder, shelf / "sd")]
+    pictures = [draw(diffusion(f), ["a"], [1], settings=QUICK)[0] for f in (folder, shelf / "sd")]
     assert far(*pictures) <= 3
 
 
@@ -894,9 +931,9 @@ def test_answers_have_probabilities(shelf: Path, photo: Image.Image, monkeypatch
     monkeypatch.setattr(captioners, "MIN_SHARE", 0.0)
     found = model.answers([photo], ["is this a bird?"], count=3)[0]
     assert len(found) == 3
-    monkeypatch.setattr(captioners, "LEAST", found[1][1] / found[0][1] * 0.999)
+    monkeypatch.setattr(captioners, "MIN_SHARE", found[1][1] / found[0][1] * 0.999)
     assert model.answers([photo], ["is this a bird?"], count=3)[0][:2] == found[:2]
-    monkeypatch.setattr(captioners, "LEAST", 1.0)
+    monkeypatch.setattr(captioners, "MIN_SHARE", 1.0)
     assert model.answers([photo], ["is this a bird?"], count=3)[0] == found[:1]
     assert [odds for _, odds in found] == sorted((odds for _, odds in found), reverse=True)
     questions = ["is this a bird?", "what colour is the cat on the beach?"]
@@ -967,15 +1004,15 @@ def test_perceptual_distance(tmp_path: Path, photo: Image.Image, head: bool) -> 
 
 
 def test_perceptual_distance_of_tensors_has_a_gradient_and_moves_no_weight(tmp_path: Path) -> None:
-    """`apart` is for training: at the pictures' own size, 0 for the same, smaller along its own slope."""
+    """`tensor_distance` is for training: at the pictures' own size, 0 for the same, smaller along its own gradient."""
     model = models.load(str(tiny.resnet(tmp_path / "m")), "perceptual", device="cpu")
     x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     made = x.flip(3).requires_grad_()
-    far = model.apart(made, x)
+    far = model.tensor_distance(made, x)
     assert far.shape == (2,)
-    assert model.apart(x, x).abs().max() < 1e-6
+    assert model.tensor_distance(x, x).abs().max() < 1e-6
     (slope,) = torch.autograd.grad(far.sum(), made)
-    assert (model.apart(made - 0.1 * slope / slope.norm(), x) < far).all()
+    assert (model.tensor_distance(made - 0.1 * slope / slope.norm(), x) < far).all()
     assert not any(weight.requires_grad for weight in model._loaded.model.parameters())
 
 
@@ -1030,12 +1067,12 @@ def test_guidance_is_worked_out_as_often_as_told(shelf: Path, photo: Image.Image
     for every in (1, 2, 3):
         settings = Sampling(6, 6.0, "ddim", guidance_every=every)
         call = {"images": [photo] * 2, "strength": 1.0} if redraw else {}
-        drawn[every] = model.generate(["a red bird", "a cat"], [3, 4], settings=settings, **call)[0]
+        drawn[every] = draw(model, ["a red bird", "a cat"], [3, 4], settings=settings, **call)[0]
     assert seen[:6] == [4, 4, 4, 4, 4, 4]
     assert seen[6:12] == [4, 4, 4, 2, 4, 2]
     assert seen[12:] == [4, 4, 4, 2, 2, 4]
     assert far(drawn[1], drawn[2]) > 0
-    again = model.generate(["a red bird", "a cat"], [3, 4], settings=Sampling(6, 6.0, "ddim"), **call)[0]
+    again = draw(model, ["a red bird", "a cat"], [3, 4], settings=Sampling(6, 6.0, "ddim"), **call)[0]
     assert far(drawn[1], again) == 0  # nothing is left behind
 
 
@@ -1053,7 +1090,7 @@ def test_what_stays_the_same_is_reused_exactly(every: int, calls: int, seed: int
     full: list[Any] = []
     got: list[Any] = []
     for answers, step in ((full, 1), (got, every)):
-        with guidance.reused(plain, step):
+        with guidance.reused(plain, step, 2):
             for number in range(calls):
                 x = torch.full((2, 3), float(number))
                 t = torch.tensor(number)
@@ -1065,7 +1102,7 @@ def test_what_stays_the_same_is_reused_exactly(every: int, calls: int, seed: int
 def test_without_guidance_there_is_nothing_to_reuse(shelf: Path) -> None:
     model = diffusion(shelf / "eight")
     seen = batch_sizes(model)
-    model.generate(["a"], [0], settings=Sampling(5, 1.0, "ddim", guidance_every=2))
+    draw(model, ["a"], [0], settings=Sampling(5, 1.0, "ddim", guidance_every=2))
     assert seen == [1, 1, 1, 1, 1]
 
 
@@ -1078,7 +1115,7 @@ def test_a_stopped_drawing_leaves_no_reuse_behind(shelf: Path) -> None:
             raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        model.generate(["a"], [0], settings=Sampling(5, scheduler="ddim", guidance_every=2), report=stop)
+        draw(model, ["a"], [0], settings=Sampling(5, scheduler="ddim", guidance_every=2), report=stop)
     assert len(model.pipeline.unet._forward_hooks) == before
 
 
@@ -1093,26 +1130,26 @@ def by_row(_unet: Any, _args: Any, output: Any) -> Any:
 def test_a_picture_of_a_batch_is_drawn_alone_as_it_was(
     shelf: Path, photo: Image.Image, monkeypatch: pytest.MonkeyPatch, redraw: bool
 ) -> None:
-    monkeypatch.setattr("easel.models.diffusion._from_model", by_row)
+    monkeypatch.setattr("easel.models.diffusion._cast_output", by_row)
     model = diffusion(shelf / "eight")
     texts, seeds = ["a bird", "a " + "very " * 80 + "long prompt", "a cat", "a dog"], [1, 2, 3, 4]
     settings = Sampling(3, 5.0, "euler-a")
     more = {"images": [photo] * 4} if redraw else {}
-    together = model.generate(texts, seeds, settings=settings, **more)
-    assert [picture.info.get("place") for picture in together] == [(0, 3), None, (1, 3), (2, 3)]
+    together = draw_fully(model, texts, seeds, settings=settings, **more)
+    assert [picture.place for picture in together] == [(0, 3), None, (1, 3), (2, 3)]
     for text, seed, picture in zip(texts, seeds, together, strict=True):
         one = {"images": [photo]} if redraw else {}
-        place = picture.info.get("place")
-        assert far(model.generate([text], [seed], settings=settings, place=place, **one)[0], picture) == 0
+        place = picture.place
+        assert far(draw(model, [text], [seed], settings=settings, place=place, **one)[0], picture.image) == 0
         if place is not None:
-            assert far(model.generate([text], [seed], settings=settings, **one)[0], picture) > 0
+            assert far(draw(model, [text], [seed], settings=settings, **one)[0], picture.image) > 0
 
 
 def test_pictures_of_a_batch_make_themselves_again(
     shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The way of `easel again`: the recipe inside each picture, run as it stands."""
-    monkeypatch.setattr("easel.models.diffusion._from_model", by_row)
+    monkeypatch.setattr("easel.models.diffusion._cast_output", by_row)
     clip = SimpleNamespace(images=lambda images: np.eye(4)[: len(images)], texts=lambda texts: np.eye(4)[: len(texts)])
     monkeypatch.setattr("easel.jobs.generate.load_clip", lambda *_: clip)
     recipe = Generate(prompt="a bird", model=str(shelf / "eight"), seed=5, count=4, steps=2, batch_size=3)
@@ -1121,13 +1158,13 @@ def test_pictures_of_a_batch_make_themselves_again(
         inside = read_provenance(picture)["easel"]["recipe"]
         assert (inside["batch_row"], inside["count"]) == (row, 1)
         again = runners.run(recipe_from(inside), tmp_path / picture.stem, "cpu", "float32")
-        assert far(again.pictures[0], Image.open(picture)) == 0
+        assert far(again.images[0], Image.open(picture)) == 0
         assert read_provenance(again.picture_paths[0])["easel"]["recipe"] == inside
 
 
 def test_a_place_that_cannot_be_is_refused(shelf: Path) -> None:
     with pytest.raises(EaselError, match="the row must be from 0 to size - 1"):
-        diffusion(shelf / "sd").generate(["a"], [1], settings=QUICK, place=(3, 3))
+        draw(diffusion(shelf / "sd"), ["a"], [1], settings=QUICK, place=(3, 3))
     for wrong in ({"batch_row": 2, "batch_size": 2}, {"batch_row": 0, "batch_size": 2, "count": 2}):
         with pytest.raises(EaselError, match="batch_row"):
             recipe_from({"kind": "generate", "prompt": "a bird"} | wrong)
@@ -1135,8 +1172,13 @@ def test_a_place_that_cannot_be_is_refused(shelf: Path) -> None:
 
 def test_progress_counts_pictures_not_copies(shelf: Path) -> None:
     seen: list[tuple[int, int]] = []
-    diffusion(shelf / "eight").generate(
-        ["a"], [1], settings=Sampling(2, scheduler="ddim"), place=(1, 3), report=lambda *step: seen.append(step)
+    draw(
+        diffusion(shelf / "eight"),
+        ["a"],
+        [1],
+        settings=Sampling(2, scheduler="ddim"),
+        place=(1, 3),
+        report=lambda *step: seen.append(step),
     )
     assert seen == [(1, 2), (2, 2)]
 
@@ -1147,26 +1189,26 @@ def test_prompts_and_photos_are_encoded_once(shelf: Path, tmp_path: Path, photo:
     model.pipeline.text_encoder.register_forward_hook(lambda *_: read.append(1))
     seen: list[int] = []
     model.pipeline.vae.encoder.register_forward_hook(lambda *_: seen.append(1))
-    first = model.generate(["a bird"], [1], settings=QUICK, images=[photo])
+    first = draw(model, ["a bird"], [1], settings=QUICK, images=[photo])
     assert (len(read), len(seen)) == (2, 1)  # the prompt and the empty one
-    second = model.generate(["a bird"], [1], settings=QUICK, images=[photo.copy()])
+    second = draw(model, ["a bird"], [1], settings=QUICK, images=[photo.copy()])
     assert (len(read), len(seen)) == (2, 1)
     assert far(first[0], second[0]) == 0
-    model.generate(["a cat"], [1], settings=QUICK, images=[photo.rotate(180)])
+    draw(model, ["a cat"], [1], settings=QUICK, images=[photo.rotate(180)])
     assert (len(read), len(seen)) == (3, 2)
     model.add_loras([str(tiny.lora(tmp_path / "style.safetensors"))])
-    assert not model._memory.words
-    assert not model._memory.photos
-    with_lora = model.generate(["a bird"], [1], settings=QUICK, images=[photo])
+    assert not model._cache.prompts
+    assert not model._cache.photos
+    with_lora = draw(model, ["a bird"], [1], settings=QUICK, images=[photo])
     assert far(first[0], with_lora[0]) > 0
 
 
-def test_memory_is_bounded() -> None:
+def test_the_cache_is_bounded() -> None:
     memory: dict[int, int] = {}
-    for number in range(batch.MOST + 5):
-        assert batch.remembered(memory, number, lambda number=number: number * 2) == number * 2  # type: ignore[misc]
-    assert list(memory) == list(range(5, batch.MOST + 5))
-    assert batch.remembered(memory, 7, lambda: -1) == 14
+    for number in range(cache.MOST + 5):
+        assert cache.cached(memory, number, lambda number=number: number * 2) == number * 2  # type: ignore[misc]
+    assert list(memory) == list(range(5, cache.MOST + 5))
+    assert cache.cached(memory, 7, lambda: -1) == 14
 
 
 def test_garbage_is_looked_for_rarely_during_a_run() -> None:

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from easel import models
+from easel.models.diffusion.batch import PictureRequest
 from easel.models.diffusion.settings import Sampling
 from easel.pocket.train import facts, judge, score
 from easel.pocket.train.bars import BARS
@@ -203,8 +204,9 @@ def test_night_is_darker_than_day() -> None:
     """Zero terminal SNR: the mean of a picture follows the prompt."""
     painter = models.load("pocket", "text-to-image")
     prompts = [f"a {colour} house in the mountains{when}" for when in ("", " at night") for colour in ("red", "blue")]
-    made = painter.generate(prompts, [1, 2, 1, 2], settings=Sampling(steps=10))
-    light = [float(np.asarray(picture).mean()) for picture in made]
+    asked = Sampling(steps=10)
+    made = painter.generate([PictureRequest(*one, sampling=asked) for one in zip(prompts, [1, 2, 1, 2], strict=True)])
+    light = [float(np.asarray(picture.image).mean()) for picture in made]
     assert min(light[:2]) > max(light[2:]) + 20
 
 

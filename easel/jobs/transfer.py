@@ -17,7 +17,7 @@ from easel.errors import EaselError
 from easel.images import open_picture
 from easel.jobs.inputs import model_label
 from easel.jobs.judges import load_judges
-from easel.jobs.painter import Order
+from easel.jobs.painter import PlannedPicture
 from easel.jobs.stylize.restyled import caption_of, finished, planned
 from easel.jobs.stylize.styles import Style, styles_of, table
 from easel.models.devices import dtype_word
@@ -127,7 +127,7 @@ class StylePainter:
         return sum(steps for _, steps in schedule(longest or self.recipe.side, self.recipe.iterations))
 
     def draw(
-        self, orders: Sequence[Order], photo: Image.Image, report: Callable[[int, int], None] | None = None
+        self, orders: Sequence[PlannedPicture], photo: Image.Image, report: Callable[[int, int], None] | None = None
     ) -> list[Image.Image]:
         """One picture for each order, saved as it is done; `photo` is already fitted.
 
@@ -190,7 +190,7 @@ class StylePainter:
         content = to_tensor(photo).to(made)
         return to_picture(content + made - luminance(content))
 
-    def _done(self, order: Order, picture: Image.Image, dtype: str) -> Done:
+    def _done(self, order: PlannedPicture, picture: Image.Image, dtype: str) -> Done:
         """How a picture was made."""
         return Done(
             device=str(self.model.device),

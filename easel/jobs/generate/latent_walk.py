@@ -12,6 +12,7 @@ from PIL import Image
 
 from easel.jobs.inputs import batches
 from easel.metrics.path_length import along_line, along_sphere
+from easel.provenance import Done
 from easel.recipes.generate import Generate
 from easel.sheet import mosaic
 from easel.tensors import to_pictures
@@ -40,19 +41,21 @@ class Stop:
 def between(model: Trained, start: Stop, end: Stop, frames: int) -> list[Stop]:
     """``frames`` places from ``start`` up to, not with, ``end``: along the sphere in z, straight on in StyleGAN's w.
 
-    What the pictures are told goes straight over from one to the other.
+    Conditions go straight over from one to the other.
     """
     places = np.arange(frames) / frames
     first, last = (stop.code.double().cpu().numpy().repeat(frames, axis=0) for stop in (start, end))
     along = along_line if model.is_styled else along_sphere
     codes = torch.from_numpy(along(first, last, places)).to(start.code)
-    told: list[Tensor | None] = [None] * frames
+    conditions: list[Tensor | None] = [None] * frames
     if start.condition is not None and end.condition is not None:
-        told = [torch.lerp(start.condition, end.condition, float(place)) for place in places]
-    return [Stop(code[None], condition) for code, condition in zip(codes, told, strict=True)]
+        conditions = [torch.lerp(start.condition, end.condition, float(place)) for place in places]
+    return [Stop(code[None], condition) for code, condition in zip(codes, conditions, strict=True)]
 
 
-def walk(model: Trained, stops: list[Stop], frames: int, recipe: Generate, workspace: Workspace) -> list[str]:
+def walk(
+    model: Trained, stops: list[Stop], frames: int, recipe: Generate, workspace: Workspace, done: Done
+) -> list[str]:
     """Walk from each stop to the next and back to the first; write the animation and the strip, give their names."""
     way = [
         place
@@ -74,5 +77,5 @@ def walk(model: Trained, stops: list[Stop], frames: int, recipe: Generate, works
     workspace.save_bytes(ANIMATION, stream.getvalue())
     there = large[: frames * (len(stops) - 1) + 1]  # the way back shows nothing new for two
     shown = np.linspace(0, len(there) - 1, min(ON_STRIP, len(there))).round().astype(int)
-    workspace.save_picture(STRIP, mosaic([there[place] for place in shown], len(shown)), recipe)
+    workspace.save_picture(STRIP, mosaic([there[place] for place in shown], len(shown)), recipe, done=done)
     return [ANIMATION, STRIP]

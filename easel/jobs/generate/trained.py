@@ -1,4 +1,4 @@
-"""Pictures from a model that `easel train` made: open, load, draw, steer, walk, measure, return.
+"""Pictures from a model that `easel train` made: drawn, steered, walked between.
 
 What makes a picture is its seed alone, and what is asked: class, attributes, words, truncation.
 """
@@ -6,26 +6,25 @@ What makes a picture is its seed alone, and what is asked: class, attributes, wo
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
 
 from easel import models
 from easel.errors import EaselError
-from easel.jobs.generate import planned
 from easel.jobs.generate.latent_walk import Stop, walk
+from easel.jobs.generate.prompts import planned
 from easel.jobs.generate.steer import Way, steer, wishes
 from easel.jobs.inputs import batches, file_name, model_label, thumbnail
-from easel.jobs.judges import CLIP_T, judge_name, load_clip, score_of
-from easel.jobs.painter import Order, placed
-from easel.metrics.clip import cosines
-from easel.metrics.intervals import mean_interval
+from easel.jobs.painter import PlannedPicture, with_place
+from easel.models.devices import dtype_word
+from easel.provenance import Done, parameters
 from easel.recipes.generate import Generate, wish_parts
-from easel.result import Result, Score
-from easel.sheet import Cell, sheet
+from easel.result import Score
+from easel.sheet import Cell
 from easel.tensors import to_pictures
-from easel.version import __version__
 from easel.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -33,74 +32,130 @@ if TYPE_CHECKING:
 
     from easel.models.trained import Trained
 
-JUDGE = "pocket"
+LEAST_SIDE = 180  # of a picture on the sheet, enlarged pixel by pixel
 
 
-@dataclass(frozen=True, eq=False)
-class Made:
-    """One picture, and what it was painted from: a code (1, size), a condition, and the classifier's probabilities."""
+class FromTrained:
+    """A trained model and what it is to draw."""
 
-    order: Order
-    code: Tensor
-    condition: Tensor | None
-    before: dict[str, float]
-    after: dict[str, float]
-    picture: Image.Image | None = None
+    def __init__(self, recipe: Generate, workspace: Workspace) -> None:
+        """Load the model and plan the pictures. Raises EaselError on what the model does not know or take."""
+        workspace.step("loading the model", 0, 1)
+        self.model = models.load(recipe.model, "generator", workspace.device)
+        self.guide = Guide.of(recipe, self.model, workspace)
+        workspace.step("loading the model", 1, 1)
+        self.recipe, self.workspace = recipe, workspace
+        self.planned: list[PlannedPicture] = planned_for(recipe, self.model)
+        self.has_words = self.model.condition_kind == "captions"
+        self.files: tuple[str, ...] = ()
+        self.before: list[dict[str, float]] = []
+        self.after: list[dict[str, float]] = []
+
+    def draw(self) -> list[Image.Image]:
+        """Draw and save, and walk from picture to picture where that is asked. Raises EaselError and Cancelled."""
+        recipe, model, guide = self.recipe, self.model, self.guide
+        pictures: list[Image.Image] = []
+        stops: list[Stop] = []
+        device, dtype = str(model.device), dtype_word(next(model.generator.parameters()).dtype)
+        for batch in batches(self.planned, 1 if recipe.batch_row is not None else recipe.batch_size):
+            # What each picture is painted from: drawn by its seed, truncated, and steered to what was asked.
+            codes = []
+            for one in batch:
+                own = guide.wish if model.condition_kind == "attributes" and set(guide.wish) <= set(model.names) else {}
+                condition = model.condition(one.seed, one.prompt or None, recipe.label, own)
+                z = model.latents([one.seed])
+                code = model.code(z, condition, recipe.truncation)
+                if guide.wish:
+                    plain = model.condition(one.seed, one.prompt or None, recipe.label)
+                    self.before.append(guide.seen(model.paint(model.code(z, plain, recipe.truncation), plain)))
+                    asked = wishes(guide.wish, list(guide.names))
+                    way = Way(sphere=not model.is_styled)
+                    code = steer(partial(model.paint, condition=condition), guide.logits, code, asked, way)
+                    self.after.append(guide.seen(model.paint(code, condition)))
+                codes.append(Stop(code, condition))
+            # One that was drawn as row r of n is drawn so again: the last bits depend on it.
+            rows = codes if recipe.batch_row is None else codes * recipe.batch_size
+            known = [one.condition for one in rows if one.condition is not None]
+            with torch.no_grad():
+                painted = model.paint(torch.cat([one.code for one in rows]), torch.cat(known) if known else None)
+            drawn = to_pictures(painted)
+            for row, one in enumerate(batch, recipe.batch_row or 0):
+                picture = drawn[row]
+                done = Done(
+                    device,
+                    dtype,
+                    model=model_label(recipe.model),
+                    seed=one.seed,
+                    width=picture.width,
+                    height=picture.height,
+                    judge=guide.name or None,
+                )
+                words = one.prompt or " ".join([recipe.label or "", *recipe.attribute]).strip()
+                place = (row, len(rows)) if len(rows) > 1 else None
+                self.workspace.save_picture(
+                    one.file, picture, with_place(one.recipe, place), parameters(words, "", done), done
+                )
+                pictures.append(picture)
+            stops += codes
+            self.workspace.step("drawing", len(pictures), len(self.planned))
+        if recipe.walk:
+            self.files = tuple(walk(model, stops, recipe.walk, recipe, self.workspace, Done(device, dtype)))
+        return pictures
+
+    def cell(self, number: int, picture: Image.Image, fit: float | None) -> Cell:
+        """A picture on the sheet; a small one is enlarged pixel by pixel there."""
+        one = self.planned[number]
+        lines = [f"seed {one.seed}"]
+        if self.guide.wish:
+            before, after = self.before[number], self.after[number]
+            lines += [f"{name} {after[name]:.2f} (was {before[name]:.2f})" for name in after]
+        lines += [] if fit is None else [f"CLIP-T {fit:.2f}"]
+        if picture.width < LEAST_SIDE:
+            times = -(-LEAST_SIDE // picture.width)
+            picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+        return Cell(thumbnail(picture), one.file.removesuffix(".png"), (one.prompt[:300], *lines))
+
+    def scores(self) -> list[Score]:
+        """The classifier's probabilities of what was asked for, in each picture."""
+        return [
+            Score(name=f"attribute {name}", value=value, judge=self.guide.name, of=one.file)
+            for one, after in zip(self.planned, self.after, strict=False)
+            for name, value in after.items()
+        ]
+
+    @property
+    def heading(self) -> str:
+        """What the sheet is of."""
+        recipe = self.recipe
+        asked = [recipe.prompt or "", recipe.label or "", *recipe.attribute]
+        psi = f"psi {recipe.truncation:g}" if recipe.truncation != 1 else ""
+        return ", ".join(part for part in (f"{self.model.name} ({self.model.network})", *asked, psi) if part)[:200]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know, and how many pictures did not come to have what was asked of them."""
+        found = list(self.model.notes)
+        for name, value in self.guide.wish.items():
+            wrong = [one for one in self.after if value and (one[name] > 0.5) != (value > 0)]
+            if wrong:
+                found.append(f"{name}={value:+g} was not reached in {len(wrong)} of {len(self.after)} pictures")
+        return found
 
 
-def run(recipe: Generate, workspace: Workspace) -> Result:
-    """Draw. Raises EaselError on what the model does not know or take, and Cancelled."""
-    workspace.step("loading the model", 0, 1)
-    model = models.load(recipe.model, "generator", workspace.device)
-    guide = Guide.of(recipe, model, workspace)
-    workspace.step("loading the model", 1, 1)
-    orders = ordered(recipe, model)
-    clip = load_clip(JUDGE, workspace) if model.condition_kind == "captions" else None
-    made = drawn(recipe, model, guide, orders, workspace)
-    files = [one.order.file for one in made]
-    if recipe.walk:
-        stops = [Stop(one.code, one.condition) for one in made]
-        files += walk(model, stops, recipe.walk, recipe, workspace)
-    scores = [
-        Score(name=f"attribute {name}", value=value, judge=guide.name, of=one.order.file)
-        for one in made
-        for name, value in one.after.items()
-    ]
-    cells = [cell(one) for one in made]
-    if clip is not None:
-        pictures = [one.picture for one in made if one.picture is not None]
-        fits = [float(fit) for fit in cosines(clip.images(pictures), clip.texts([one.order.prompt for one in made]))]
-        judge = judge_name(JUDGE, CLIP_T)
-        scores += [Score(name=CLIP_T, value=fit, judge=judge, of=file) for file, fit in zip(files, fits, strict=False)]
-        scores += [score_of(CLIP_T, mean_interval(fits), judge, "all pictures")] if len(fits) > 1 else []
-        cells = [replace(c, lines=(*c.lines, f"CLIP-T {fit:.2f}")) for c, fit in zip(cells, fits, strict=True)]
-    workspace.save_picture("sheet.png", sheet(cells, heading=heading(recipe, model)))
-    return Result(
-        kind=recipe.kind,
-        folder=workspace.folder,
-        pictures=tuple(one.order.file for one in made),
-        files=(*files[len(made) :], "sheet.png"),
-        texts={one.order.file: one.order.prompt for one in made if one.order.prompt},
-        scores=tuple(scores),
-        notes=(*model.notes, *missed(recipe, made)),
-    )
-
-
-def ordered(recipe: Generate, model: Trained) -> list[Order]:
+def planned_for(recipe: Generate, model: Trained) -> list[PlannedPicture]:
     """Every picture of the run; picture i has the recipe's seed + i. A walk has two at least."""
     if recipe.walk and recipe.count == 1:
         recipe = recipe.model_copy(update={"count": 2})
-    alone = {"walk": None}
     if model.condition_kind == "captions":
         if recipe.prompt is None and recipe.prompts is None:
             raise EaselError(f"{model_label(recipe.model)} ({model.network}) draws from words: say what to draw")
-        return [replace(order, recipe=order.recipe | alone) for order in planned(recipe)]
+        return [replace(one, recipe=one.recipe | {"walk": None}) for one in planned(recipe)]
     if recipe.prompt is not None or recipe.prompts is not None:
         raise EaselError(f"{model_label(recipe.model)} ({model.network}) takes no words: leave the prompt out")
     words = " ".join([recipe.label or model.network, *recipe.attribute])
     plain = recipe.model_copy(update={"walk": None})
     return [
-        Order(file_name(i, recipe.count, words), "", "", recipe.seed + i, plain.for_picture(i))
+        PlannedPicture(file_name(i, recipe.count, words), "", "", recipe.seed + i, plain.for_picture(i))
         for i in range(recipe.count)
     ]
 
@@ -124,8 +179,8 @@ class Guide:
         source = model if recipe.classifier is None else models.load(recipe.classifier, "generator", workspace.device)
         if "classifier" not in source.players or source.condition_kind != "attributes":
             raise EaselError(
-                f"{model_label(recipe.classifier or recipe.model)} ({source.network}) has no classifier of attributes: name "
-                "a trained control-gan with --classifier"
+                f"{model_label(recipe.classifier or recipe.model)} ({source.network}) has no classifier of attributes: "
+                "name a trained control-gan with --classifier"
             )
         wishes(wish, list(source.names))
         who = f"classifier:{model_label(recipe.classifier or recipe.model)}"
@@ -144,83 +199,3 @@ class Guide:
         with torch.no_grad():
             row = torch.sigmoid(self.logits(pictures))[0]
         return {name: float(row[self.names.index(name)]) for name in self.wish}
-
-
-def drawn(recipe: Generate, model: Trained, guide: Guide, orders: list[Order], workspace: Workspace) -> list[Made]:
-    """Codes one by one, pictures in batches; each is saved with its own recipe."""
-    done: list[Made] = []
-    for batch in batches(orders, 1 if recipe.batch_row is not None else recipe.batch_size):
-        codes = [coded(recipe, model, guide, order) for order in batch]
-        for made, picture in zip(codes, painted(model, codes, recipe), strict=True):
-            own = placed(made.order.recipe, picture)
-            workspace.save_picture(made.order.file, picture, own, parameters(recipe, made.order, picture))
-            done.append(replace(made, picture=picture))
-        workspace.step("drawing", len(done), len(orders))
-    return done
-
-
-def coded(recipe: Generate, model: Trained, guide: Guide, order: Order) -> Made:
-    """What one picture is painted from: drawn by its seed, truncated, and steered to what was asked."""
-    own = guide.wish if model.condition_kind == "attributes" and set(guide.wish) <= set(model.names) else {}
-    plain = model.condition(order.seed, order.prompt or None, recipe.label)
-    condition = model.condition(order.seed, order.prompt or None, recipe.label, own)
-    z = model.latents([order.seed])
-    code = model.code(z, condition, recipe.truncation)
-    if not guide.wish:
-        return Made(order, code, condition, {}, {})
-    before = guide.seen(model.paint(model.code(z, plain, recipe.truncation), plain))
-    way = Way(sphere=not model.is_styled)
-    asked = wishes(guide.wish, list(guide.names))
-    code = steer(lambda at: model.paint(at, condition), guide.logits, code, asked, way)
-    return Made(order, code, condition, before, guide.seen(model.paint(code, condition)))
-
-
-@torch.no_grad()
-def painted(model: Trained, made: list[Made], recipe: Generate) -> list[Image.Image]:
-    """Pictures of a batch. One that was drawn as row r of n is drawn so again: the last bits depend on it."""
-    row, count = recipe.batch_row, len(made)
-    if row is not None:
-        made, count = [made[0]] * recipe.batch_size, recipe.batch_size
-    codes = torch.cat([one.code for one in made])
-    known = [one.condition for one in made if one.condition is not None]
-    pictures = to_pictures(model.paint(codes, torch.cat(known) if known else None))
-    for index, picture in enumerate(pictures):
-        if count > 1:
-            picture.info["place"] = (index, count)
-    return pictures if row is None else [pictures[row]]
-
-
-def parameters(recipe: Generate, order: Order, picture: Image.Image) -> str:
-    """The text that other tools read."""
-    size = f"{picture.width}x{picture.height}"
-    facts = f"Seed: {order.seed}, Size: {size}, Model: {model_label(recipe.model)}, Version: easel {__version__}"
-    return f"{order.prompt or ' '.join([recipe.label or '', *recipe.attribute]).strip()}\n{facts}"
-
-
-def cell(made: Made) -> Cell:
-    """A picture on the sheet; a small one is enlarged pixel by pixel there."""
-    assert made.picture is not None
-    lines = [f"seed {made.order.seed}"]
-    lines += [f"{name} {made.after[name]:.2f} (was {made.before[name]:.2f})" for name in made.after]
-    small = made.picture
-    if small.width < 180:
-        times = -(-180 // small.width)
-        small = small.resize((small.width * times, small.height * times), Image.Resampling.NEAREST)
-    return Cell(thumbnail(small), made.order.file.removesuffix(".png"), (made.order.prompt[:300], *lines))
-
-
-def heading(recipe: Generate, model: Trained) -> str:
-    """What the sheet is of."""
-    asked = [recipe.prompt or "", recipe.label or "", *recipe.attribute]
-    psi = f"psi {recipe.truncation:g}" if recipe.truncation != 1 else ""
-    return ", ".join(part for part in (f"{model.name} ({model.network})", *asked, psi) if part)[:200]
-
-
-def missed(recipe: Generate, made: list[Made]) -> list[str]:
-    """How many pictures did not come to have what was asked of them."""
-    found: list[str] = []
-    for name, value in (wish_parts(text) for text in recipe.attribute):
-        wrong: Any = [one for one in made if value and (one.after[name] > 0.5) != (value > 0)]
-        if wrong:
-            found.append(f"{name}={value:+g} was not reached in {len(wrong)} of {len(made)} pictures")
-    return found

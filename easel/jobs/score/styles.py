@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from easel import models
-from easel.charts import Bars, rate_chart
+from easel.charts import Bars, bar_chart
 from easel.jobs import journal
 from easel.jobs.inputs import batches, gather, model_label, opened, skipped_notes, thumbnail
 from easel.jobs.judges import (
@@ -29,7 +29,7 @@ from easel.jobs.judges import (
     score_of,
     verdicts,
 )
-from easel.jobs.painter import Easel
+from easel.jobs.painter import Painter
 from easel.jobs.score.rates import RATE, RATE_BEFORE, Pair, rates, success_scores
 from easel.jobs.stylize.restyled import painter_of, planned, subject_of
 from easel.jobs.stylize.styles import Style, styles_of
@@ -115,19 +115,19 @@ class Workbench:
     workspace: Workspace
     judges: Judges
     captioner: Captioner
-    painter: Easel | StylePainter
+    painter: Painter | StylePainter
     photos: dict[str, Path]
 
     @classmethod
     def load(cls, recipe: ScoreStyles, styles: list[Style], workspace: Workspace, photos: dict[str, Path]) -> Workbench:
         """Load the models. Raises EaselError, on a style without a picture before anything is loaded."""
-        painter: Easel | StylePainter | None = None
+        painter: Painter | StylePainter | None = None
         if recipe.method == "neural":
             painter = StylePainter(recipe, style_pictures(recipe, styles), workspace)
         judges = load_judges(recipe.judge, workspace)
         captioner = models.load(recipe.captioner, "caption", workspace.device)
         if painter is None:
-            painter = Easel(recipe, recipe.model, workspace, recipe.strength, redraw=recipe.method == "redraw")
+            painter = Painter(recipe, recipe.model, workspace, recipe.strength, redraw=recipe.method == "redraw")
         return cls(recipe, styles, workspace, judges, captioner, painter, photos)
 
     @property
@@ -166,7 +166,8 @@ class Workbench:
         if isinstance(self.painter, StylePainter):
             pictures = self.painter.draw(orders, photo, report)
         else:
-            pictures = self.painter.draw(orders, photo, 1, report)
+            before, total = index * self.each + skipped, len(self.photos) * self.each
+            pictures = self.painter.draw(orders, photo, phase=PHASE, done=before, total=total)
         questions = [style.question for style in left for _ in range(self.recipe.count)]
         found = batches(
             verdicts(self.judges, photo, pictures, [order.prompt for order in orders], questions), self.recipe.count
@@ -262,7 +263,7 @@ def chart(recipe: ScoreStyles, styles: list[Style], by_style: dict[str, list[Row
     ]
     count = max(len(mine) for mine in by_style.values())
     title = f"{painter_of(recipe)}: {count} photos, judged by {judge_name(recipe.judge, STYLE)}"
-    return rate_chart([style.label for style in styles], series, title, "rate of yes")
+    return bar_chart([style.label for style in styles], series, title, "rate of yes")
 
 
 def overview(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from easel.images import open_picture
 from easel.jobs.judges import load_judges
-from easel.jobs.painter import Easel
+from easel.jobs.painter import Painter
 from easel.jobs.stylize.restyled import caption_of, finished, planned
 from easel.jobs.stylize.styles import styles_of
 from easel.recipes.stylize import Stylize
@@ -21,9 +21,9 @@ def run(recipe: Stylize, workspace: Workspace) -> Result:
     original = open_picture(recipe.photo)
     judges = load_judges(recipe.judge, workspace)
     caption = recipe.caption or caption_of(original, recipe.captioner, workspace)
-    painter = Easel(recipe, recipe.model, workspace, recipe.strength, redraw=recipe.method == "redraw")
+    painter = Painter(recipe, recipe.model, workspace, recipe.strength, redraw=recipe.method == "redraw")
     photo = painter.fitted(original)
     orders = planned(recipe, styles, caption)
-    pictures = painter.draw(orders, photo, 1, lambda done, of: workspace.step("drawing", done, of))
+    pictures = painter.draw(orders, photo)
     photos = (original, photo)
     return finished(recipe, workspace, judges, caption, photos, styles, orders, pictures, painter.model.notes)

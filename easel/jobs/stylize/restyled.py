@@ -10,7 +10,7 @@ from PIL import Image
 from easel import models
 from easel.jobs.inputs import batches, file_name, joined, model_label
 from easel.jobs.judges import STYLE, Judges, Verdict, column, picture_scores, score_of, verdicts
-from easel.jobs.painter import Order
+from easel.jobs.painter import PlannedPicture
 from easel.jobs.score.rates import success_scores
 from easel.jobs.stylize.styles import Style, without_style
 from easel.metrics.intervals import mean_interval
@@ -38,7 +38,7 @@ def subject_of(photo: Image.Image, captioner: Captioner) -> str:
 
 def planned(
     recipe: Stylize | Transfer, styles: list[Style], caption: str, first: int = 0, folder: str = ""
-) -> list[Order]:
+) -> list[PlannedPicture]:
     """The pictures in the order they are drawn: `count` in each style.
 
     Picture i has the recipe's seed + i, counted from `first`.
@@ -50,7 +50,9 @@ def planned(
         alone = recipe.for_picture(first + index, styles=[style.name], caption=caption)
         negative = joined(style.negative_prompt, getattr(recipe, "negative_prompt", ""))
         file = folder + file_name(index, total, style.name)
-        orders.append(Order(file, style.prompt_for(caption), negative, recipe.seed + first + index, alone, style.name))
+        orders.append(
+            PlannedPicture(file, style.prompt_for(caption), negative, recipe.seed + first + index, alone, style.name)
+        )
     return orders
 
 
@@ -61,7 +63,7 @@ def finished(  # noqa: PLR0913, PLR0917 - what a restyling has come to
     caption: str,
     photos: tuple[Image.Image, Image.Image],
     styles: Sequence[Style],
-    orders: Sequence[Order],
+    orders: Sequence[PlannedPicture],
     pictures: Sequence[Image.Image],
     notes: Sequence[str] = (),
 ) -> Result:
@@ -97,7 +99,7 @@ def painter_of(recipe: Stylize | Transfer | ScoreStyles) -> str:
 
 
 def scores_of(
-    judges: Judges, styles: Sequence[Style], orders: Sequence[Order], found: Sequence[Verdict], count: int
+    judges: Judges, styles: Sequence[Style], orders: Sequence[PlannedPicture], found: Sequence[Verdict], count: int
 ) -> list[Score]:
     """Five scores of each picture; their means over each style's pictures when there are several, and over all; and how
     often the style was recognised beyond what the judge says about the plain photo.

@@ -1,9 +1,11 @@
-"""Pictures from words, or from words and a photo: diffusers' Stable Diffusion and SDXL pipelines behind one method."""
+"""Pictures from words, or from words and a photo: diffusers' pipelines behind one method, `Diffusion.generate`."""
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,256 +14,231 @@ from PIL import Image
 from easel.errors import EaselError
 from easel.models.catalog.locate import Place
 from easel.models.devices import dtype_word, out_of_memory, pick_device, pick_dtype
-from easel.models.diffusion import (
-    batch as drawing,
-)
-from easel.models.diffusion import (
-    latents,
-    pipelines,
-    schedulers,
-    single_file,
-)
-from easel.models.diffusion import (
-    lora as adapters,
-)
-from easel.models.diffusion import prompts as wording
-from easel.models.diffusion import (
-    settings as sampling,
-)
-from easel.models.diffusion.batch import Drawing, Memory, Order, Report, in_two
-from easel.models.diffusion.settings import Defaults, Sampling
+from easel.models.diffusion import guidance, latents, lora, pipelines, prompts, schedulers, single_file, tasks
+from easel.models.diffusion import settings as sampling
+from easel.models.diffusion.batch import Batch, DrawnPicture, PictureRequest, batches
+from easel.models.diffusion.cache import Cache
+from easel.models.diffusion.settings import Defaults, Sampling, Settings
 from easel.models.logging import silence
+
+__all__ = ["Diffusion", "DrawnPicture", "PictureRequest", "Sampling", "Settings", "load"]
 
 TRIAL_STEPS = 4
 """Steps of the half-size pictures that show what a LoRA does."""
 
 
 class Diffusion:
-    """A loaded text-to-image model that also redraws photos; one set of weights serves both.
+    """A loaded diffusion model that does every row of `tasks.TASKS` with one set of weights.
 
     Attributes:
         name: as the person gave it. default_size: (width, height) in pixels. defaults: the model's own settings.
+        device, dtype: where and in which number format the UNet computes.
+        file_hash: the first ten digits of the SHA-256 of a model that is a single file, as A1111 shows it; else None.
         notes: what a person should know (long prompts, a LoRA's effect, retries), each line once.
     """
 
     def __init__(self, pipeline: Any, place: Place, device: Any) -> None:
-        import torch
-
         self.name, self.device, self.dtype = place.name, device, pipeline.unet.dtype
         self.notes: list[str] = list(place.notes)
+        self.file_hash = _hash_of(place) if place.path.is_file() else None
         self.pipeline = pipeline.to(device)
-        for part in (pipeline.unet, pipeline.vae):
-            part.to(memory_format=torch.channels_last)
-        pipeline.unet.register_forward_pre_hook(_to_model, with_kwargs=True)
-        pipeline.unet.register_forward_hook(_from_model)
+        self._to_channels_last()
+        pipeline.unet.register_forward_pre_hook(_cast_inputs, with_kwargs=True)
+        pipeline.unet.register_forward_hook(_cast_output)
         size = pipeline.unet.config.sample_size
         side = int(size if isinstance(size, int) else size[0]) * int(pipeline.vae_scale_factor)
         folder = place.path if place.path.is_dir() else None
-        self.defaults: Defaults = sampling.defaults(pipelines.family_of(pipeline), side, place.defaults, folder)
+        self._scheduler = pipeline.scheduler
+        self._family = pipelines.family_of(pipeline)
+        self.defaults: Defaults = sampling.defaults(
+            self._family, side, schedulers.name_of(self._scheduler), place.defaults, folder
+        )
         self.default_size = (self.defaults.width, self.defaults.height)
-        self._own_scheduler = pipeline.scheduler
-        self._redraw = pipelines.redrawer(pipeline)
-        self._largest: int | None = None
-        self._loras: list[adapters.Loaded] = []
-        self._proven = True
-        self._memory = Memory()
+        self._pipelines: dict[str, Any] = {"text-to-image": pipeline}
+        self._most: int | None = None
+        self._loras: list[lora.Loaded] = []
+        self._effects_noted = True
+        self._cache = Cache()
+
+    def _to_channels_last(self) -> None:
+        import torch
+
+        for part in (self.pipeline.unet, self.pipeline.vae):
+            part.to(memory_format=torch.channels_last)
 
     def add_loras(self, loras: Sequence[str]) -> None:
         """Add adapters written `FILE[:unet[:text]]`. Each must match the model; its effect is noted with the next
         pictures.
         """
         for text in loras:
-            loaded = adapters.load(self.pipeline, adapters.parse(text), f"lora{len(self._loras)}")
+            loaded = lora.load(self.pipeline, lora.parse(text), f"lora{len(self._loras)}")
             self._loras.append(loaded)
             self._note(loaded.note)
         if loras:
-            adapters.switch(self.pipeline, self._loras)
-            self._memory.clear()
-            self._proven = False
+            self._switch_loras(self._loras)
+            self._effects_noted = False
 
-    def settle(self, settings: Sampling, image: Image.Image | None = None) -> Sampling:
-        """The settings with every None filled in by what will be used, for this photo if one is given."""
-        full = sampling.settled(settings, self.defaults, schedulers.name_of(self._own_scheduler))
-        if image is None:
-            return full
-        width, height = sampling.fitted(image, settings, self.defaults)
-        return replace(full, width=width, height=height)
+    def _switch_loras(self, active: Sequence[lora.Loaded]) -> None:
+        """Set these adapters to their scales, the others to zero, and forget what the text encoder said before."""
+        lora.switch(self.pipeline, self._loras, active)
+        self._cache.clear()
 
-    def generate(  # noqa: PLR0913 (one per thing a caller may hand in)
+    def resolve(self, asked: Sampling, photo: Image.Image | None = None) -> Settings:
+        """What will be done where this is asked for, with this photo if one is given. Raises EaselError."""
+        return sampling.resolve(asked, self.defaults, photo)
+
+    def pipeline_for(self, task: str) -> Any:
+        """diffusers' pipeline for a task, around the same weights."""
+        if task not in self._pipelines:
+            self._pipelines[task] = pipelines.for_task(self.pipeline, task)
+        return self._pipelines[task]
+
+    def generate(  # noqa: C901 - one story, top to bottom
         self,
-        prompts: list[str],
-        seeds: list[int],
-        *,
-        negative_prompts: list[str] | None = None,
-        settings: Sampling | None = None,
-        images: list[Image.Image] | None = None,
-        strength: float | None = None,
-        place: tuple[int, int] | None = None,
-        report: Report | None = None,
-    ) -> list[Image.Image]:
-        """One RGB picture for each prompt and seed; with `images`, each photo redrawn. From words alone, in two passes
-        where the model's `hires_strength` says so.
+        requests: Sequence[PictureRequest],
+        batch_size: int | None = None,
+        report: Callable[[int, int], None] | None = None,
+    ) -> Iterator[DrawnPicture]:
+        """Draw the requests in their order, one picture each, as the caller takes them: a batch is drawn when its first
+        picture is asked for.
 
-        A picture depends on its own seed and settings: noise is drawn for it alone, in float32 on the CPU, and only
-        prompts of the same number of chunks and size share a batch. What a batch can still change is the order of sums
-        inside a product. That depends on its size and on the picture's row, not on what the neighbours show: a picture
-        of a batch has both as `info["place"]`, and drawn again with that `place` it is the same to the last bit.
+        A picture depends on its request alone: noise is drawn for it, in float32 on the CPU, and only requests that
+        agree in task, settings and number of chunks share a batch. What a batch can still change is the order of sums
+        inside a product (`PictureRequest.place`). If memory runs out batches are halved, once for this model.
 
         Args:
-            negative_prompts: one for each prompt; None or "" is none.
-            strength: how far from the photo, in (0, 1]; the steps really done are `steps * strength`.
-            place: (row, size): each picture is drawn in that row of a batch of that size, copies of it in the others.
+            batch_size: pictures at once, at most; None is all.
             report: called with (done, total) after each step, in picture-steps; may raise Cancelled.
 
         Raises:
             EaselError: settings that cannot be, broken numbers (with the way out), no memory.
         """
-        wish = settings or Sampling()
-        if images is None and (small := sampling.first_size(self.settle(wish), self.defaults)):
-            more = {"negative_prompts": negative_prompts, "place": place}
-            return self._in_two_passes(prompts, seeds, wish, small, report, more)
-        shared = self._shared(wish, strength, report, images is not None, len(prompts))
-        if place is not None and not 0 <= place[0] < place[1]:
-            raise EaselError(f"place {place} is not a row and the size of a batch: the row must be from 0 to size - 1")
-        orders = self._orders(prompts, seeds, negative_prompts, wish, images)
-        if not self._proven and orders:
-            self._prove(orders[0], shared)
-        groups: dict[tuple[int, int, int], list[Order]] = {}
-        for order in orders:
-            groups.setdefault((order.chunks, order.width, order.height), []).append(order)
-        pictures: dict[int, Image.Image] = {}
-        for group in groups.values():
-            drawn = (
-                self._draw_safely(group, shared)
-                if place is None
-                else [self._draw_safely([order], shared, place)[0] for order in group]
-            )
-            pictures |= {order.index: picture for order, picture in zip(group, drawn, strict=True)}
-        return [pictures[index] for index in range(len(orders))]
+        whole, chunks = self._checked(requests)
+        if not self._effects_noted and requests:
+            self._note_effects(requests[0], whole[0].passes[0], chunks[0])
+        done, total = 0, sum(settings.steps_done for settings in whole)
 
-    def _in_two_passes(
-        self,
-        prompts: list[str],
-        seeds: list[int],
-        wish: Sampling,
-        small: tuple[int, int],
-        report: Report | None,
-        more: dict[str, Any],
-    ) -> list[Image.Image]:
-        """Pictures from words drawn at the size `small`, enlarged, and redrawn at the size that is wished for."""
-        full, strength = self.settle(wish), self.defaults.hires_strength
-        self._note(f"drawn at {small[0]} x {small[1]}, enlarged, and redrawn at strength {strength:g}")
-        first, second = in_two(report, len(prompts) * full.steps, len(prompts) * int(full.steps * strength))
-        before = replace(wish, width=small[0], height=small[1])
-        after = replace(wish, width=full.width, height=full.height)
-        images = self.generate(prompts, seeds, settings=before, report=first, **more)
-        return self.generate(prompts, seeds, settings=after, images=images, strength=strength, report=second, **more)
+        def step(now: float) -> None:
+            if report is not None:
+                report(min(total, round(now)), total)
 
-    def _shared(
-        self, wish: Sampling, strength: float | None, report: Report | None, redraw: bool, count: int
-    ) -> Drawing:
-        full = self.settle(wish)
-        force = strength if strength is not None else self.defaults.strength
-        if redraw and not 0 < force <= 1:
-            raise EaselError(f"strength must be above 0 and at most 1, not {force}")
-        steps = min(int(full.steps * force), full.steps) if redraw else full.steps
-        if steps < 1:
-            raise EaselError(
-                f"{full.steps} steps at strength {force} are less than one: give --steps {math.ceil(1 / force)} or more"
-            )
-        scheduler = wish.scheduler or self.defaults.scheduler
-        schedulers.build(scheduler, self._own_scheduler)  # an unfit one is refused before anything is drawn
-        rescale, total = self.defaults.guidance_rescale, count * steps
-        return Drawing(full, scheduler, force, rescale, steps, total, report, memory=self._memory)
+        size = batch_size or max(1, len(requests))
+        for first in range(0, len(requests), size):
+            numbers = range(first, min(first + size, len(requests)))
+            inputs = {number: requests[number] for number in numbers}
+            drawn: dict[int, DrawnPicture] = {}
+            for turn in range(2):  # a large picture is drawn small first, and then redrawn from that
+                settings = {n: whole[n].passes[turn] for n in numbers if turn < len(whole[n].passes)}
+                if turn:
+                    inputs = {n: replace(inputs[n], task="image-to-image", image=drawn[n].image) for n in settings}
+                waiting = deque(batches(inputs, settings, chunks))
+                while waiting:
+                    batch = waiting.popleft()
+                    if self._most is not None and len(batch.wanted) > self._most:
+                        waiting.extendleft(reversed(batch.parts(self._most)))
+                        continue
+                    try:
+                        drawn |= self._draw(batch, done, step)
+                        done += len(batch.wanted) * batch.settings.steps_done
+                        continue
+                    except (RuntimeError, MemoryError) as error:
+                        if not out_of_memory(error):
+                            raise
+                        if self._most is not None or len(batch.wanted) == 1:
+                            raise EaselError(_no_memory(batch, self.dtype)) from error
+                    self._halve(len(batch.wanted))  # after the except block: the traceback there holds big tensors
+                    waiting.appendleft(batch)
+            yield from (replace(drawn[n], settings=whole[n]) for n in numbers)
 
-    def _orders(
-        self,
-        texts: list[str],
-        seeds: list[int],
-        negatives: list[str] | None,
-        wish: Sampling,
-        images: list[Image.Image] | None,
-    ) -> list[Order]:
-        unwanted = negatives if negatives is not None else [""] * len(texts)
-        photos: Sequence[Image.Image | None] = images if images is not None else [None] * len(texts)
-        if not len(texts) == len(seeds) == len(unwanted) == len(photos):
-            raise EaselError("as many prompts, seeds, negative prompts and images are needed as pictures are wanted")
-        counts = {text: wording.count_chunks(self.pipeline, text) for text in dict.fromkeys([*texts, *unwanted])}
-        for text in counts:
-            self._note(*wording.notes(self.pipeline, text))
-        fitted: dict[int, Image.Image] = {}
-        made = []
-        for index, (text, seed, negative, photo) in enumerate(zip(texts, seeds, unwanted, photos, strict=True)):
-            full = self.settle(wish, photo)
-            width, height = full.width or 0, full.height or 0
-            if photo is not None and id(photo) not in fitted:
-                fitted[id(photo)] = photo.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
-            chunks = max(counts[text], counts[negative])
-            made.append(Order(index, text, negative, seed, width, height, chunks, fitted[id(photo)] if photo else None))
-        return made
+    def _checked(self, requests: Sequence[PictureRequest]) -> tuple[list[Settings], list[int]]:
+        """The whole settings of each request, and in how many chunks its words are read; what is to be known is noted.
 
-    def _draw_safely(
-        self, orders: list[Order], shared: Drawing, place: tuple[int, int] | None = None
-    ) -> list[Image.Image]:
-        """Draw a batch; if memory runs out the batch is halved, once for this model, and a note says so."""
-        if self._largest is not None and len(orders) > self._largest:
-            parts = [orders[start : start + self._largest] for start in range(0, len(orders), self._largest)]
-            return [picture for part in parts for picture in self._draw_safely(part, shared)]
-        begun = shared.done
-        try:
-            return self._draw(orders, shared, place)
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-            if self._largest is not None or len(orders) == 1:
-                count = len(orders) if place is None else place[1]
-                raise EaselError(
-                    f"no memory for {count} pictures of {orders[0].width}x{orders[0].height} "
-                    f"in {dtype_word(self.dtype)}: "
-                    "use a smaller --batch-size, --width and --height, or --dtype bfloat16"
-                ) from error
-        _free_memory()  # after the except block: the traceback there holds the big tensors
-        self._largest = (len(orders) + 1) // 2
-        self._note(f"memory ran out with {len(orders)} pictures at once; drawn {self._largest} at a time instead")
-        shared.done = begun
-        return self._draw_safely(orders, shared)
+        Raises EaselError on whatever cannot be, before anything is drawn.
+        """
+        whole, chunks, counts = [], [], dict[str, int]()
+        for request in requests:
+            tasks.check(request)
+            settings = self.resolve(request.sampling, request.image)
+            schedulers.build(settings.scheduler, self._scheduler)
+            for text in (request.prompt, request.negative_prompt):
+                if text not in counts:
+                    counts[text] = prompts.count_chunks(self.pipeline, text)
+                    self._note(*prompts.notes(self.pipeline, text))
+            if settings.first_size is not None:
+                width, height = settings.first_size
+                self._note(f"drawn at {width} x {height}, enlarged, and redrawn at strength {settings.strength:g}")
+            whole.append(settings)
+            chunks.append(max(counts[request.prompt], counts[request.negative_prompt]))
+        return whole, chunks
 
-    def _draw(
-        self, orders: Sequence[Order], shared: Drawing, place: tuple[int, int] | None = None
-    ) -> list[Image.Image]:
-        """The pictures of a batch; with `place` that of its one order, from its row of a batch of copies."""
-        row, size = place or (0, len(orders))
-        batch = list(orders) if place is None else list(orders) * size
-        result = drawing.draw((self.pipeline, self._redraw), self._own_scheduler, batch, shared, len(orders))
-        pictures = []
-        for number, order in enumerate(orders, row):
-            picture, note = latents.decode(self.pipeline.vae, result[number : number + 1], order.seed)
+    def _draw(self, batch: Batch, done: float, step: Callable[[float], None]) -> dict[int, DrawnPicture]:
+        """The wanted pictures of a batch by their numbers; `step` is called with the picture-steps done so far."""
+        import torch
+
+        settings, unet, vae = batch.settings, self.pipeline.unet, self.pipeline.vae
+        factor = int(self.pipeline.vae_scale_factor)
+        shape = (vae.config.latent_channels, settings.height // factor, settings.width // factor)
+        started = [latents.noise(request.seed, shape) for request in batch.requests]
+        noise = torch.cat([tensor for tensor, _ in started]).to(self.device)
+        pipeline = self.pipeline_for(batch.task)
+        pipeline.scheduler = schedulers.build(settings.scheduler, self._scheduler)
+
+        def step_end(running: Any, index: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            share = (index + 1) / max(1, running.num_timesteps)
+            step(done + len(batch.wanted) * settings.steps_done * share)
+            return tensors
+
+        words = tasks.embeddings(self.pipeline, self._family, batch, self._cache)
+        is_guided = "negative_prompt_embeds" in words and unet.config.time_cond_proj_dim is None
+        with guidance.reused(unet, settings.guidance_every if is_guided else 1, len(batch.requests)):
+            result = pipeline(
+                **words,
+                **tasks.TASKS[batch.task].arguments(pipeline, batch, noise, self._cache),
+                num_inference_steps=settings.steps,
+                guidance_scale=settings.guidance_scale,
+                generator=[generator for _, generator in started],
+                output_type="latent",
+                callback_on_step_end=step_end,
+            ).images.float()
+        drawn = {}
+        for number, row in batch.wanted.items():
+            image, note = latents.decode(vae, result[row : row + 1], batch.requests[row].seed)
             self._note(*([note] if note else []))
-            if size > 1:
-                picture.info["place"] = (number, size)
-            pictures.append(picture)
-        return pictures
+            place = (row, len(batch.requests)) if len(batch.requests) > 1 else None
+            drawn[number] = DrawnPicture(image, settings, place)
+        return drawn
 
-    def _prove(self, order: Order, shared: Drawing) -> None:
+    def _halve(self, count: int) -> None:
+        """From now on draw at most half as many pictures at once, and say so."""
+        import gc
+
+        import torch
+
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self._most = (count + 1) // 2
+        self._note(f"memory ran out with {count} pictures at once; drawn {self._most} at a time instead")
+
+    def _note_effects(self, request: PictureRequest, settings: Settings, chunks: int) -> None:
         """Note what each LoRA does: the same small picture without any and with it alone, compared."""
-        width, height = (max(32, side // 2 // sampling.UNIT * sampling.UNIT) for side in (order.width, order.height))
-        image = None if order.image is None else order.image.resize((width, height))
-        small = replace(order, width=width, height=height, image=image)
-        steps = TRIAL_STEPS if image is None else math.ceil(TRIAL_STEPS / shared.strength)
+        steps = TRIAL_STEPS if settings.strength is None else math.ceil(TRIAL_STEPS / settings.strength)
+        unit = sampling.UNIT
+        width, height = (max(32, side // 2 // unit * unit) for side in (settings.width, settings.height))
+        small = replace(settings, steps=steps, width=width, height=height)
+        batch = Batch((replace(request, place=None),), small, chunks, {0: 0})
 
-        def trial(active: Sequence[adapters.Loaded]) -> Image.Image:
-            adapters.switch(self.pipeline, self._loras, active)
-            settings = replace(shared.settings, steps=steps)
-            alone = Drawing(settings, shared.scheduler, shared.strength, shared.rescale, TRIAL_STEPS, TRIAL_STEPS)
-            return self._draw([small], alone)[0]
+        def trial(active: Sequence[lora.Loaded]) -> Image.Image:
+            self._switch_loras(active)
+            return self._draw(batch, 0, lambda _: None)[0].image
 
         try:
             plain = trial([])
-            for lora in self._loras:
-                self._note(adapters.effect(lora, plain, trial([lora])))
+            for one in self._loras:
+                self._note(lora.effect(one, plain, trial([one])))
         finally:
-            adapters.switch(self.pipeline, self._loras)
-        self._proven = True
+            self._switch_loras(self._loras)
+        self._effects_noted = True
 
     def _note(self, *lines: str) -> None:
         self.notes.extend(line for line in lines if line not in self.notes)
@@ -271,9 +248,8 @@ def load(place: Place, device: str, dtype: str, *, config: str | None = None, lo
     """The model at `place`: a diffusers folder, or a single file with its configurations from the hub cache or
     `config`.
     """
-    schedule = [adapters.parse(text) for text in loras]  # a misspelt LoRA is refused before gigabytes are read
-    for spec in schedule:
-        adapters.check(spec)
+    for text in loras:  # a misspelt LoRA is refused before gigabytes are read
+        lora.check(lora.parse(text))
     where = pick_device(device)
     kind = pick_dtype(dtype, where)
     silence()
@@ -286,23 +262,26 @@ def load(place: Place, device: str, dtype: str, *, config: str | None = None, lo
     return model
 
 
-def _to_model(unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _cast_inputs(unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Float32 latents into the UNet's own dtype; they stay float32 between steps."""
     if kwargs.get("timestep_cond") is not None:
         kwargs["timestep_cond"] = kwargs["timestep_cond"].to(unet.dtype)
     return (args[0].to(unet.dtype), *args[1:]), kwargs
 
 
-def _from_model(_unet: Any, _args: tuple[Any, ...], output: Any) -> Any:
+def _cast_output(_unet: Any, _args: tuple[Any, ...], output: Any) -> Any:
     """The UNet's prediction in float32, so that guidance and the scheduler compute in float32."""
     return (output[0].float(), *output[1:]) if isinstance(output, tuple) else output
 
 
-def _free_memory() -> None:
-    import gc
+def _no_memory(batch: Batch, dtype: Any) -> str:
+    settings = batch.settings
+    return (
+        f"no memory for {len(batch.requests)} pictures of {settings.width}x{settings.height} in {dtype_word(dtype)}: "
+        "use a smaller --batch-size, --width and --height, or --dtype bfloat16"
+    )
 
-    import torch
 
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+def _hash_of(place: Place) -> str:
+    with place.path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:10]

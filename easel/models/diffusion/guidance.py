@@ -11,23 +11,28 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from easel.errors import EaselError
+
 FIRST = 2
 """So many steps at the start are always worked out in full: there the picture is laid out and the difference moves."""
 
 
 @contextlib.contextmanager
-def reused(unet: Any, every: int) -> Iterator[None]:
-    """Until the block ends, `unet` answers a doubled batch (negative half, prompt half) in full only at its first FIRST
-    calls and at every `every`-th from there on; else the prompt half is asked, and the other is that minus the last
-    difference. `every` 1 changes nothing.
+def reused(unet: Any, every: int, pictures: int) -> Iterator[None]:
+    """Until the block ends, `unet` answers a doubled batch (negative half, prompt half) of so many `pictures` in full
+    only at its first FIRST calls and at every `every`-th from there on; else the prompt half is asked, and the other is
+    that minus the last difference. `every` 1 changes nothing.
+
+    Whatever comes beside the latents with a row for each of them (a ControlNet's residuals) is halved with them. Raises
+    EaselError within the block where the batch is not of two halves, as InstructPix2Pix' of three thirds.
     """
     if every == 1:
         yield
         return
-    asked = _Halves(every)
+    halves = _Halves(every, pictures)
     hooks = [
-        unet.register_forward_pre_hook(asked.before, with_kwargs=True),
-        unet.register_forward_hook(asked.after),
+        unet.register_forward_pre_hook(halves.before, with_kwargs=True),
+        unet.register_forward_hook(halves.after),
     ]
     try:
         yield
@@ -37,14 +42,14 @@ def reused(unet: Any, every: int) -> Iterator[None]:
 
 
 class _Halves:
-    """Counts the calls of one drawing, and keeps the last difference, (batch, c, h, w)."""
+    """Counts the calls of one drawing, and keeps the last difference, (pictures, c, h, w)."""
 
-    def __init__(self, every: int) -> None:
-        self.every, self.calls = every, 0
+    def __init__(self, every: int, pictures: int) -> None:
+        self.every, self.pictures, self.calls = every, pictures, 0
         self.difference: Any = None
 
     @property
-    def whole(self) -> bool:
+    def in_full(self) -> bool:
         """Whether this call is worked out in full."""
         return self.calls < FIRST or (self.calls - FIRST) % self.every == 0
 
@@ -52,28 +57,35 @@ class _Halves:
         self, _unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The call with its prompt half alone, unless it is worked out in full."""
-        if self.whole:
+        rows = len(args[0])
+        if rows != 2 * self.pictures:
+            raise EaselError(
+                f"guidance_every {self.every} needs a negative and a prompt half of {self.pictures} rows each, and "
+                f"this task asks for {rows} rows at once: use guidance_every 1"
+            )
+        if self.in_full:
             return args, kwargs
-        doubled = len(args[0])
-        return (_half(args[0], doubled), *args[1:]), {name: _half(value, doubled) for name, value in kwargs.items()}
+        return (_half(args[0], rows), *args[1:]), {name: _half(value, rows) for name, value in kwargs.items()}
 
     def after(self, _unet: Any, _args: tuple[Any, ...], output: tuple[Any, ...]) -> tuple[Any, ...]:
         """Both halves again."""
         import torch
 
-        whole, answer = self.whole, output[0]
+        in_full, answer = self.in_full, output[0]
         self.calls += 1
-        if whole:
-            without, within = answer.chunk(2)
-            self.difference = within - without
+        if in_full:
+            negative, prompt = answer.chunk(2)
+            self.difference = prompt - negative
             return output
         return (torch.cat([answer - self.difference, answer]), *output[1:])
 
 
-def _half(value: Any, doubled: int) -> Any:
-    """The second half of a tensor of `doubled` rows, also inside a dict; all else as it is."""
+def _half(value: Any, rows: int) -> Any:
+    """The second half of a tensor of so many rows, also inside a dict, list or tuple; all else as it is."""
     if isinstance(value, dict):
-        return {name: _half(inner, doubled) for name, inner in value.items()}
-    if hasattr(value, "shape") and value.shape and value.shape[0] == doubled:
+        return {name: _half(inner, rows) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_half(inner, rows) for inner in value)
+    if hasattr(value, "shape") and value.shape and value.shape[0] == rows:
         return value.chunk(2)[1]
     return value

@@ -2,8 +2,7 @@
 read.
 
 A part's class is named by the folder, so only diffusers, transformers and the few classes of OWN may be named: a
-folder from
-somewhere must not be able to import anything else.
+folder from anywhere must not be able to import anything else.
 """
 
 from __future__ import annotations
@@ -15,22 +14,15 @@ from typing import Any
 
 from easel.errors import EaselError, unknown
 from easel.models.catalog import checks
+from easel.models.diffusion.tasks import TASKS, pipeline_class
 
 OWN = {("easel.networks.autoencoder", "PixelAutoencoder")}
 """Classes of easel's own that a model_index.json may name."""
-FAMILIES = {
-    "StableDiffusionPipeline": "sd",
-    "StableDiffusionImg2ImgPipeline": "sd",
-    "StableDiffusionXLPipeline": "sdxl",
-    "StableDiffusionXLImg2ImgPipeline": "sdxl",
-}
+FAMILIES = {name: family for task in TASKS.values() for family, name in task.pipelines.items()}
+"""Class in diffusers -> family of models."""
 PARTS = {
     "sd": ("scheduler", "tokenizer", "text_encoder", "unet", "vae"),
     "sdxl": ("scheduler", "tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2", "unet", "vae"),
-}
-PIPELINES = {
-    "sd": ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"),
-    "sdxl": ("StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline"),
 }
 
 
@@ -53,48 +45,39 @@ def assemble(folder: Path, dtype: Any) -> Any:
 
 
 def join(family: str, parts: dict[str, Any], *, zeros: bool = True) -> Any:
-    """A pipeline from its parts; the model's own scheduler is kept exactly as its folder says."""
-    import diffusers
-
+    """The text-to-image pipeline of a model from its parts; the model's own scheduler is kept as its folder says."""
     channels, latent = parts["unet"].config.in_channels, parts["vae"].config.latent_channels
     if channels != latent:
-        kind = {9: "an inpainting", 8: "an instruct-pix2pix"}.get(channels, "another kind of")
+        kind = {2 * latent + 1: "an inpainting", 2 * latent: "an instruct-pix2pix"}.get(channels, "another kind of")
         raise EaselError(
             f"the UNet takes {channels} channels and the VAE gives {latent}: this is {kind} model, not text-to-image"
         )
-    extra = _extras(family, zeros)
+    return _built("text-to-image", family, parts, zeros)
+
+
+def for_task(base: Any, task: str) -> Any:
+    """The pipeline that does a task around the parts of another: no weight is copied."""
+    family = family_of(base)
+    parts = {part: getattr(base, part) for part in PARTS[family]}
+    return _built(task, family, parts, bool(getattr(base.config, "force_zeros_for_empty_prompt", True)))
+
+
+def _built(task: str, family: str, parts: dict[str, Any], zeros: bool) -> Any:
+    if family == "sdxl":
+        extras: dict[str, Any] = {"force_zeros_for_empty_prompt": zeros, "add_watermarker": False}
+    else:
+        extras = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # about scheduler settings, which diffusers would also change
-        pipeline = getattr(diffusers, PIPELINES[family][0])(**parts, **extra)
+        pipeline = pipeline_class(task, family)(**parts, **extras)
     pipeline.scheduler = parts["scheduler"]
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
-def redrawer(pipeline: Any) -> Any:
-    """The image-to-image pipeline around the same parts: no weight is copied."""
-    import diffusers
-
-    family = family_of(pipeline)
-    parts = {part: getattr(pipeline, part) for part in PARTS[family]}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        twin = getattr(diffusers, PIPELINES[family][1])(
-            **parts, **_extras(family, bool(getattr(pipeline.config, "force_zeros_for_empty_prompt", True)))
-        )
-    twin.set_progress_bar_config(disable=True)
-    return twin
-
-
 def family_of(pipeline: Any) -> str:
     """'sd' or 'sdxl'."""
     return FAMILIES[type(pipeline).__name__]
-
-
-def _extras(family: str, zeros: bool) -> dict[str, Any]:
-    if family == "sdxl":
-        return {"force_zeros_for_empty_prompt": zeros, "add_watermarker": False}
-    return {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
 
 
 def _check_part(folder: Path, part: str, index: dict[str, Any]) -> None:

@@ -43,8 +43,8 @@ def check(name: str | None) -> None:
 
 
 def build(name: str | None, own: Any) -> Any:
-    """A fresh scheduler: `name` from the table, or another of the model's own kind for None. `own` is the model's
-    scheduler.
+    """A fresh scheduler: `name` from the table, or another of the model's own kind for None or its own name. `own` is
+    the model's scheduler.
 
     A model trained to zero terminal SNR (Lin et al. 2024, arXiv 2305.08891) starts from pure noise; a scheduler that
     cannot
@@ -52,9 +52,9 @@ def build(name: str | None, own: Any) -> Any:
     """
     import diffusers
 
-    check(name)
-    if name is None:
+    if name is None or name == name_of(own):
         return type(own).from_config(own.config)
+    check(name)
     class_name, extra = SCHEDULERS[name]
     kind = getattr(diffusers, class_name)
     if own.config.get("rescale_betas_zero_snr") and not _can_start_from_noise(kind):

@@ -1,4 +1,4 @@
-"""The settings of a picture, a model's own defaults for them, and picture sizes."""
+"""How a picture is sampled: what is asked for, the model's own defaults, and `resolve`, which decides from both."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGER = 1.5
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to sample; None is the model's own value. Width and height are multiples of 8."""
+    """What is asked for; None is the model's own value. Width and height are multiples of 8."""
 
     steps: int = 20
     guidance_scale: float | None = None
@@ -35,6 +35,40 @@ class Sampling:
     """From one step whose guidance is worked out to the next, at least 1; in between its last difference is used
     again (`easel.models.diffusion.guidance`).
     """
+    strength: float | None = None
+    """How far from the photo, in (0, 1]; the steps really done are `steps * strength`. Of no use without a photo."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is done: `Sampling` with nothing left open. Made by `resolve`."""
+
+    steps: int
+    guidance_scale: float
+    scheduler: str
+    width: int
+    height: int
+    guidance_every: int = 1
+    guidance_rescale: float = 0.0
+    strength: float | None = None
+    """How far the photo is left, or the first of two passes; None where a picture comes from words in one pass."""
+    first_size: tuple[int, int] | None = None
+    """Width and height of the first of two passes, where there are two."""
+
+    @property
+    def passes(self) -> tuple[Settings, ...]:
+        """The settings of each pass: one, or a small picture from words and then the whole one redrawn from that."""
+        if self.first_size is None:
+            return (self,)
+        width, height = self.first_size
+        return replace(self, width=width, height=height, strength=None, first_size=None), replace(self, first_size=None)
+
+    @property
+    def steps_done(self) -> int:
+        """Denoising steps of all passes: those that `strength` leaves out are not done."""
+        if self.first_size is not None:
+            return sum(one.steps_done for one in self.passes)
+        return self.steps if self.strength is None else min(int(self.steps * self.strength), self.steps)
 
 
 @dataclass(frozen=True)
@@ -43,7 +77,7 @@ class Defaults:
 
     guidance_scale: float = 7.5
     strength: float = 0.6
-    scheduler: str | None = None
+    scheduler: str = "ddim"
     width: int = 512
     height: int = 512
     guidance_rescale: float = 0.0
@@ -68,9 +102,11 @@ FAMILY = {"sd": 7.5, "sdxl": 5.0}
 """Family -> guidance scale, as the pipelines' authors set it."""
 
 
-def defaults(family: str, side: int, row: Mapping[str, Any], folder: Path | None) -> Defaults:
-    """The family's settings, then the catalogue row's, then those of `easel.json` in the folder, checked."""
-    values: dict[str, Any] = {"guidance_scale": FAMILY[family], "width": side, "height": side} | dict(row)
+def defaults(family: str, side: int, scheduler: str, row: Mapping[str, Any], folder: Path | None) -> Defaults:
+    """The family's settings and the model's own scheduler, then the catalogue row's, then those of `easel.json` in the
+    folder, checked.
+    """
+    values: dict[str, Any] = dict(row)
     file = folder / "easel.json" if folder is not None else None
     if file is not None and file.is_file():
         known = [entry.name for entry in fields(Defaults)]
@@ -80,70 +116,80 @@ def defaults(family: str, side: int, row: Mapping[str, Any], folder: Path | None
             if not isinstance(value, KINDS.get(key, int | float)):
                 raise EaselError(f"{file}: '{key}' cannot be {value!r}")
             values[key] = value
-    made = Defaults(**values)
-    schedulers.check(made.scheduler)
+    schedulers.check(values.get("scheduler"))
+    own = {"guidance_scale": FAMILY[family], "width": side, "height": side, "scheduler": scheduler}
+    made = Defaults(**own | {key: value for key, value in values.items() if value is not None})
     for style, strength in made.strengths.items():
         if not isinstance(strength, int | float) or not 0 < strength <= 1:
             raise EaselError(f"{file}: the strength for '{style}' must be above 0 and at most 1, not {strength!r}")
-    check_side(made.width, "width")
-    check_side(made.height, "height")
+    _check_side(made.width, "width")
+    _check_side(made.height, "height")
     return made
 
 
-def settled(settings: Sampling, own: Defaults, scheduler_name: str) -> Sampling:
-    """The settings with every None filled in, so that provenance says what was used. EaselError on what cannot be."""
-    if settings.steps < 1:
-        raise EaselError(f"steps must be at least 1, not {settings.steps}")
-    if settings.guidance_every < 1:
-        raise EaselError(f"guidance_every must be at least 1, not {settings.guidance_every}")
-    guidance = settings.guidance_scale if settings.guidance_scale is not None else own.guidance_scale
-    scheduler = settings.scheduler or own.scheduler or scheduler_name
-    full = replace(
-        settings,
-        guidance_scale=float(guidance),
-        scheduler=scheduler,
-        width=settings.width or own.width,
-        height=settings.height or own.height,
+def resolve(asked: Sampling, own: Defaults, photo: Image.Image | None = None) -> Settings:
+    """Everything that decides a picture besides words and seed: what is asked for, else the model's own.
+
+    A photo is redrawn in its proportions, with the model's own size as the shorter side (the longer is at most WIDEST
+    times that); with one side given the other follows. EaselError on what cannot be.
+    """
+    if asked.steps < 1:
+        raise EaselError(f"steps must be at least 1, not {asked.steps}")
+    if asked.guidance_every < 1:
+        raise EaselError(f"guidance_every must be at least 1, not {asked.guidance_every}")
+    schedulers.check(asked.scheduler)
+    _check_side(asked.width or own.width, "width")
+    _check_side(asked.height or own.height, "height")
+    width, height = asked.width or own.width, asked.height or own.height
+    strength = first_size = None
+    if photo is None:
+        # In two passes where the model only knows smaller pictures, in the same proportions, if the steps suffice.
+        usual = own.width * own.height
+        if int(asked.steps * own.hires_strength) >= 1 and width * height > LARGER * usual:
+            scale = math.sqrt(usual / (width * height))
+            first_size = max(UNIT, round(width * scale / UNIT) * UNIT), max(UNIT, round(height * scale / UNIT) * UNIT)
+            strength = own.hires_strength
+    else:
+        width, height = _size_for(photo, asked, own)
+        strength = own.strength if asked.strength is None else asked.strength
+        if not 0 < strength <= 1:
+            raise EaselError(f"strength must be above 0 and at most 1, not {strength}")
+        if int(asked.steps * strength) < 1:
+            least = math.ceil(1 / strength)
+            raise EaselError(
+                f"{asked.steps} steps at strength {strength} are less than one: give --steps {least} or more"
+            )
+    return Settings(
+        steps=asked.steps,
+        guidance_scale=float(own.guidance_scale if asked.guidance_scale is None else asked.guidance_scale),
+        scheduler=asked.scheduler or own.scheduler,
+        width=width,
+        height=height,
+        guidance_every=asked.guidance_every,
+        guidance_rescale=own.guidance_rescale,
+        strength=strength,
+        first_size=first_size,
     )
-    check_side(full.width or 0, "width")
-    check_side(full.height or 0, "height")
-    return full
 
 
-def first_size(full: Sampling, own: Defaults) -> tuple[int, int] | None:
-    """Width and height of the first of two passes: in the proportions of `full`, about the model's own area. None where
-    one pass is enough, or the steps are too few for two.
-    """
-    width, height, usual = full.width or own.width, full.height or own.height, own.width * own.height
-    if int(full.steps * own.hires_strength) < 1 or width * height <= LARGER * usual:
-        return None
-    scale = math.sqrt(usual / (width * height))
-    small_width, small_height = (max(UNIT, round(side * scale / UNIT) * UNIT) for side in (width, height))
-    return small_width, small_height
-
-
-def check_side(side: int, word: str) -> None:
-    """EaselError unless `side` is a multiple of 8 up to 2048."""
-    if not isinstance(side, int) or side % UNIT or not UNIT <= side <= LONGEST:
-        raise EaselError(f"{word} must be a multiple of {UNIT} up to {LONGEST}, not {side}")
-
-
-def fitted(image: Image.Image, settings: Sampling, own: Defaults) -> tuple[int, int]:
-    """Width and height at which a photo is redrawn: as asked, or with the model's own size as the shorter side and the
-    photo's proportions (multiples of 8). The longer side is at most WIDEST times the model's.
-
-    With one side given the other follows the photo's proportions.
-    """
-    ratio = image.width / image.height
-    if settings.width and settings.height:
-        size: tuple[float, float] = (settings.width, settings.height)
-    elif settings.width:
-        size = (settings.width, settings.width / ratio)
-    elif settings.height:
-        size = (settings.height * ratio, settings.height)
+def _size_for(photo: Image.Image, asked: Sampling, own: Defaults) -> tuple[int, int]:
+    """Width and height at which a photo is redrawn, multiples of 8."""
+    ratio = photo.width / photo.height
+    if asked.width and asked.height:
+        size: tuple[float, float] = (asked.width, asked.height)
+    elif asked.width:
+        size = (asked.width, asked.width / ratio)
+    elif asked.height:
+        size = (asked.height * ratio, asked.height)
     else:
         shorter = min(own.width, own.height) * min(1.0, WIDEST / max(ratio, 1 / ratio))
         size = (shorter * max(1.0, ratio), shorter * max(1.0, 1 / ratio))
     least = min(SHORTEST, own.width // 2, own.height // 2)
     width, height = (int(min(LONGEST, max(least, round(side / UNIT) * UNIT))) for side in size)
     return width, height
+
+
+def _check_side(side: int, word: str) -> None:
+    """EaselError unless `side` is a multiple of 8 up to 2048."""
+    if not isinstance(side, int) or side % UNIT or not UNIT <= side <= LONGEST:
+        raise EaselError(f"{word} must be a multiple of {UNIT} up to {LONGEST}, not {side}")

@@ -12,7 +12,8 @@ from typing import Any
 from easel.errors import EaselError, shortened
 from easel.models.catalog import checks, locate
 from easel.models.catalog.tables import ROWS
-from easel.models.diffusion.pipelines import FAMILIES, PARTS, PIPELINES, join
+from easel.models.diffusion.pipelines import FAMILIES, PARTS, join
+from easel.models.diffusion.tasks import pipeline_class
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
@@ -71,15 +72,13 @@ def config_folder(path: Path, config: str | None) -> Path:
 
 def assemble(path: Path, dtype: Any, config: str | None) -> Any:
     """The text-to-image pipeline of a checkpoint, in `dtype` on the CPU, without a safety checker."""
-    import diffusers
-
     folder = config_folder(path, config)
     family = "sdxl" if row_of(path) == "sdxl" else "sd"
     extra: dict[str, Any] = (
         {"safety_checker": None, "feature_extractor": None} if family == "sd" else {"add_watermarker": False}
     )
     try:
-        kind = getattr(diffusers, PIPELINES[family][0])
+        kind = pipeline_class("text-to-image", family)
         loaded = kind.from_single_file(str(path), config=str(folder), local_files_only=True, torch_dtype=dtype, **extra)
     except (RuntimeError, ValueError, KeyError, TypeError, OSError, AttributeError) as error:
         raise EaselError(

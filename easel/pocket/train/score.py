@@ -16,6 +16,7 @@ from PIL import Image
 
 from easel import models
 from easel.metrics.intervals import Estimate, mean_interval, rate_interval
+from easel.models.diffusion.batch import PictureRequest
 from easel.models.diffusion.settings import Sampling
 from easel.pocket.train import bars, facts, pages
 from easel.pocket.train import judge as referee
@@ -230,8 +231,8 @@ def of_judge(judge: referee.Judge) -> Scores:
 
 def drawn(painter: Any, texts: list[str]) -> NDArray[np.uint8]:
     """A picture for each text, seeds 0, 1, 2 ..., 20 steps, (n, 256, 256, 3)."""
-    made = [painter.generate([text], [i], settings=Sampling(steps=20))[0] for i, text in enumerate(texts)]
-    return np.stack([np.asarray(one) for one in made])
+    made = painter.generate([PictureRequest(text, i) for i, text in enumerate(texts)], batch_size=1)
+    return np.stack([np.asarray(one.image) for one in made])
 
 
 def prompts(painter: Any, judge: referee.Judge) -> Scores:
@@ -285,8 +286,12 @@ def redrawings(
     found = {}
     for style in artists:
         texts = [f"{caption} {words.STYLE_PHRASES[style]}" for caption in captions]
-        strength = painter.defaults.strength_for(style)
-        made = [painter.generate([t], [i], images=[plain[i]], strength=strength)[0] for i, t in enumerate(texts)]
+        asked = Sampling(strength=painter.defaults.strength_for(style))
+        requests = [
+            PictureRequest(text, i, sampling=asked, task="image-to-image", image=plain[i])
+            for i, text in enumerate(texts)
+        ]
+        made = [one.image for one in painter.generate(requests, batch_size=1)]
         named = [p > 0.5 for p in answerer.yes(made, [words.STYLE_QUESTIONS[style]] * len(made))]
         again = [int(np.argmin(eye.distance([one] * len(plain), plain))) == i for i, one in enumerate(made)]
         found[style] = named, again
