@@ -1,4 +1,7 @@
-"""Charts as PNGs: bars with error bars, and the curves of a training."""
+"""Charts as PNGs: bars with error bars, and the curves of a training. Figures of other charts begin and end here too.
+
+Matplotlib without a window, so that it works on any machine; it is imported when a chart is drawn.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#c4472d", "#b9b4a8", "#3b6ea5", "#7a9a4f")
 """One for each series; a chart takes no more series than there are colours."""
-ROOM = 0.08
+HEADROOM = 0.08
 """Above a bar of 1, for its number."""
 
 
@@ -26,18 +29,28 @@ class Bars:
     estimates: Sequence[Estimate | None]
 
 
-def rate_chart(labels: Sequence[str], series: Sequence[Bars], title: str, unit: str) -> bytes:
-    """PNG of grouped bars with the ends of each 95 % interval; `unit` says what the numbers are.
-
-    Matplotlib without a window, so that it works on any machine.
-    """
+def new_figure(width: float, height: float, dpi: int, **options: Any) -> Figure:
+    """An empty figure of so many inches, drawn without a window."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(max(6.0, 1.3 * len(labels) + 2), 4.5), dpi=130, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=dpi, **options)
     FigureCanvasAgg(figure)
+    return figure
+
+
+def png(figure: Figure, **options: Any) -> bytes:
+    """A figure as a PNG with no date or program in it: the same numbers give the same file."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None}, **options)
+    return stream.getvalue()
+
+
+def bar_chart(labels: Sequence[str], series: Sequence[Bars], title: str, unit: str) -> bytes:
+    """PNG of grouped bars with the ends of each 95 % interval; `unit` says what the numbers are."""
+    figure = new_figure(max(6.0, 1.3 * len(labels) + 2), 4.5, 130, layout="constrained")
     axes = figure.add_subplot()
-    bottom = lowest(series)
+    bottom = _axis_start(series)
     width = 0.8 / len(series)
     for index, bars in enumerate(series):
         drawn = {
@@ -56,7 +69,7 @@ def rate_chart(labels: Sequence[str], series: Sequence[Bars], title: str, unit: 
             # Beside the error bar, not under it.
             axes.text(place + width * 0.06, estimate.value + 0.01, f"{estimate.value:.2f}", fontsize=8, va="bottom")
     axes.set_xticks(range(len(labels)), labels)
-    axes.set_ylim(bottom, 1 + ROOM)
+    axes.set_ylim(bottom, 1 + HEADROOM)
     if bottom < 0:
         axes.axhline(0, color="black", linewidth=0.8)
     axes.set_ylabel(f"{unit}, with 95 % interval")
@@ -66,18 +79,11 @@ def rate_chart(labels: Sequence[str], series: Sequence[Bars], title: str, unit: 
     return png(figure)
 
 
-def lowest(series: Sequence[Bars]) -> float:
+def _axis_start(series: Sequence[Bars]) -> float:
     """Where the axis begins: 0, or as far below as an interval of a difference reaches, with a little room."""
     ends = [one.value if one.low is None else one.low for bars in series for one in bars.estimates if one]
     least = min((0.0, *ends))
-    return least - ROOM / 4 if least < 0 else 0.0
-
-
-def png(figure: Figure, **more: Any) -> bytes:
-    """A figure as a PNG with no date or program in it: the same numbers give the same file."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None}, **more)
-    return stream.getvalue()
+    return least - HEADROOM / 4 if least < 0 else 0.0
 
 
 def _errors(estimates: Sequence[Estimate]) -> list[list[float]]:
@@ -97,17 +103,14 @@ PANELS = (
 """Title, the numbers shown, and whether on a logarithmic scale."""
 
 Rows = Sequence[dict[str, float]]
+"""Rows of metrics.csv: `kimg` and the numbers measured then."""
 
 
-def curves(rows: Rows, title: str) -> bytes:
-    """PNG of four panels over thousands of pictures seen; panels without numbers are left out."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+def training_curves(rows: Rows, title: str) -> bytes:
+    """PNG of up to four panels over thousands of pictures seen; panels without numbers are left out."""
     shown = [panel for panel in PANELS if any(name in row for row in rows for name in panel[1])]
     wide = 3.6 * max(1, len(shown))
-    figure = Figure(figsize=(wide, 3.2), dpi=110)
-    FigureCanvasAgg(figure)
+    figure = new_figure(wide, 3.2, 110)
     figure.subplots_adjust(left=0.55 / wide, right=1 - 0.15 / wide, bottom=0.16, top=0.82, wspace=0.22)
     figure.suptitle(title, fontsize=11, parse_math=False)
     for place, (heading, names, is_log) in enumerate(shown):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from easel.charts import png
+from easel.charts import new_figure, png
 from easel.jobs.data.panels import Panel
 from easel.jobs.data.values import Summary
 from easel.sheet import PAPER
@@ -40,9 +40,6 @@ MIN_WIDTH = 1600
 
 def chart(summary: Summary) -> bytes:
     """PNG of the summary, the same for the same set."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     chosen = summary.panels[:MAX_PANELS]
     per_row = PER_ROW.get(len(chosen), 4)
     rows = -(-len(chosen) // per_row)
@@ -51,8 +48,7 @@ def chart(summary: Summary) -> bytes:
     wide = min(1.0, 9.0 / tall)
     heights = [0.75 + 0.25 * max(map(len, _lines(summary))), *[2.7] * rows, tall * wide + 0.55]
     paper = (PAPER[0] / 255, PAPER[1] / 255, PAPER[2] / 255)
-    figure = Figure(figsize=(WIDTH, sum(heights)), dpi=120, facecolor=paper)
-    FigureCanvasAgg(figure)
+    figure = new_figure(WIDTH, sum(heights), 120, facecolor=paper)
     bands = figure.add_gridspec(len(heights), 1, height_ratios=heights, hspace=0, left=0, right=1, top=1, bottom=0)
     _head(figure, bands[0], summary)
     for row in range(rows):

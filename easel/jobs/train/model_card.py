@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from easel import networks
-from easel.charts import curves
+from easel.charts import training_curves
 from easel.jobs.inputs import model_label
 from easel.jobs.judges import score_of
 from easel.jobs.train.setup import Training
@@ -81,7 +81,7 @@ def write_pages(training: Training, evaluator: Evaluator, workspace: Workspace, 
     workspace.step("writing", 0, 1)
     scores = tuple(scores_of(training, evaluator))
     workspace.save_picture("sheet.png", sheet(training, evaluator, workspace))
-    workspace.save_bytes("chart.png", curves(evaluator.rows, f"{recipe.network} on {training.data_name}"))
+    workspace.save_bytes("chart.png", training_curves(evaluator.rows, f"{recipe.network} on {training.data_name}"))
     workspace.save_text("README.md", card(training, evaluator, scores, notes))
     workspace.step("writing", 1, 1)
     return Result(
