@@ -453,10 +453,16 @@ def test_a_chunk_ends_at_a_near_comma(shelf: Path) -> None:
 
 def test_both_encoders_of_sdxl_are_read_in_chunks(shelf: Path) -> None:
     pipeline = pipelines.assemble(shelf / "sdxl", torch.float32)
-    states, pooled = prompts.encode(pipeline, "x" * 100, 3)
+    states, pooled = prompts.encode(pipeline, "x " * 100, 3)
     assert states.shape == (1, 231, 2 * tiny.WIDTH)
     assert pooled is not None
-    assert pooled.shape == (1, tiny.WIDTH)
+    # 75 letters, then 25, then none: each chunk is what diffusers makes of those letters alone, side by side
+    for number, letters in enumerate((75, 25, 0)):
+        alone = pipeline.encode_prompt(
+            "x " * letters, device="cpu", num_images_per_prompt=1, do_classifier_free_guidance=False
+        )
+        assert torch.allclose(states[:, 77 * number : 77 * (number + 1)], alone[0], atol=1e-6)
+        assert torch.allclose(pooled, alone[2], atol=1e-6) == (number == 0)
 
 
 # --- adapters ---------------------------------------------------------------------------------------------------------
