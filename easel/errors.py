@@ -11,6 +11,10 @@ class EaselError(Exception):
     """Something a person can put right. The message is one line: what is wrong, where, and what to do."""
 
 
+class UnexpectedError(EaselError):
+    """A fault of easel's own. The message says where the traceback was written; the cause is the fault itself."""
+
+
 class Cancelled(EaselError):
     """The work was stopped on request (Ctrl-C, or a caller's report that raised this). No half files stay."""
 
@@ -52,3 +56,37 @@ def shortened(text: object, limit: int = 60) -> str:
     """`text` on one line of at most `limit` letters, for use inside an error message."""
     line = " ".join(str(text).split())
     return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+MOST_SAID = 4000
+"""Letters of a line that is said to a person, at most."""
+
+
+def printable(text: object, limit: int = MOST_SAID) -> str:
+    r"""`text` as one line that a terminal shows as it is, cut to `limit` letters.
+
+    Control characters and line breaks are escaped, and so is what is no text: bytes of names that are not UTF-8.
+
+    >>> printable("a\x1b[31m\nb")
+    'a\\x1b[31m\\nb'
+    """
+    line = str(text)
+    if len(line) > limit:
+        line = f"{line[: limit - 20]} ... ({len(line):,} letters)"
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in line)
+
+
+def _escaped(letter: str) -> str:
+    code = ord(letter)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte that is no UTF-8 (PEP 383)
+        return f"\\x{code - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode("ascii") if not 0xD800 <= code <= 0xDFFF else f"\\u{code:04x}"
+
+
+def is_text(text: str) -> bool:
+    """Whether `text` can be written as UTF-8: lone surrogates, as from names that are not UTF-8, cannot."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

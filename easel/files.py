@@ -7,13 +7,66 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from easel.errors import EaselError
+from easel.errors import EaselError, shortened
 
 ROOM_WANTED = 32 * 1024 * 1024
 """Bytes that must be free before a run starts: enough for a handful of pictures and the sheet."""
+
+
+MOST_TEXT = 50_000_000
+"""Bytes of a text file that is read whole, where its reader names no smaller number."""
+
+
+def check_regular(path: Path) -> os.stat_result:
+    """What the system says of a file. Raises EaselError on folders, pipes and devices, which could be read for ever,
+    and where nothing is there.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise EaselError(f"there is no file {shortened(path, 200)}") from None
+    except (OSError, ValueError) as problem:
+        raise EaselError(f"cannot read {shortened(path, 200)}: {shortened(_reason(problem))}") from problem
+    if stat.S_ISDIR(found.st_mode):
+        raise EaselError(f"{shortened(path, 200)} is a folder: name a file in it")
+    if not stat.S_ISREG(found.st_mode):
+        raise EaselError(f"{shortened(path, 200)} is a pipe or a device: only files are read")
+    return found
+
+
+def read_text(path: str | Path, most: int = MOST_TEXT) -> str:
+    """The UTF-8 text of a file, a byte order mark at its start left out.
+
+    Raises EaselError on what is no file, has more than `most` bytes, cannot be read, or is no UTF-8.
+    """
+    path = Path(path)
+    size = check_regular(path).st_size
+    if size > most:
+        raise EaselError(f"{shortened(path, 200)} has {size:,} bytes: at most {most:,} are read")
+    try:
+        return path.read_bytes()[:most].decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = problem.object[: problem.start].count(b"\n") + 1
+        raise EaselError(
+            f"{shortened(path, 200)}: line {line} is not UTF-8 text ({_encoding(problem.object)}): save it as UTF-8"
+        ) from problem
+    except OSError as problem:
+        raise EaselError(f"cannot read {shortened(path, 200)}: {shortened(_reason(problem))}") from problem
+
+
+def _encoding(content: bytes) -> str:
+    """What a text that is no UTF-8 probably is."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "it looks like UTF-16"
+    return "it holds zeros, as binary files do" if b"\0" in content else "it may be Latin-1"
+
+
+def _reason(problem: Exception) -> str:
+    return getattr(problem, "strerror", None) or str(problem)
 
 
 def write_atomic(path: Path, content: bytes) -> None:

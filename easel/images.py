@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from easel.errors import EaselError, shortened
-from easel.files import write_atomic
+from easel.files import check_regular, write_atomic
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff", ".ppm"})
@@ -68,10 +68,9 @@ def check_file(path: Path) -> None:
     try:
         if path.is_dir():
             raise EaselError(f"{path} is a folder: name one picture in it")
+        check_regular(path)
         with path.open("rb") as stream:
             start = stream.read(2048)
-    except FileNotFoundError:
-        raise EaselError(f"there is no file {shortened(path, 200)}") from None
     except (OSError, ValueError) as problem:
         raise EaselError(f"cannot read {shortened(path, 200)}: {shortened(problem)}") from problem
     if not start:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 from typing import Any
 
 import pytest
@@ -116,7 +117,7 @@ WRONG = [
     ("kind: generate", "prompt or prompts: neither is given"),
     ("kind: generate\nprompt: a\nprompts: b", "both are given"),
     ("kind: generate\nprompt: '  '", "line 2: prompt is empty: say what to make"),
-    ("kind: generate\nprompt: no", "line 2: prompt is False: should be a valid string"),
+    ("kind: generate\nprompt: false", "line 2: prompt is False: should be a valid string"),
     ("kind: ask\nphoto: ''\nquestion: b", "photo is empty: give a name"),
     ("kind: ask\nphoto: a\nquestion: b\nseed: -1", "seed is -1"),
     ("kind: ask\nphoto: a\nquestion: b\ncount: 0", "count is 0"),
@@ -153,11 +154,17 @@ def test_a_long_prompt_is_refused_in_one_line():
 def test_files_that_are_no_recipes(tmp_path):
     with pytest.raises(EaselError, match="there is no file"):
         read_yaml(tmp_path / "no.yaml")
-    with pytest.raises(EaselError, match="cannot read"):
+    with pytest.raises(EaselError, match="is a folder: name a file in it"):
         read_yaml(tmp_path)
     (tmp_path / "b.yaml").write_bytes(bytes(range(128, 256)))
-    with pytest.raises(EaselError, match="cannot read"):
+    with pytest.raises(EaselError, match=r"b\.yaml: line 1 is not UTF-8 text"):
         read_yaml(tmp_path / "b.yaml")
+    (tmp_path / "wide.yaml").write_text("kind: ask", encoding="utf-16")
+    with pytest.raises(EaselError, match="it looks like UTF-16"):
+        read_yaml(tmp_path / "wide.yaml")
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(EaselError, match="is a pipe or a device"):
+        read_yaml(tmp_path / "pipe.yaml")
     (tmp_path / "large.yaml").write_bytes(b"#" * 1_100_000)
     with pytest.raises(EaselError, match="too large"):
         read_yaml(tmp_path / "large.yaml")
@@ -182,6 +189,29 @@ def test_numbers_in_yaml_are_numbers():
     values, lines = parse_yaml("a: 1e-4\nb: 1E5\nc: -2.5e+3\nd: e5\n", "x")
     assert values == {"a": 1e-4, "b": 1e5, "c": -2500.0, "d": "e5"}
     assert lines == {("a",): 1, ("b",): 2, ("c",): 3, ("d",): 4}
+
+
+def test_yaml_is_read_by_its_core_schema():
+    text = "a: 1:30\nb: yes\nc: 2001-01-01\nd: 0o17\ne: 0x1f\nf: +\ng: .5\nh: -.INF\ni: ~\nj: 1_000\nk: 010\nl: True\n"
+    values, _ = parse_yaml(text, "x")
+    assert list(values.values()) == ["1:30", "yes", "2001-01-01", 15, 31, "+", 0.5, -math.inf, None, "1_000", 10, True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: !!bool maybe", "a: !!timestamp x", "a: !!binary x", "a: !x y", "a: !!python/name:os.system", "a: !!int x"],
+)
+def test_tags_of_yaml_that_are_not_read_are_said(text):
+    with pytest.raises(EaselError, match="is not YAML"):
+        parse_yaml(text, "x")
+
+
+@pytest.mark.parametrize(
+    "word", ["no", "1e5", "0o7", "1:30", "~", "null", "0x1f", ".5", "2001-01-01", "=", "<<", "-.inf"]
+)
+def test_words_that_look_like_something_else_stay_words(tmp_path, word):
+    write_yaml(Generate(prompt=word, seed=1), tmp_path / "r.yaml")
+    assert read_yaml(tmp_path / "r.yaml") == Generate(prompt=word, seed=1)
 
 
 @given(st.text(min_size=1, max_size=300).filter(lambda text: text.strip()), st.floats(0, 50))

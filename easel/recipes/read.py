@@ -7,13 +7,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from easel.errors import EaselError, close_matches, nearest, shortened, unknown
-from easel.files import write_atomic
+from easel.files import check_regular, read_text, write_atomic
 from easel.kinds import KINDS
 from easel.recipes.base import Recipe
 from easel.recipes.upgrade import upgraded
@@ -24,25 +24,57 @@ MOST_NODES = 100_000
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which follows YAML 1.1 and would read 1e-4 as text."""
+    """YAML 1.2's core schema: words such as yes, no, 1:30 and 2001-01-01 are texts, and 1e-4 is a number.
+
+    PyYAML's own loader follows YAML 1.1, which reads these as a truth, a number of minutes, and a date.
+    """
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
+CORE = {
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    "int": (r"[-+]?[0-9]{1,30}|0o[0-7]{1,30}|0x[0-9a-fA-F]{1,30}", list("-+0123456789")),
+    "float": (
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,5})?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        list("-+0123456789."),
+    ),
+}
+"""What is not in quotes, by its type (YAML 1.2.2, section 10.3.2); all else is text."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that YAML 1.1 or 1.2 would take for something else, so that all readers agree."""
+
+
+for _type, (_pattern, _first) in CORE.items():
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(f"tag:yaml.org,2002:{_type}", re.compile(rf"(?:{_pattern})$"), _first)
+
+KNOWN_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in (*CORE, "str", "seq", "map"))
+
+
+def _whole_number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    text = str(loader.construct_scalar(node))
+    base = {"0o": 8, "0x": 16}.get(text[:2], 10)
+    return int(text[2:] if base != 10 else text, base)
+
+
+def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
+    return float(str(loader.construct_scalar(node)).lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+_Loader.add_constructor("tag:yaml.org,2002:float", _number)
 
 
 def load_yaml(path: str | Path) -> tuple[Any, Lines]:
     """The values in a YAML file and the line of each key. Raises EaselError naming the file and the line."""
     path = Path(path)
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise EaselError(f"{path} is too large for a YAML file of settings")
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise EaselError(f"there is no file {path}") from None
-    except (OSError, UnicodeDecodeError) as problem:
-        raise EaselError(f"cannot read {path} as YAML text: {shortened(problem)}") from problem
+    if check_regular(path).st_size > MOST_BYTES:
+        raise EaselError(f"{path} is too large for a YAML file of settings")
+    text = read_text(path, MOST_BYTES)
     return parse_yaml(text, str(path))
 
 
@@ -60,7 +92,7 @@ def parse_yaml(text: str, name: str) -> tuple[Any, Lines]:
         mark = problem.problem_mark or problem.context_mark
         place = f" line {mark.line + 1}" if mark else ""
         raise EaselError(f"{name}:{place} is not YAML: {shortened(problem.problem or problem)}") from problem
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as problem:
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as problem:
         raise EaselError(f"{name} is not YAML: {shortened(problem)}") from problem
     finally:
         loader.dispose()
@@ -68,6 +100,11 @@ def parse_yaml(text: str, name: str) -> tuple[Any, Lines]:
 
 def _walk(node: yaml.Node, keys: tuple[str | int, ...], lines: Lines, name: str, left: list[int]) -> None:
     """Note the line of every key, refusing keys that stand twice and files whose aliases swell."""
+    if node.tag not in KNOWN_TAGS:
+        line = node.start_mark.line + 1
+        raise EaselError(
+            f"{name}: line {line} is not YAML that easel reads: the tag {shortened(node.tag)} is not known"
+        )
     left[0] -= 1
     if left[0] < 0:
         raise EaselError(f"{name} is too large for a YAML file of settings")
@@ -177,7 +214,7 @@ def read_yaml(path: str | Path, changes: Mapping[str, Any] | None = None, kind: 
 
 def to_yaml(recipe: Recipe) -> str:
     """A recipe as YAML that `read_yaml` gives back unchanged, without what does not apply to it."""
-    return yaml.safe_dump(recipe.plain(), sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(recipe.plain(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def write_yaml(recipe: Recipe, path: str | Path) -> None:
