@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
 
@@ -25,6 +27,14 @@ def to_signed_tensor(picture: Image.Image) -> Tensor:
     import torch
 
     return torch.from_numpy(np.array(picture.convert("RGB"), dtype=np.float32)).permute(2, 0, 1)[None] / 127.5 - 1
+
+
+def levels_to_tensor(levels: NDArray[np.uint8]) -> Tensor:
+    """Pictures (n, h, w, 3) of 8 bits as (n, 3, h, w) float32 in -1 to 1."""
+    import numpy as np
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(levels)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def to_picture(pixels: Tensor) -> Image.Image:

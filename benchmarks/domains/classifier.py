@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from easel.metrics.intervals import Estimate, rate_interval
+from easel.tensors import levels_to_tensor
 
 Pixels = NDArray[np.uint8]
 WIDTHS = (32, 64, 128)
@@ -49,32 +50,27 @@ class Classifier(nn.Module):
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
         """Logits by head, from the mean and the largest of the last maps."""
-        seen = self.blocks(self.stem(pictures.contiguous(memory_format=torch.channels_last)))
-        pooled = torch.cat([seen.mean(dim=(2, 3)), seen.amax(dim=(2, 3))], dim=1).float()
+        features = self.blocks(self.stem(pictures.contiguous(memory_format=torch.channels_last)))
+        pooled = torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1).float()
         return {name: head(pooled) for name, head in self.heads.items()}
 
     @torch.no_grad()
-    def named(self, pixels: Pixels) -> dict[str, NDArray[np.int64]]:
-        """The place of the answer in each head, for pictures (n, side, side, 3)."""
-        parts = [self(tensor_of(pixels[i : i + TOGETHER])) for i in range(0, len(pixels), TOGETHER)]
+    def predict(self, pixels: Pixels) -> dict[str, NDArray[np.int64]]:
+        """The index of the answer in each head, for pictures (n, side, side, 3)."""
+        parts = [self(levels_to_tensor(pixels[i : i + TOGETHER])) for i in range(0, len(pixels), TOGETHER)]
         return {name: torch.cat([part[name].argmax(dim=1) for part in parts]).numpy() for name in self.heads}
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LabelledPictures:
     """Pictures (n, side, side, 3) and the right answers (n,) by head."""
 
     pixels: Pixels
     answers: Mapping[str, NDArray[np.int64]]
 
-    def part(self, places: Sequence[int] | NDArray[np.int64]) -> Lesson:
+    def part(self, indices: Sequence[int] | NDArray[np.int64]) -> LabelledPictures:
         """Some of it."""
-        return Lesson(self.pixels[places], {name: one[places] for name, one in self.answers.items()})
-
-
-def tensor_of(pixels: Pixels) -> Tensor:
-    """(n, side, side, 3) bytes -> (n, 3, side, side) in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        return LabelledPictures(self.pixels[indices], {name: one[indices] for name, one in self.answers.items()})
 
 
 def roughened(pixels: Pixels, rng: np.random.Generator, mirror: bool) -> Pixels:
@@ -94,33 +90,33 @@ def roughened(pixels: Pixels, rng: np.random.Generator, mirror: bool) -> Pixels:
     return made
 
 
-def taught(lesson: Lesson, heads: Mapping[str, int], epochs: int, seed: int = 5) -> Classifier:
-    """A classifier of a lesson, its learning rate going up and down once (Smith 2018)."""
+def train_classifier(data: LabelledPictures, heads: Mapping[str, int], epochs: int, seed: int = 5) -> Classifier:
+    """A classifier trained on labelled pictures, its learning rate going up and down once (Smith 2018)."""
     torch.manual_seed(seed)
     network = Classifier(heads).train()
-    count = len(lesson.pixels)
+    count = len(data.pixels)
     steps = epochs * (count // TOGETHER)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
-    order = np.random.default_rng((seed, 1))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.02)
+    lr_schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
+    sampler = np.random.default_rng((seed, 1))
     for step in range(steps):
         rng = np.random.default_rng((seed, 2, step))
-        picked = order.choice(count, TOGETHER, replace=False)
-        logits = network(tensor_of(roughened(lesson.pixels[picked], rng, mirror=True)))
+        picked = sampler.choice(count, TOGETHER, replace=False)
+        logits = network(levels_to_tensor(roughened(data.pixels[picked], rng, mirror=True)))
         loss = torch.stack(
             [
                 nn.functional.cross_entropy(logits[name], torch.from_numpy(answers[picked]), label_smoothing=0.05)
-                for name, answers in lesson.answers.items()
+                for name, answers in data.answers.items()
             ]
         ).sum()
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
+        optimizer.step()
+        lr_schedule.step()
     return network.eval().requires_grad_(False)
 
 
-def accuracy(network: Classifier, lesson: Lesson) -> dict[str, Estimate]:
+def accuracy(network: Classifier, data: LabelledPictures) -> dict[str, Estimate]:
     """How often it is right about pictures it has not seen, by head."""
-    found = network.named(lesson.pixels)
-    return {name: rate_interval(found[name] == answers) for name, answers in lesson.answers.items()}
+    found = network.predict(data.pixels)
+    return {name: rate_interval(found[name] == answers) for name, answers in data.answers.items()}

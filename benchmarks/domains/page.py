@@ -1,4 +1,4 @@
-"""docs/domains.md and its pictures, from the results of `benchmarks.domains` that are there.
+"""docs/lab/domains.md and its pictures, from the results of `benchmarks.domains` that are there.
 
 Numbers are kept in domains.json beside this file, so that runs that lie on another machine stay on the page.
 """
@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from benchmarks.domains.rows import above_nothing, difference
+from benchmarks.domains.measurements import above_nothing, difference
 from benchmarks.domains.runs import RUNS
-from benchmarks.domains.sets import Places, pictures_in
+from benchmarks.domains.sets import Folders, pictures_in
 from benchmarks.domains.words import asked_scenes
 from easel.charts import png
 from easel.files import write_atomic
@@ -40,17 +40,17 @@ QUALITY, WIDEST = 76, 760
 SHOWN, ROWS = 40, 8
 
 
-def write_page(places: Places, docs: Path) -> None:
+def write_page(folders: Folders, docs: Path) -> None:
     """Write the page, a grid for each result that is here, and a chart once all on it have curves."""
     here = {
-        name: read(places.run(name) / "result.json") for name in RUNS if (places.run(name) / "result.json").is_file()
+        name: read(folders.run(name) / "result.json") for name in RUNS if (folders.run(name) / "result.json").is_file()
     }
     kept = read(KEPT) | here
     results = {name: kept[name] for name in RUNS if name in kept}
     write_atomic(KEPT, (json.dumps(results, indent=1) + "\n").encode())
     images = docs / "images"
     for name in here:
-        save(grid(places, name), images / f"domain-{name}.jpg")
+        save(grid(folders, name), images / f"domain-{name}.jpg")
     for title, names in CURVES.items():
         if all(results.get(name, {}).get("curve") for name in names):
             write_atomic(images / f"domain-curves-{title}.png", curves(title, {name: results[name] for name in names}))
@@ -128,41 +128,41 @@ def best_of(results: Mapping[str, Any]) -> dict[str, Any] | None:
     return asdict(found) | {"is_met": is_met, "bar": found.bar if is_met is not None else "> 0 in equal minutes"}
 
 
-def grid(places: Places, name: str) -> Image.Image:
+def grid(folders: Folders, name: str) -> Image.Image:
     """What the run has drawn, the first pictures, none chosen."""
-    return GRIDS.get(RUNS[name].score, plain)(places, name)
+    return GRIDS.get(RUNS[name].score, plain)(folders, name)
 
 
-def plain(places: Places, name: str) -> Image.Image:
+def plain(folders: Folders, name: str) -> Image.Image:
     """The first pictures in rows of ten."""
-    return mosaic([open_picture(path) for path in pictures_in(places.run(name) / "drawn")[:SHOWN]], 10)
+    return mosaic([open_picture(path) for path in pictures_in(folders.run(name) / "drawn")[:SHOWN]], 10)
 
 
-def classes(places: Places, name: str) -> Image.Image:
+def classes(folders: Folders, name: str) -> Image.Image:
     """A row for each class, in the order of the alphabet."""
-    folders = [one for one in sorted((places.run(name) / "drawn").iterdir()) if one.is_dir()]
-    shown = [open_picture(path) for one in folders for path in pictures_in(one)[:10]]
+    parts = [one for one in sorted((folders.run(name) / "drawn").iterdir()) if one.is_dir()]
+    shown = [open_picture(path) for one in parts for path in pictures_in(one)[:10]]
     return mosaic(shown, 10)
 
 
-def attributes(places: Places, name: str) -> Image.Image:
+def attributes(folders: Folders, name: str) -> Image.Image:
     """A row for each seed: as drawn, then with and without each attribute."""
-    drawn = places.run(name) / "drawn"
+    drawn = folders.run(name) / "drawn"
     asked = ["plain", *(f"{one}{sign}" for one in RUNS[name].settings["attributes"] for sign in ("+1", "-1"))]
     columns = [pictures_in(drawn / one) for one in asked]
     return mosaic([open_picture(column[row]) for row in range(ROWS) for column in columns], len(columns))
 
 
-def captioned(places: Places, name: str) -> Image.Image:
+def captioned(folders: Folders, name: str) -> Image.Image:
     """Pictures with the captions they were drawn from."""
-    paths = pictures_in(places.run(name) / "drawn")[:18]
+    paths = pictures_in(folders.run(name) / "drawn")[:18]
     cells = [Cell(doubled(open_picture(path)), text) for path, (text, _, _) in zip(paths, asked_scenes(), strict=False)]
     return sheet(cells, 6)
 
 
-def pairs(places: Places, name: str) -> Image.Image:
+def pairs(folders: Folders, name: str) -> Image.Image:
     """text-dcgan's pictures enlarged, and below them stage II's of the same captions."""
-    folder = places.run(name)
+    folder = folders.run(name)
     both = [[open_picture(path) for path in pictures_in(one)] for one in (folder / "enlarged", folder / "drawn")]
     return mosaic([picture for start in (0, 6) for side in both for picture in side[start : start + 6]], 6)
 
@@ -172,7 +172,7 @@ def doubled(picture: Image.Image) -> Image.Image:
     return picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST)
 
 
-GRIDS: dict[str, Callable[[Places, str], Image.Image]] = {
+GRIDS: dict[str, Callable[[Folders, str], Image.Image]] = {
     "fashion": classes,
     "kinds": classes,
     "faces": attributes,

@@ -24,8 +24,8 @@ FASHION_SEEN = 60
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where everything lies: ``work`` for what is made, ``data`` with fashion_mnist_900 and portraits."""
+class Folders:
+    """The folders of a benchmark: ``work`` for what is made, ``data`` with fashion_mnist_900 and portraits."""
 
     work: Path
     data: Path
@@ -73,7 +73,7 @@ class Places:
             Image.fromarray(np.asarray(pixels[index])).save(folder / f"{index:04d}.png")
 
 
-def rows_of(folder: Path) -> list[dict[str, Any]]:
+def annotations_of(folder: Path) -> list[dict[str, Any]]:
     """What metadata.jsonl says, a row a picture."""
     return [json.loads(line) for line in (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines()]
 
@@ -96,7 +96,7 @@ def by_class(folder: Path) -> Iterator[tuple[str, Pixels]]:
 
 
 def labelled(folder: Path) -> tuple[Pixels, NDArray[np.int64], list[str]]:
-    """All pictures of class folders, their classes' places, and the classes."""
+    """All pictures of class folders, the index of each one's class, and the classes."""
     parts = list(by_class(folder))
-    places = np.repeat(np.arange(len(parts)), [len(pixels) for _, pixels in parts])
-    return np.concatenate([pixels for _, pixels in parts]), places, [name for name, _ in parts]
+    labels = np.repeat(np.arange(len(parts)), [len(pixels) for _, pixels in parts])
+    return np.concatenate([pixels for _, pixels in parts]), labels, [name for name, _ in parts]

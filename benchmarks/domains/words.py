@@ -8,17 +8,17 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from benchmarks.domains.rows import (
+from benchmarks.domains.measurements import (
     FEATURES,
-    Row,
+    Measurement,
     above_nothing,
     difference,
     drawn,
     edge_energy,
     kid,
-    row,
+    measurement,
 )  # fmt: skip
-from benchmarks.domains.sets import Places, pictures_in, pixels_of
+from benchmarks.domains.sets import Folders, pictures_in, pixels_of
 from easel.files import write_atomic
 from easel.metrics.intervals import mean_interval, rate_interval
 
@@ -28,18 +28,18 @@ CAPTIONS, TRUE = 39_000_000, 39_500_000
 """The first seeds of the scenes whose captions are drawn, and of those that the judge itself is asked about."""
 
 
-def seeing(name: str, *asked: str) -> list[Row]:
+def seeing(name: str, *asked: str) -> list[Measurement]:
     """How often the judge of scenes is right about true 64 px pictures of held-out scenes."""
     from easel.jobs.data.world import SetSpec, pixels, scene_of
     from easel.pocket.train import judge
 
     spec = SetSpec("kinds" if "kind" in asked else "birds", TRUE, 64, "")
     scenes = [scene_of(spec, index) for index in range(PROMPTS)]
-    told = judge.load().name(np.stack([pixels(scene, spec) for scene in scenes]))
+    named = judge.load().name(np.stack([pixels(scene, spec) for scene in scenes]))
     found = []
     for word in asked:
-        hits = [said == getattr(scene, word) for said, scene in zip(told[word], scenes, strict=True)]
-        found.append(row(name, f"the same judge, {word} of real pictures", rate_interval(hits), SCENES))
+        hits = [said == getattr(scene, word) for said, scene in zip(named[word], scenes, strict=True)]
+        found.append(measurement(name, f"the same judge, {word} of real pictures", rate_interval(hits), SCENES))
     return found
 
 
@@ -59,19 +59,19 @@ def of_words(folder: Path) -> Path:
     return drawn(folder / "drawn", folder / "model", prompts=str(folder / "prompts.yaml"))
 
 
-def words(places: Places, name: str) -> list[Row]:
+def words(folders: Folders, name: str) -> list[Measurement]:
     """Whether a picture has its caption's colour and place."""
     from easel.pocket.train import judge
 
-    told = judge.load().name(pixels_of(of_words(places.run(name))))
+    named = judge.load().name(pixels_of(of_words(folders.run(name))))
     scenes = asked_scenes()
-    colours = [said == colour for said, (_, colour, _) in zip(told["colour"], scenes, strict=True)]
-    spots = [said == place for said, (_, _, place) in zip(told["place"], scenes, strict=True)]
+    colours = [said == colour for said, (_, colour, _) in zip(named["colour"], scenes, strict=True)]
+    spots = [said == place for said, (_, _, place) in zip(named["place"], scenes, strict=True)]
     both = rate_interval(np.logical_and(colours, spots))
     return [
-        row(name, "colour and place of the caption are found", both, SCENES, 0.7),
-        row(name, "colour alone", rate_interval(colours), SCENES),
-        row(name, "place alone", rate_interval(spots), SCENES),
+        measurement(name, "colour and place of the caption are found", both, SCENES, 0.7),
+        measurement(name, "colour alone", rate_interval(colours), SCENES),
+        measurement(name, "place alone", rate_interval(spots), SCENES),
         *seeing(name, "colour", "place"),
     ]
 
@@ -85,20 +85,20 @@ def enlarged(made: Path, folder: Path, side: int) -> Path:
     return folder
 
 
-def sharper(places: Places, name: str, peer: str = "text-dcgan-birds") -> list[Row]:
+def sharper(folders: Folders, name: str, peer: str = "text-dcgan-birds") -> list[Measurement]:
     """Stage II: as good with words, and sharper than 64 px pictures enlarged: slopes and KID."""
-    found = words(places, name)
-    folder = places.run(name)
-    small = enlarged(of_words(places.run(peer)), folder / "enlarged", 128)
-    real = places.set("birds-128-held-out") / "images"
+    found = words(folders, name)
+    folder = folders.run(name)
+    small = enlarged(of_words(folders.run(peer)), folder / "enlarged", 128)
+    real = folders.set("birds-128-held-out") / "images"
     ours, theirs, truth = (edge_energy(pixels_of(one, PROMPTS)) for one in (folder / "drawn", small, real))
-    near, far = kid(places, name, real, folder / "drawn"), kid(places, name, real, small)
+    near, far = kid(folders, name, real, folder / "drawn"), kid(folders, name, real, small)
     ratio = mean_interval(ours / theirs.mean())
     return [
         *found,
         above_nothing(name, "slopes' energy over that of text-dcgan enlarged", ratio, "pixels", 1.0),
-        row(name, "the same of real pictures", mean_interval(truth / theirs.mean()), "pixels"),
-        row(name, "KID at 128 px", near, FEATURES),
-        row(name, "KID of text-dcgan enlarged", far, FEATURES),
+        measurement(name, "the same of real pictures", mean_interval(truth / theirs.mean()), "pixels"),
+        measurement(name, "KID at 128 px", near, FEATURES),
+        measurement(name, "KID of text-dcgan enlarged", far, FEATURES),
         above_nothing(name, "KID of text-dcgan enlarged less stage II's", difference(far, near), FEATURES),
     ]

@@ -1,1 +1,1 @@
-"""Sets of pictures: look at one, or draw one out of the world."""
+"""Sets of pictures: summarise one, or draw one out of the world."""

@@ -1,4 +1,4 @@
-"""Manners of painting as filters: each takes any RGB picture, drawn or photographed, and gives it back in that manner.
+"""Styles of painting as filters: each takes any RGB picture, drawn or photographed, and gives it back in that style.
 
 The picture keeps its size and its content; the same picture and seed give the same bytes, always.
 """
@@ -59,7 +59,7 @@ STYLES: dict[str, Filter] = {
 
 
 def apply(name: str, image: Picture, seed: int = 0) -> Picture:
-    """Paint the picture in a manner of STYLES ("plain" gives a copy).
+    """Paint the picture in a style of STYLES ("plain" gives a copy).
 
     image: RGB uint8 (h, w, 3). Returns RGB uint8 of the same shape. Raises EaselError for an unknown name.
     """

@@ -1,7 +1,7 @@
-"""What all manners share: seeded noise, tone, the direction of edges, ink lines, brush strokes, small palettes.
+"""What all styles share: seeded noise, tone, the direction of edges, ink lines, brush strokes, small palettes.
 
-A picture is RGB uint8 (h, w, 3); a plane is float32 (h, w), mostly 0..1. Sizes inside a manner are given for a picture
-of 256 x 256 and multiplied by `scale`, so that the manner looks the same at every size.
+A picture is RGB uint8 (h, w, 3); a plane is float32 (h, w), mostly 0..1. Sizes inside a style are given for a picture
+of 256 x 256 and multiplied by `scale`, so that the style looks the same at every size.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ SMALLEST = 64
 """Manners are painted on at least this many pixels a side; smaller pictures are enlarged before and reduced after."""
 
 
-def generator(seed: int, manner: str) -> np.random.Generator:
-    """Make a random generator of this seed and manner alone; negative seeds are allowed."""
-    return np.random.default_rng([seed & (2**63 - 1), *manner.encode()])
+def generator(seed: int, style: str) -> np.random.Generator:
+    """Make a random generator of this seed and style alone; negative seeds are allowed."""
+    return np.random.default_rng([seed & (2**63 - 1), *style.encode()])
 
 
 def scale(picture: NDArray[np.generic]) -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import easel
 from benchmarks.domains.classifier import Pixels
-from benchmarks.domains.sets import Places
+from benchmarks.domains.sets import Folders
 from easel.metrics.intervals import Estimate
 from easel.result import Result, Score
 
@@ -25,7 +25,7 @@ FEATURES = "features:pocket"
 
 
 @dataclass(frozen=True)
-class Row:
+class Measurement:
     """One line. ``bar``: what was asked, None where it is told beside; ``is_met`` then None as well."""
 
     run: str
@@ -39,15 +39,17 @@ class Row:
     is_met: bool | None = None
 
 
-def row(run: str, what: str, found: Estimate, judge: str, least: float | None = None) -> Row:
+def measurement(run: str, what: str, found: Estimate, judge: str, least: float | None = None) -> Measurement:
     """A row of an estimate; ``least`` is its bar."""
     bar, is_met = (None, None) if least is None else (f">= {least:g}", found.value >= least)
-    return Row(run, what, bar, found.value, found.low, found.high, found.n, judge, is_met)
+    return Measurement(run, what, bar, found.value, found.low, found.high, found.n, judge, is_met)
 
 
-def above_nothing(run: str, what: str, found: Estimate, judge: str, nothing: float = 0.0) -> Row:
+def above_nothing(run: str, what: str, found: Estimate, judge: str, nothing: float = 0.0) -> Measurement:
     """A row whose bar is to be above ``nothing``."""
-    return Row(run, what, f"> {nothing:g}", found.value, found.low, found.high, found.n, judge, found.value > nothing)
+    return Measurement(
+        run, what, f"> {nothing:g}", found.value, found.low, found.high, found.n, judge, found.value > nothing
+    )
 
 
 def drawn(folder: Path, model: Path, **asked: Any) -> Path:
@@ -68,9 +70,9 @@ def estimate(score: Score) -> Estimate:
     return Estimate(score.value, score.low, score.high, score.n)
 
 
-def kid(places: Places, name: str, real: Path, made: Path) -> Estimate:
+def kid(folders: Folders, name: str, real: Path, made: Path) -> Estimate:
     """KID of two folders by `easel score sets`."""
-    out = places.run(name) / f"kid-{made.name}"
+    out = folders.run(name) / f"kid-{made.name}"
     result = result_in(out) or easel.score_sets(real, made, out=out, seed=1)
     return estimate(next(score for score in result.scores if score.name == "KID"))
 
