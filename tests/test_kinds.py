@@ -95,12 +95,9 @@ def test_nothing_else_names_a_kind() -> None:
         own = {KINDS[word].path.partition(":")[0], KINDS[word].job, "easel.kinds", "easel.recipes.upgrade"}
         for path in sorted((ROOT / "easel").rglob("*.py")):
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-            named = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if _says(node, word)]
-            assert not named or module in own, f"{module}:{named[0].lineno} names {word}"
-
-
-def _says(node: ast.AST, word: str) -> bool:
-    return isinstance(node, ast.Constant) and node.value == word
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            lines = [one.lineno for one in ast.walk(tree) if isinstance(one, ast.Constant) and one.value == word]
+            assert not lines or module in own, f"{module}:{lines[0]} names {word}"
 
 
 def test_pictures_open(example: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from easel.kinds import KINDS
 from easel.runners.machine import is_first
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def result(made: Result, *, as_json: bool, quiet: bool) -> None:
         return
     answer = _texts(made)
     if quiet:
-        print("\n".join(answer) if answer and made.kind in {"caption", "ask"} else made.folder)
+        print("\n".join(answer) if answer and KINDS[made.kind].recipe.answers_in_words else made.folder)
         return
     for line in answer:
         print(line)

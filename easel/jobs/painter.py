@@ -48,6 +48,16 @@ class Painter:
         workspace.step("loading the model", 1, 1)
         self.name, self.workspace, self.recipe, self.asked_strength = model, workspace, recipe, strength
 
+    @property
+    def steps(self) -> int:
+        """Denoising steps that a picture takes."""
+        return self.recipe.steps
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know."""
+        return self.model.notes
+
     def fitted(self, photo: Image.Image) -> Image.Image:
         """The photo at the size it is redrawn: as asked, else the model's own size as the shorter side, sides
         multiples of 8.
@@ -119,7 +129,7 @@ class Painter:
         return pictures
 
     def save(self, planned: PlannedPicture, drawn: DrawnPicture) -> None:
-        """Write a picture with what was done, and its recipe, in which the model's own choices are written out, so that it
+        """Write a picture with what was done, and with its recipe, in which the model's own choices are written out: it
         stays true when those change.
         """
         settings = drawn.settings

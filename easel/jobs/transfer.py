@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps
@@ -18,7 +18,7 @@ from easel.images import open_picture
 from easel.jobs.inputs import model_label
 from easel.jobs.judges import load_judges
 from easel.jobs.painter import PlannedPicture
-from easel.jobs.stylize.restyled import caption_of, finished, planned
+from easel.jobs.stylize.restyled import caption_of, finished, plan_pictures
 from easel.jobs.stylize.styles import Style, styles_of, table
 from easel.models.devices import dtype_word
 from easel.provenance import Done, parameters
@@ -52,9 +52,9 @@ def run(recipe: Transfer, workspace: Workspace) -> Result:
     judges = load_judges(recipe.judge, workspace)
     caption = recipe.caption or caption_of(original, recipe.captioner, workspace)
     photo = painter.fitted(original)
-    orders = planned(recipe, styles, caption)
-    pictures = painter.draw(orders, photo)
-    return finished(recipe, workspace, judges, caption, (original, photo), styles, orders, pictures, painter.notes)
+    planned = plan_pictures(recipe, styles, caption)
+    pictures = painter.draw(planned, photo)
+    return finished(recipe, workspace, judges, caption, (original, photo), styles, planned, pictures, painter.notes)
 
 
 def style_pictures(recipe: Transfer | ScoreStyles, styles: Sequence[Style]) -> dict[str, StylePictures]:
@@ -85,7 +85,7 @@ def style_picture(file: str) -> Image.Image:
 
 
 class StylePainter:
-    """A feature network and pictures whose style it takes: it draws orders and saves them, as `Painter` does."""
+    """A feature network and pictures whose style it takes; it paints planned pictures and saves them, as `Painter`."""
 
     def __init__(
         self, recipe: Transfer | ScoreStyles, pictures: Mapping[str, StylePictures], workspace: Workspace
@@ -127,34 +127,39 @@ class StylePainter:
         return sum(steps for _, steps in schedule(longest or self.recipe.side, self.recipe.iterations))
 
     def draw(
-        self, orders: Sequence[PlannedPicture], photo: Image.Image, report: Callable[[int, int], None] | None = None
+        self,
+        planned: Sequence[PlannedPicture],
+        photo: Image.Image,
+        *,
+        phase: str | None = None,
+        done: int = 0,
+        total: int | None = None,
     ) -> list[Image.Image]:
-        """One picture for each order, saved as it is done; `photo` is already fitted.
+        """Paint the planned pictures, each saved as it is done; `photo` is already fitted.
 
-        `report` is called with (done, total) in steps; without one the workspace is told, size by size, with a preview
-        now and then, which is also in preview.png. Raises EaselError and Cancelled.
+        Progress of `phase` is reported in steps, from `done` on, of `total`; without a phase size by size, with a
+        preview now and then, which is also in preview.png. Raises EaselError and Cancelled.
         """
         from easel.models.style.optimise import transfer
 
         pictures: list[Image.Image] = []
-        total = len(orders) * self.steps
+        whole = len(planned) * self.steps if total is None else total
+
+        def step(now: Iteration) -> None:
+            nonlocal done
+            done += 1
+            if phase is None:
+                self._tell(now)
+            else:
+                self.workspace.step(phase, done, whole)
+
         try:
-            for order in orders:
-                content, styles = self._prepared(photo, self.pictures[order.recipe["styles"][0]])
-                done = len(pictures) * self.steps
-
-                def step(now: Iteration) -> None:
-                    nonlocal done
-                    done += 1
-                    if report is None:
-                        self._tell(now)
-                    else:
-                        report(done, total)
-
-                made = transfer(content, styles, self.model, self.settings, order.seed, step)
+            for one in planned:
+                content, styles = self._prepared(photo, self.pictures[one.recipe["styles"][0]])
+                made = transfer(content, styles, self.model, self.settings, one.seed, step)
                 picture = self._finished(photo, made)
-                how = self._done(order, picture, dtype_word(made.dtype))
-                self.workspace.save_picture(order.file, picture, order.recipe, parameters(order.prompt, "", how), how)
+                how = self._done(one, picture, dtype_word(made.dtype))
+                self.workspace.save_picture(one.file, picture, one.recipe, parameters(one.prompt, "", how), how)
                 pictures.append(picture)
         finally:
             with contextlib.suppress(OSError):
@@ -190,13 +195,13 @@ class StylePainter:
         content = to_tensor(photo).to(made)
         return to_picture(content + made - luminance(content))
 
-    def _done(self, order: PlannedPicture, picture: Image.Image, dtype: str) -> Done:
+    def _done(self, planned: PlannedPicture, picture: Image.Image, dtype: str) -> Done:
         """How a picture was made."""
         return Done(
             device=str(self.model.device),
             dtype=dtype,
             model=model_label(self.recipe.features),
-            seed=order.seed,
+            seed=planned.seed,
             width=picture.width,
             height=picture.height,
             steps=self.steps,

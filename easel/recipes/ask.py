@@ -11,6 +11,7 @@ from easel.recipes.knobs import Count, FileName, ModelName, Prompt
 class Ask(Recipe):
     """Ask a question about a photo; the answers come with their probabilities."""
 
+    answers_in_words: ClassVar = True
     positional: ClassVar = ("photo", "question")
 
     kind: Literal["ask"] = "ask"

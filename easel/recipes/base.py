@@ -54,6 +54,10 @@ class Recipe(BaseModel):
     """What `Only` may ask for beside settings: facts that the job finds out and hands to `bound`."""
     resumes: ClassVar[bool] = False
     """Whether a run goes on where an earlier one in the same folder stopped."""
+    answers_in_words: ClassVar[bool] = False
+    """Whether what a person wants to read is a text, and not where the pictures are."""
+    repeatable: ClassVar[bool] = False
+    """Whether a picture made by this kind can be made again from the recipe inside it."""
     free: ClassVar[frozenset[str]] = frozenset({"easel", "seed", "batch_size"})
     """Settings that may differ when a run goes on."""
 

@@ -13,6 +13,7 @@ from easel.recipes.knobs import BatchSize, Count, FileName, ModelName
 class Caption(Recipe):
     """Caption photos or whole folders; rank tags; interrogate for artist, medium, light and mood."""
 
+    answers_in_words: ClassVar = True
     positional: ClassVar = ("photos",)
     resumes: ClassVar = True
 

@@ -46,6 +46,7 @@ IS_TRAINED = Only("family", TRAINED)
 class Generate(Drawn, Recipe):
     """Make pictures from a prompt, or from a file with a set of them; or with a model of your own (easel train)."""
 
+    repeatable: ClassVar = True
     positional: ClassVar = ("prompt",)
     facts: ClassVar = ("family",)
 

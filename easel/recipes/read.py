@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -29,7 +29,7 @@ class _Loader(yaml.SafeLoader):
     PyYAML's own loader follows YAML 1.1, which reads these as a truth, a number of minutes, and a date.
     """
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - as PyYAML has it
 
 
 CORE = {

@@ -48,6 +48,7 @@ class Redrawn(BaseModel):
 class Stylize(Drawn, Redrawn, Styled, Recipe):
     """Redraw a photo in several styles, and score each picture for style and for content kept."""
 
+    repeatable: ClassVar = True
     positional: ClassVar = ("photo",)
 
     kind: Literal["stylize"] = "stylize"

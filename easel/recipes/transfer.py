@@ -99,6 +99,7 @@ class Optimised(BaseModel):
 class Transfer(Optimised, Styled, Recipe):
     """Paint a photo in the style of a picture, pixel by pixel, and score it for style and for content kept."""
 
+    repeatable: ClassVar = True
     positional: ClassVar = ("photo",)
 
     kind: Literal["transfer"] = "transfer"

@@ -88,8 +88,6 @@ def to_0_2(plain: Plain) -> Plain:
         return _renamed(_moved(plain, "transfer", SAMPLED_0_1 | STYLED_0_1 | more))
     if word == "stylize":
         return _moved(plain, "stylize", OPTIMISED_0_1)
-    if word in {"ask", "caption", "generate", "train"}:
-        return plain
     return _renamed(plain) if word in {"transfer", "score-styles"} else plain
 
 

@@ -13,6 +13,7 @@ from easel.recipes.knobs import FileName, Name, Only
 class Frame(Recipe):
     """Put a frame around a photo."""
 
+    repeatable: ClassVar = True
     positional: ClassVar = ("photo",)
 
     kind: Literal["frame"] = "frame"

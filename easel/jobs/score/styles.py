@@ -31,7 +31,7 @@ from easel.jobs.judges import (
 )
 from easel.jobs.painter import Painter
 from easel.jobs.score.rates import RATE, RATE_BEFORE, Pair, rates, success_scores
-from easel.jobs.stylize.restyled import painter_of, planned, subject_of
+from easel.jobs.stylize.restyled import painter_of, plan_pictures, subject_of
 from easel.jobs.stylize.styles import Style, styles_of
 from easel.jobs.transfer import StylePainter, style_pictures
 from easel.metrics.intervals import mean_interval
@@ -87,7 +87,7 @@ def run(recipe: ScoreStyles, workspace: Workspace) -> Result:
             if picture is not None:
                 done.append(bench.rows(index, numbers[name], name, picture, left))
             bench.report(index, bench.each)
-        notes = [*bench.painter.model.notes]
+        notes = [*bench.painter.notes]
     rows = [done.rows[key] for key in wanted if key in done.rows]
     return finished(recipe, workspace, styles, photos, rows, [*skipped_notes(broken, len(photos)), *notes])
 
@@ -131,14 +131,9 @@ class Workbench:
         return cls(recipe, styles, workspace, judges, captioner, painter, photos)
 
     @property
-    def steps(self) -> int:
-        """Steps that a picture takes."""
-        return self.painter.steps if isinstance(self.painter, StylePainter) else self.recipe.steps
-
-    @property
     def each(self) -> int:
         """Picture-steps that a photo takes."""
-        return len(self.styles) * self.recipe.count * self.steps
+        return len(self.styles) * self.recipe.count * self.painter.steps
 
     def report(self, index: int, done: int) -> None:
         """Report `done` picture-steps of photo `index`."""
@@ -155,22 +150,15 @@ class Workbench:
         alone = kind.model_validate(
             shared | {"kind": kind.model_fields["kind"].default, "photo": str(self.photos[name])}
         )
-        everything = batches(planned(alone, self.styles, caption, first, f"pictures/{name}/"), self.recipe.count)
+        everything = batches(plan_pictures(alone, self.styles, caption, first, f"pictures/{name}/"), self.recipe.count)
         by_style = dict(zip((style.name for style in self.styles), everything, strict=True))
-        orders = [order for style in left for order in by_style[style.name]]
-        skipped = self.each - len(orders) * self.steps
-
-        def report(done: int, _: int) -> None:
-            self.report(index, skipped + done)
-
-        if isinstance(self.painter, StylePainter):
-            pictures = self.painter.draw(orders, photo, report)
-        else:
-            before, total = index * self.each + skipped, len(self.photos) * self.each
-            pictures = self.painter.draw(orders, photo, phase=PHASE, done=before, total=total)
+        pictures = [one for style in left for one in by_style[style.name]]
+        skipped = self.each - len(pictures) * self.painter.steps
+        done, total = index * self.each + skipped, len(self.photos) * self.each
+        images = self.painter.draw(pictures, photo, phase=PHASE, done=done, total=total)
         questions = [style.question for style in left for _ in range(self.recipe.count)]
         found = batches(
-            verdicts(self.judges, photo, pictures, [order.prompt for order in orders], questions), self.recipe.count
+            verdicts(self.judges, photo, images, [one.prompt for one in pictures], questions), self.recipe.count
         )
         return [
             {
@@ -180,8 +168,8 @@ class Workbench:
                 "caption": caption,
                 "prompt": style.prompt_for(caption),
                 "question": style.question,
-                "files": [order.file for order in by_style[style.name]],
-                "seeds": [order.seed for order in by_style[style.name]],
+                "files": [one.file for one in by_style[style.name]],
+                "seeds": [one.seed for one in by_style[style.name]],
                 "verdicts": [verdict.values for verdict in mine],
             }
             for style, mine in zip(left, found, strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from easel.images import open_picture
 from easel.jobs.judges import load_judges
 from easel.jobs.painter import Painter
-from easel.jobs.stylize.restyled import caption_of, finished, planned
+from easel.jobs.stylize.restyled import caption_of, finished, plan_pictures
 from easel.jobs.stylize.styles import styles_of
 from easel.recipes.stylize import Stylize
 from easel.result import Result
@@ -23,7 +23,7 @@ def run(recipe: Stylize, workspace: Workspace) -> Result:
     caption = recipe.caption or caption_of(original, recipe.captioner, workspace)
     painter = Painter(recipe, recipe.model, workspace, recipe.strength, redraw=recipe.method == "redraw")
     photo = painter.fitted(original)
-    orders = planned(recipe, styles, caption)
-    pictures = painter.draw(orders, photo)
+    planned = plan_pictures(recipe, styles, caption)
+    pictures = painter.draw(planned, photo)
     photos = (original, photo)
-    return finished(recipe, workspace, judges, caption, photos, styles, orders, pictures, painter.model.notes)
+    return finished(recipe, workspace, judges, caption, photos, styles, planned, pictures, painter.notes)

@@ -36,7 +36,7 @@ def subject_of(photo: Image.Image, captioner: Captioner) -> str:
     return without_style(captioner.caption([photo], count=1)[0][0])
 
 
-def planned(
+def plan_pictures(
     recipe: Stylize | Transfer, styles: list[Style], caption: str, first: int = 0, folder: str = ""
 ) -> list[PlannedPicture]:
     """The pictures in the order they are drawn: `count` in each style.
@@ -44,16 +44,16 @@ def planned(
     Picture i has the recipe's seed + i, counted from `first`.
     """
     total = len(styles) * recipe.count
-    orders = []
+    planned = []
     for index in range(total):
         style = styles[index // recipe.count]
         alone = recipe.for_picture(first + index, styles=[style.name], caption=caption)
         negative = joined(style.negative_prompt, getattr(recipe, "negative_prompt", ""))
         file = folder + file_name(index, total, style.name)
-        orders.append(
+        planned.append(
             PlannedPicture(file, style.prompt_for(caption), negative, recipe.seed + first + index, alone, style.name)
         )
-    return orders
+    return planned
 
 
 def finished(  # noqa: PLR0913, PLR0917 - what a restyling has come to
@@ -63,7 +63,7 @@ def finished(  # noqa: PLR0913, PLR0917 - what a restyling has come to
     caption: str,
     photos: tuple[Image.Image, Image.Image],
     styles: Sequence[Style],
-    orders: Sequence[PlannedPicture],
+    planned: Sequence[PlannedPicture],
     pictures: Sequence[Image.Image],
     notes: Sequence[str] = (),
 ) -> Result:
@@ -71,7 +71,7 @@ def finished(  # noqa: PLR0913, PLR0917 - what a restyling has come to
     original, photo = photos
     each = [style for style in styles for _ in range(recipe.count)]
     with workspace.phase("judging", len(pictures)):
-        prompts, questions = [order.prompt for order in orders], [style.question for style in each]
+        prompts, questions = [one.prompt for one in planned], [style.question for style in each]
         found = verdicts(judges, photo, pictures, prompts, questions)
     cells = [Cell(photo, "the photo", (caption,))]
     cells += [
@@ -83,11 +83,11 @@ def finished(  # noqa: PLR0913, PLR0917 - what a restyling has come to
     size = f"{original.width} x {original.height}"
     return Result(
         kind=recipe.kind,
-        pictures=tuple(order.file for order in orders),
+        pictures=tuple(one.file for one in planned),
         files=("sheet.png",),
         texts={"caption": caption, "photo": f"{recipe.photo}, {size}, drawn at {photo.width} x {photo.height}"}
-        | {order.file: order.prompt for order in orders},
-        scores=tuple(scores_of(judges, styles, orders, found, recipe.count)),
+        | {one.file: one.prompt for one in planned},
+        scores=tuple(scores_of(judges, styles, planned, found, recipe.count)),
         notes=tuple(note for note in [original.info.get("note"), *notes] if note),
     )
 
@@ -99,15 +99,15 @@ def painter_of(recipe: Stylize | Transfer | ScoreStyles) -> str:
 
 
 def scores_of(
-    judges: Judges, styles: Sequence[Style], orders: Sequence[PlannedPicture], found: Sequence[Verdict], count: int
+    judges: Judges, styles: Sequence[Style], planned: Sequence[PlannedPicture], found: Sequence[Verdict], count: int
 ) -> list[Score]:
     """Five scores of each picture; their means over each style's pictures when there are several, and over all; and how
     often the style was recognised beyond what the judge says about the plain photo.
     """
     scores = [
         score
-        for order, verdict in zip(orders, found, strict=True)
-        for score in picture_scores(judges, order.file, verdict)
+        for one, verdict in zip(planned, found, strict=True)
+        for score in picture_scores(judges, one.file, verdict)
     ]
     if count > 1:
         for index, style in enumerate(styles):
