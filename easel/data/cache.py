@@ -82,7 +82,7 @@ def packed(
     return load(place)
 
 
-def _pack_alone(packing: _Packing, place: Path, say: Tell, workers: int) -> None:
+def _pack_alone(packing: _Packing, place: Path, say: Report, workers: int) -> None:
     """Pack a set that no other process packs; else wait, and go on from what that one leaves."""
     lock = place.with_name(f"{place.name}.lock")
     with _locked(lock, lambda: say(WAITING, 0, 1)):

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -117,9 +117,10 @@ def train(trainer: Trainer, observer: Observer, checkpoint: Path, budget: Budget
 
 
 def follow(trainer: Trainer, step: int) -> None:
-    """Train along, from ``step``, until the first process says that it is over. Raises FloatingPointError with it."""
+    """Train along, from ``step``, until the first process says that it is over."""
     while trainer.team.broadcast():
-        trainer.step(step)
+        with suppress(FloatingPointError):  # the first process meets it too, and ends the training
+            trainer.step(step)
         step += 1
 
 

@@ -116,8 +116,9 @@ class Trainer:
             FloatingPointError: a loss is no longer a number; the weights are those before its phase.
         """
         batch = None if self.batches is None else self.batches.batch(step)
-        for group, lr in self._lrs if self.lr_schedule else ():
-            group["lr"] = self.lr_schedule(step, lr)
+        if self.lr_schedule is not None:
+            for group, lr in self._lrs:
+                group["lr"] = self.lr_schedule(step, lr)
         numbers: dict[str, Tensor] = {}
         kept = False  # whether an earlier phase has left gradients for the next
         for index, phase in enumerate(self.phases):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +43,7 @@ def work(task: Task, device: str, computed_in: str) -> None:
         _wait_for_all(team, str(problem))
         raise
     _wait_for_all(team)
-    with contextlib.suppress(FloatingPointError):  # the first process meets it too, and ends the training
-        loop.follow(training.trainer, step)
+    loop.follow(training.trainer, step)
 
 
 def _wait_for_all(team: Team, problem: str | None = None) -> None:

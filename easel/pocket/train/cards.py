@@ -27,7 +27,7 @@ PARTS = {
     "diffusion": Part(
         "Pocket: text to image and image to image at 256 px",
         "diffusers StableDiffusionPipeline (UNet2DConditionModel, CLIPTextModel, PixelAutoencoder)",
-        f"autoencoder: {vae.PLAN.steps} steps of {vae.BATCH} crops of {vae.CROP} px, L1 + gradients + a slight KL, "
+        f"autoencoder: {vae.SCHEDULE.steps} steps of {vae.BATCH} crops of {vae.CROP} px, L1 + gradients + a slight KL, "
         f"then {vae.SHARPEN.steps} of its decoder alone with a perceptual and a patch-adversarial term, Muon (the "
         "shipped one: 1,700, after one of three coarse blocks was taken out); "
         f"UNet and text encoder: {unet.COARSE.steps} steps of {unet.BATCHES[128]} at 128 px, then the UNet "
@@ -46,29 +46,29 @@ PARTS = {
     "caption": Part(
         "Pocket: captions",
         "transformers BlipForConditionalGeneration",
-        f"{blip.PLAN.steps} steps of {blip.BATCH} pictures, together with the answerer on one picture encoder, {BLIP}",
+        f"{blip.SCHEDULE.steps} steps of {blip.BATCH} pictures, together with the answerer on one picture encoder, {BLIP}",
     ),
     "ask": Part(
         "Pocket: answers to questions about a picture",
         "transformers BlipForQuestionAnswering",
-        f"{blip.PLAN.steps} steps of {blip.BATCH} pictures, {blip.ASKED} questions each, together with the captioner, "
+        f"{blip.SCHEDULE.steps} steps of {blip.BATCH} pictures, {blip.ASKED} questions each, together with the captioner, "
         f"{BLIP}",
     ),
     "clip": Part(
         "Pocket: pictures and words in one space",
         "transformers CLIPModel",
-        f"{clip.PLAN.steps} steps of {clip.BATCH} pairs by contrast, from the captioner's picture encoder, "
+        f"{clip.SCHEDULE.steps} steps of {clip.BATCH} pairs by contrast, from the captioner's picture encoder, "
         "Muon. The shipped one had 900 with AdamW at 160 px first; then its words were kept, and 550 of these made",
     ),
     "subject": Part(
         "Pocket: is it the same subject?",
         "transformers ViTModel",
-        f"{subject.PLAN.steps} steps of {subject.BATCH} pairs by contrast, from the captioner's picture encoder",
+        f"{subject.SCHEDULE.steps} steps of {subject.BATCH} pairs by contrast, from the captioner's picture encoder",
     ),
     "perceptual": Part(
         "Pocket: perceptual distance",
         "transformers ResNetModel, its four stages compared as in LPIPS",
-        f"{perceptual.PLAN.steps} steps of {perceptual.BATCH} pairs (photo, the same photo filtered) by contrast",
+        f"{perceptual.SCHEDULE.steps} steps of {perceptual.BATCH} pairs (photo, the same photo filtered) by contrast",
     ),
 }
 HARDWARE = "Two CPU cores, bfloat16, mostly one thread a part and two parts at a time; docs/pocket.md has the hours."
