@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=["redraw", "describe"], choices=METHODS)
     parser.add_argument("--artists", action="store_true", help="the four artists only")
     parser.add_argument("--out", type=Path, default=Path("out/study"))
-    parser.add_argument("--docs", type=Path, default=Path("docs"))
+    parser.add_argument("--docs", type=Path, default=Path("docs/lab"))
     asked = parser.parse_args()
     groups = ["artists"] if asked.artists else list(GROUPS)
     styles = tuple(style for group in groups for style in GROUPS[group])

@@ -3,7 +3,7 @@
 It has the surface of diffusers' ``AutoencoderKL`` (``encode(x).latent_dist``, ``decode(z).sample``,
 ``config.scaling_factor``),
 so that every Stable Diffusion pipeline takes it as it is; what differs is where the work is done. ``AutoencoderKL``
-convolves at full resolution, which on a CPU costs more than all the rest of a picture (docs/decisions.md has the
+convolves at full resolution, which on a CPU costs more than all the rest of a picture (docs/lab/decisions.md has the
 numbers).
 The folding is PixelUnshuffle (Shi et al. 2016, arXiv 1609.05158), the latent a diagonal Gaussian (Rombach et al.
 2022, section 3.1).

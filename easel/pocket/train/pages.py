@@ -8,7 +8,7 @@ from PIL import Image
 
 from easel.sheet import Cell, sheet
 
-PAGE = Path("docs") / "images" / "pocket-held-out.jpg"
+PAGE = Path("docs") / "lab" / "images" / "pocket-held-out.jpg"
 ROWS, SEED = 6, 2024
 """Pictures of each sort, and the seed that picks them."""
 
