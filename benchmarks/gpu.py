@@ -93,12 +93,12 @@ def ways(device: str, count: int, *, tiny: bool = False) -> dict[str, Callable[[
     """Name -> the call, for batches of `count`; each way has weights of its own, since easel lays them out anew."""
     import torch
 
-    from easel.models.catalog.locate import Place
+    from easel.models.catalog.locate import LocatedModel
     from easel.models.diffusion import Diffusion
 
     steps, side = (3, 64) if tiny else (STEPS, SIDE)
     plain = random_pipeline(device, tiny=tiny)
-    model = Diffusion(copy.deepcopy(plain), Place(Path("random"), "random"), torch.device(device))
+    model = Diffusion(copy.deepcopy(plain), LocatedModel(Path("random"), "random"), torch.device(device))
     table = {"diffusers": theirs(plain, count, steps, side)}
     if not tiny:
         compiled = copy.deepcopy(plain)

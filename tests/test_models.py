@@ -810,7 +810,7 @@ def test_the_catalogue_holds_together() -> None:
     for info in listing.rows():
         assert info.licence
         assert info.megabytes > 0 or info.name == "pocket"
-    turbo = locate.Place(Path(), "sd-turbo", tables.ROWS["sd-turbo"].defaults)
+    turbo = locate.LocatedModel(Path(), "sd-turbo", tables.ROWS["sd-turbo"].defaults)
     assert turbo.defaults["guidance_scale"] == 0.0
     assert set(tables.ROWS["pocket"].parts) == set(tables.ROLES) - {"generator"}
 

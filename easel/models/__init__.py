@@ -74,11 +74,11 @@ def load(
 
     if role in tables.ROLES[2:] and (config is not None or loras):
         raise EaselError(f"config and loras belong to text-to-image models, not to the role '{role}'")
-    place = locate.find(name, role)
+    located = locate.find(name, role)
     if role in ("text-to-image", "image-to-image"):
         from easel.models import diffusion
 
-        return diffusion.load(place, device, dtype, config=config, loras=loras)
+        return diffusion.load(located, device, dtype, config=config, loras=loras)
     from easel.models import captioners, features, set_features, trained
     from easel.models.style import features as style_features
 
@@ -92,4 +92,4 @@ def load(
         "style": style_features.load,
         "generator": trained.Trained,
     }
-    return table[role](place, device, dtype)
+    return table[role](located, device, dtype)

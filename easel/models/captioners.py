@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from easel.models.catalog.locate import Place
+from easel.models.catalog.locate import LocatedModel
 from easel.models.vision import load_vision
 
 MAX_TOKENS = 40
@@ -20,9 +20,9 @@ MIN_SHARE = 1e-3
 class Captioner:
     """A loaded captioner (BlipForConditionalGeneration)."""
 
-    def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
-        self.name, self.notes = place.name, list(place.notes)
-        self._loaded = load_vision(place, ("BlipForConditionalGeneration",), device, dtype, with_tokenizer=True)
+    def __init__(self, located: LocatedModel, device: str = "auto", dtype: str = "auto") -> None:
+        self.name, self.notes = located.name, list(located.notes)
+        self._loaded = load_vision(located, ("BlipForConditionalGeneration",), device, dtype, with_tokenizer=True)
 
     def caption(self, images: Sequence[Image.Image], count: int = 1, seed: int = 0) -> list[list[str]]:
         """`count` captions of each picture: the first by beam search, always the same, the others sampled from
@@ -58,9 +58,9 @@ class Captioner:
 class Answerer:
     """A loaded question answerer (BlipForQuestionAnswering)."""
 
-    def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
-        self.name, self.notes = place.name, list(place.notes)
-        self._loaded = load_vision(place, ("BlipForQuestionAnswering",), device, dtype, with_tokenizer=True)
+    def __init__(self, located: LocatedModel, device: str = "auto", dtype: str = "auto") -> None:
+        self.name, self.notes = located.name, list(located.notes)
+        self._loaded = load_vision(located, ("BlipForQuestionAnswering",), device, dtype, with_tokenizer=True)
 
     def answers(
         self, images: Sequence[Image.Image], questions: Sequence[str], count: int = 1
@@ -98,20 +98,20 @@ class Answerer:
         if len(images) != len(questions):
             raise ValueError(f"{len(images)} pictures and {len(questions)} questions")
         found: dict[int, float] = {}
-        for places in self._batches(questions):
-            states = self._encoded([images[place] for place in places], [questions[place] for place in places])
+        for indices in self._batches(questions):
+            states = self._encoded([images[i] for i in indices], [questions[i] for i in indices])
             difference = self._log_odds(states, "yes") - self._log_odds(states, "no")
-            found |= {place: float(value) for place, value in zip(places, difference.sigmoid(), strict=True)}
-        return [found[place] for place in range(len(questions))]
+            found |= {i: float(value) for i, value in zip(indices, difference.sigmoid(), strict=True)}
+        return [found[i] for i in range(len(questions))]
 
     def _batches(self, questions: Sequence[str]) -> list[list[int]]:
-        """Places of questions of the same length in tokens, at most BATCH at a time.
+        """Indices of questions of the same length in tokens, at most BATCH at a time.
 
         BLIP's answer decoder takes no notice of padding (transformers 5.23): a longer neighbour would change an answer.
         """
         by_length: dict[int, list[int]] = {}
-        for place, question in enumerate(questions):
-            by_length.setdefault(len(self._loaded.tokenizer(question).input_ids), []).append(place)
+        for i, question in enumerate(questions):
+            by_length.setdefault(len(self._loaded.tokenizer(question).input_ids), []).append(i)
         return [same[start : start + BATCH] for same in by_length.values() for start in range(0, len(same), BATCH)]
 
     def _encoded(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from easel.models.catalog.locate import Place
+from easel.models.catalog.locate import LocatedModel
 from easel.models.vision import load_vision
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ BATCH = 16
 class Clip:
     """Pictures and words in one space (Radford et al. 2021, arXiv 2103.00020)."""
 
-    def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
-        self.name, self.notes = place.name, list(place.notes)
-        self._loaded = load_vision(place, ("CLIPModel",), device, dtype, with_tokenizer=True)
+    def __init__(self, located: LocatedModel, device: str = "auto", dtype: str = "auto") -> None:
+        self.name, self.notes = located.name, list(located.notes)
+        self._loaded = load_vision(located, ("CLIPModel",), device, dtype, with_tokenizer=True)
         self.processor = self._loaded.processor
         self.scale = float(self._loaded.model.logit_scale.detach().float().exp())
 
@@ -47,15 +47,17 @@ class Subject:
     DINOv2.
     """
 
-    def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
+    def __init__(self, located: LocatedModel, device: str = "auto", dtype: str = "auto") -> None:
         from easel.models.catalog import checks
 
-        self.name, self.notes = place.name, list(place.notes)
+        self.name, self.notes = located.name, list(located.notes)
         pooled = (
-            checks.read_json(place.path / "config.json").get("model_type") == "vit" if place.path.is_dir() else False
+            checks.read_json(located.path / "config.json").get("model_type") == "vit"
+            if located.path.is_dir()
+            else False
         )
         options = {"add_pooling_layer": False} if pooled else {}  # DINO has no pooler; transformers would make one up
-        self._loaded = load_vision(place, ("ViTModel", "Dinov2Model"), device, dtype, **options)
+        self._loaded = load_vision(located, ("ViTModel", "Dinov2Model"), device, dtype, **options)
         self.processor = self._loaded.processor
 
     def images(self, images: Sequence[Image.Image]) -> NDArray[float32]:
@@ -71,9 +73,9 @@ class Perceptual:
     1).
     """
 
-    def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
-        self.name, self.notes = place.name, list(place.notes)
-        self._loaded = load_vision(place, ("ResNetModel",), device, dtype)
+    def __init__(self, located: LocatedModel, device: str = "auto", dtype: str = "auto") -> None:
+        self.name, self.notes = located.name, list(located.notes)
+        self._loaded = load_vision(located, ("ResNetModel",), device, dtype)
         self._loaded.model.requires_grad_(False)
 
     def distance(self, a: Sequence[Image.Image], b: Sequence[Image.Image]) -> list[float]:

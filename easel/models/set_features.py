@@ -13,7 +13,7 @@ from PIL import Image
 
 from easel.errors import EaselError
 from easel.models.catalog import checks
-from easel.models.catalog.locate import Place
+from easel.models.catalog.locate import LocatedModel
 from easel.models.devices import pick_device
 from easel.models.features import BATCH, Clip, Subject
 
@@ -33,10 +33,10 @@ class SetFeatureModel:
 
     has_classes = False
 
-    def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:
-        kind = checks.read_json(place.path / "config.json").get("model_type") if place.path.is_dir() else None
-        judge: Clip | Subject = (Clip if kind == "clip" else Subject)(place, device, dtype)
-        self.name, self.notes, self.fingerprint = place.name, judge.notes, fingerprint(place.path)
+    def __init__(self, located: LocatedModel, device: str = "auto", dtype: str = "auto") -> None:
+        kind = checks.read_json(located.path / "config.json").get("model_type") if located.path.is_dir() else None
+        judge: Clip | Subject = (Clip if kind == "clip" else Subject)(located, device, dtype)
+        self.name, self.notes, self.fingerprint = located.name, judge.notes, fingerprint(located.path)
         self.resize = _resize(judge.processor)
         self._judge = judge
 
@@ -55,17 +55,17 @@ class InceptionFeatures(SetFeatureModel):
 
     has_classes = True
 
-    def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:  # noqa: ARG002 - float32 always
+    def __init__(self, located: LocatedModel, device: str = "auto", dtype: str = "auto") -> None:  # noqa: ARG002 - float32 always
         from safetensors.torch import load_file
 
         from easel.networks.inception import SIDE, FidInception, check_names
 
-        files, _ = checks.weight_files(place.path)
+        files, _ = checks.weight_files(located.path)
         network = FidInception()
         check_names(load := load_file(files[0]), network, files[0])
         network.load_state_dict(load, strict=False)  # what may be missing are the counters that check_names leaves out
-        checks.check_finite(network, place.name)
-        self.name, self.notes, self.fingerprint = place.name, list(place.notes), fingerprint(place.path)
+        checks.check_finite(network, located.name)
+        self.name, self.notes, self.fingerprint = located.name, list(located.notes), fingerprint(located.path)
         self.resize = f"bilinear to {SIDE} px, corners not aligned"
         self._device = pick_device(device)
         self._network: Any = network.to(self._device)
@@ -97,13 +97,13 @@ class InceptionFeatures(SetFeatureModel):
         return result
 
 
-def load(place: Place, device: str = "auto", dtype: str = "auto") -> SetFeatureModel:
+def load(located: LocatedModel, device: str = "auto", dtype: str = "auto") -> SetFeatureModel:
     """The extractor for a folder, by what its config.json says it is. EaselError on a file and on another kind."""
     from easel.networks.inception import INCEPTION
 
-    if place.path.is_dir() and checks.read_json(place.path / "config.json").get("model_type") == INCEPTION:
-        return InceptionFeatures(place, device, dtype)
-    return SetFeatureModel(place, device, dtype)
+    if located.path.is_dir() and checks.read_json(located.path / "config.json").get("model_type") == INCEPTION:
+        return InceptionFeatures(located, device, dtype)
+    return SetFeatureModel(located, device, dtype)
 
 
 def fingerprint(folder: Path) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from easel.errors import EaselError, shortened, unknown
 from easel.models.catalog import checks, trained_folders
-from easel.models.catalog.locate import Place
+from easel.models.catalog.locate import LocatedModel
 from easel.models.devices import pick_device
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ KEPT = ("generator", "classifier", "encoder")
 class Trained:
     """A model folder, loaded in float32."""
 
-    def __init__(self, place: Place, device: str = "auto", dtype: str = "auto") -> None:  # noqa: ARG002 - always float32
+    def __init__(self, located: LocatedModel, device: str = "auto", dtype: str = "auto") -> None:  # noqa: ARG002 - always float32
         from easel import networks
 
-        if not place.path.is_dir():
-            raise EaselError(f"{place.path} is a file: give the folder that `easel train` made")
-        facts = trained_folders.described(place.path)
-        self.name, self.notes = place.name, list(place.notes)
+        if not located.path.is_dir():
+            raise EaselError(f"{located.path} is a file: give the folder that `easel train` made")
+        facts = trained_folders.described(located.path)
+        self.name, self.notes = located.name, list(located.notes)
         self.config = networks.config(facts["network"])
         self.network = str(self.config.network)
         self.condition_kind = str(facts["condition"])
@@ -41,7 +41,7 @@ class Trained:
         self.names, self.shares = tuple(facts["names"]), tuple(facts["shares"])
         self.text_encoder = str(facts.get("text_encoder") or "pocket")
         self.device = pick_device(device)
-        self.players = read_players(place.path, self.config)
+        self.players = read_players(located.path, self.config)
         for player in self.players.values():
             player.to(self.device).eval().requires_grad_(False)
         self._clip: Any = None

@@ -14,7 +14,7 @@ from PIL import Image
 
 from easel.errors import EaselError
 from easel.models.catalog import checks
-from easel.models.catalog.locate import Place
+from easel.models.catalog.locate import LocatedModel
 from easel.models.devices import pick_device, pick_dtype
 from easel.models.diffusion.pipelines import load_weights
 from easel.models.logging import silence
@@ -74,14 +74,20 @@ def detokenized(text: str) -> str:
 
 
 def load_vision(
-    place: Place, classes: Sequence[str], device: str, dtype: str, *, with_tokenizer: bool = False, **options: Any
+    located: LocatedModel,
+    classes: Sequence[str],
+    device: str,
+    dtype: str,
+    *,
+    with_tokenizer: bool = False,
+    **options: Any,
 ) -> Vision:
-    """The model at `place`, as the first of `classes` that fits what its config.json calls itself.
+    """The model at `located`, as the first of `classes` that fits what its config.json calls itself.
 
     Measuring is done in float32 unless `dtype` says otherwise. EaselError names what is missing, and what is code or
     needs a package, before weights are read; what the libraries raise afterwards becomes one too.
     """
-    folder = place.path
+    folder = located.path
     if folder.is_file():
         raise EaselError(
             f"{folder} is a single file; this role needs a folder in the transformers layout, or a catalogue word"

@@ -30,7 +30,7 @@ OTHER_ENDINGS = (".ckpt", ".pt", ".pth", ".bin", ".safetensors", ".gguf", ".pkl"
 
 
 @dataclass(frozen=True)
-class Place:
+class LocatedModel:
     """A model on this disk: a folder, or a single .safetensors file."""
 
     path: Path
@@ -44,7 +44,7 @@ def is_hub_id(name: str) -> bool:
     return HUB_ID.fullmatch(name) is not None and not name.endswith(OTHER_ENDINGS)
 
 
-def find(name: str, role: str) -> Place:
+def find(name: str, role: str) -> LocatedModel:
     """Where the model is that plays `role`. EaselError says what to pull, or what names there are."""
     if role not in ROLES:
         raise unknown("role", role, ROLES)
@@ -52,10 +52,10 @@ def find(name: str, role: str) -> Place:
         return _from_row(ROWS[name], role)
     path = Path(name).expanduser()
     if path.is_file():
-        return Place(path, path.stem)
+        return LocatedModel(path, path.stem)
     if path.is_dir():
         inner = path / SUBFOLDERS.get(role, "generator")
-        return Place(inner if inner.is_dir() and not (path / "config.json").is_file() else path, path.name)
+        return LocatedModel(inner if inner.is_dir() and not (path / "config.json").is_file() else path, path.name)
     if is_hub_id(name):
         return _from_hub(name, name, NOTHING)
     if name.endswith(OTHER_ENDINGS) or os.sep in name or name.startswith((".", "~")):
@@ -67,7 +67,7 @@ def find(name: str, role: str) -> Place:
     raise EaselError(f"no model called '{shortened(name)}': {words}, a hub id, a folder or a .safetensors file")
 
 
-def _from_row(row: Row, role: str) -> Place:
+def _from_row(row: Row, role: str) -> LocatedModel:
     if role not in row.parts:
         able = [word for word, other in ROWS.items() if role in other.parts]
         others = f"one of {', '.join(able)}" if able else "a folder that `easel train` made"
@@ -78,17 +78,17 @@ def _from_row(row: Row, role: str) -> Place:
             raise EaselError(
                 f"'{row.name}' has no model for {role} in this install: install easel again, or run `make pocket`"
             )
-        return Place(PACKAGE / part, row.name, row.defaults)
+        return LocatedModel(PACKAGE / part, row.name, row.defaults)
     return _from_hub(part, row.name, row.defaults)
 
 
-def _from_hub(repository: str, name: str, defaults: Mapping[str, float | int | str]) -> Place:
+def _from_hub(repository: str, name: str, defaults: Mapping[str, float | int | str]) -> LocatedModel:
     source = source_of(repository)
     old = [moved for moved, now in MOVED.items() if now == source.repository]
     for candidate in (source.repository, repository, *old):
         folder = in_cache(replace(source, repository=candidate))
         if folder is not None:
-            return Place(folder, name, defaults, (source.note,) if name in MOVED else ())
+            return LocatedModel(folder, name, defaults, (source.note,) if name in MOVED else ())
     if source.url:
         raise EaselError(
             f"model '{name}' is not on this machine: `easel models pull {name}` ({source.megabytes} MB) fetches it; "

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from easel.errors import EaselError
-from easel.models.catalog.locate import Place
+from easel.models.catalog.locate import LocatedModel
 from easel.models.devices import dtype_word, out_of_memory, pick_device, pick_dtype
 from easel.models.diffusion import guidance, latents, lora, pipelines, prompts, schedulers, single_file, tasks
 from easel.models.diffusion import settings as sampling
@@ -37,21 +37,21 @@ class Diffusion:
         notes: what a person should know (long prompts, a LoRA's effect, retries), each line once.
     """
 
-    def __init__(self, pipeline: Any, place: Place, device: Any) -> None:
-        self.name, self.device, self.dtype = place.name, device, pipeline.unet.dtype
-        self.notes: list[str] = list(place.notes)
-        self.file_hash = _hash_of(place) if place.path.is_file() else None
+    def __init__(self, pipeline: Any, located: LocatedModel, device: Any) -> None:
+        self.name, self.device, self.dtype = located.name, device, pipeline.unet.dtype
+        self.notes: list[str] = list(located.notes)
+        self.file_hash = _hash_of(located) if located.path.is_file() else None
         self.pipeline = pipeline.to(device)
         self._to_channels_last()
         pipeline.unet.register_forward_pre_hook(_cast_inputs, with_kwargs=True)
         pipeline.unet.register_forward_hook(_cast_output)
         size = pipeline.unet.config.sample_size
         side = int(size if isinstance(size, int) else size[0]) * int(pipeline.vae_scale_factor)
-        folder = place.path if place.path.is_dir() else None
+        folder = located.path if located.path.is_dir() else None
         self._scheduler = pipeline.scheduler
         self._family = pipelines.family_of(pipeline)
         self.defaults: Defaults = sampling.defaults(
-            self._family, side, schedulers.name_of(self._scheduler), place.defaults, folder
+            self._family, side, schedulers.name_of(self._scheduler), located.defaults, folder
         )
         self.default_size = (self.defaults.width, self.defaults.height)
         self._pipelines: dict[str, Any] = {"text-to-image": pipeline}
@@ -244,8 +244,10 @@ class Diffusion:
         self.notes.extend(line for line in lines if line not in self.notes)
 
 
-def load(place: Place, device: str, dtype: str, *, config: str | None = None, loras: Sequence[str] = ()) -> Diffusion:
-    """The model at `place`: a diffusers folder, or a single file with its configurations from the hub cache or
+def load(
+    located: LocatedModel, device: str, dtype: str, *, config: str | None = None, loras: Sequence[str] = ()
+) -> Diffusion:
+    """The model at `located`: a diffusers folder, or a single file with its configurations from the hub cache or
     `config`.
     """
     for text in loras:  # a misspelt LoRA is refused before gigabytes are read
@@ -253,11 +255,11 @@ def load(place: Place, device: str, dtype: str, *, config: str | None = None, lo
     where = pick_device(device)
     kind = pick_dtype(dtype, where)
     silence()
-    if place.path.is_file():
-        pipeline = single_file.assemble(place.path, kind, config)
+    if located.path.is_file():
+        pipeline = single_file.assemble(located.path, kind, config)
     else:
-        pipeline = pipelines.assemble(place.path, kind)
-    model = Diffusion(pipeline, place, where)
+        pipeline = pipelines.assemble(located.path, kind)
+    model = Diffusion(pipeline, located, where)
     model.add_loras(loras)
     return model
 
@@ -282,6 +284,6 @@ def _no_memory(batch: Batch, dtype: Any) -> str:
     )
 
 
-def _hash_of(place: Place) -> str:
-    with place.path.open("rb") as file:
+def _hash_of(located: LocatedModel) -> str:
+    with located.path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:10]

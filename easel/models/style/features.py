@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from easel.errors import EaselError, shortened, unknown
 from easel.models.catalog import checks
-from easel.models.catalog.locate import Place
+from easel.models.catalog.locate import LocatedModel
 from easel.models.devices import pick_device
 from easel.models.style.losses import FeatureMaps
 from easel.networks import vgg
@@ -100,25 +100,25 @@ def edges(maps: Tensor) -> Tensor:
     return torch.cat([right, below], dim=1)
 
 
-def load(place: Place, device: str = "auto", dtype: str = "auto") -> FeatureNetwork:  # noqa: ARG001 - float32 always
-    """The network at `place`: a transformers folder of a ResNet, or VGG-19's weights under torchvision's names, in a
+def load(located: LocatedModel, device: str = "auto", dtype: str = "auto") -> FeatureNetwork:  # noqa: ARG001 - float32 always
+    """The network at `located`: a transformers folder of a ResNet, or VGG-19's weights under torchvision's names, in a
     folder or a file. A `.pth` file is read as plain weights, which runs no code.
 
     Raises EaselError on anything else.
     """
     where = pick_device(device)
-    if place.path.is_dir() and checks.read_json(place.path / "config.json").get("model_type") == "resnet":
+    if located.path.is_dir() and checks.read_json(located.path / "config.json").get("model_type") == "resnet":
         from easel.models.vision import load_vision
 
-        loaded = load_vision(place, ("ResNetModel",), device, "float32")
+        loaded = load_vision(located, ("ResNetModel",), device, "float32")
         network = SmoothResNet(loaded.model, loaded.processor.image_mean, loaded.processor.image_std)
         found: nn.Module = network
         strides, reach, defaults = network.strides, network.reach, RESNET
     else:
-        found = load_vgg(place.path)
+        found = load_vgg(located.path)
         strides, reach, defaults = vgg.STRIDES, vgg.REACH, VGG
     found = found.to(where).eval().requires_grad_(False)
-    return FeatureNetwork(place.name, found, {PIXELS: 1, EDGES: 1, **strides}, reach, defaults, where, place.notes)
+    return FeatureNetwork(located.name, found, {PIXELS: 1, EDGES: 1, **strides}, reach, defaults, where, located.notes)
 
 
 def load_vgg(path: Path) -> vgg.Vgg19:
