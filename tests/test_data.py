@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from easel import jobs, runners
+from easel import runners
 from easel.cli import main
 from easel.data import LAYOUTS, Item, Texts, open_set, packed, square
 from easel.data.annotations import CAPTIONING, collect
@@ -35,7 +35,8 @@ from easel.jobs.data.inspect import inspect
 from easel.jobs.data.map import grid_cells, principal_components, tsne
 from easel.jobs.data.values import PictureStats
 from easel.jobs.data.words import unnamed_note
-from easel.pocket.world import Scene, captions, segmentation, words
+from easel.pocket.world import captions, segmentation, words
+from easel.recipes import recipe_from
 from easel.recipes.caption import Caption
 from easel.recipes.data import DataSummary, DataWorld
 from easel.recipes.knobs import LayoutName
@@ -918,8 +919,8 @@ def test_a_killed_set_draws_only_what_is_not_there(clip, tmp_path, monkeypatch):
     (tmp_path / "set" / "images" / "000002.png").unlink()
     (tmp_path / "set" / "metadata.jsonl").unlink()
     drawn: list[int] = []
-    real = Scene.picture
-    monkeypatch.setattr(Scene, "picture", lambda self, size=256: (drawn.append(self.seed), real(self, size))[1])
+    real = data_world.render
+    monkeypatch.setattr(data_world, "render", lambda scene, size: (drawn.append(scene.seed), real(scene, size))[1])
     world(tmp_path / "set")
     assert drawn == [7]
     for name in ("metadata.jsonl", "images/000002.png"):
@@ -945,12 +946,12 @@ def test_faces_show_the_head(clip):
         assert truth[max(0, top) : bottom, max(0, left) : right].mean() > 0.25
 
 
-def test_a_job_of_sets_knows_its_tasks(tmp_path):
-    with pytest.raises(ValueError, match="folder is missing"):
-        Data(task="summary")
-    with pytest.raises(ValueError, match="only for a summary"):
-        DataWorld(folder="x")
-    assert jobs.JOBS["data"] == "easel.jobs.data"
+def test_the_recipes_of_sets_take_only_their_own():
+    with pytest.raises(EaselError, match="folder is missing"):
+        recipe_from({"kind": "data-summary"})
+    with pytest.raises(EaselError, match="folder"):
+        recipe_from({"kind": "data-world", "folder": "x"})
+    assert set(get_args(DataWorld.model_fields["what"].annotation)) == set(data_world.SUBJECTS)
 
 
 def test_the_command_line_of_sets(clip, tmp_path, capsys):
@@ -959,15 +960,15 @@ def test_the_command_line_of_sets(clip, tmp_path, capsys):
     assert main(["data", "summary", str(tmp_path / "set"), "--out", str(tmp_path / "out")]) == 0
     assert "pictures: 3" in capsys.readouterr().out
     assert main(["data", "world"]) == 2
-    assert "say once where to draw" in capsys.readouterr().err
+    assert "out is missing: name the folder to write into" in capsys.readouterr().err
     assert main(["data", "summary", str(tmp_path / "set"), "--layout", "cubb", "--out", str(tmp_path / "o")]) == 2
-    assert "no layout called 'cubb': use one of cub" in capsys.readouterr().err
+    assert 'Did you mean "cub"?' in capsys.readouterr().err
 
 
 def test_sets_from_python(clip, tmp_path):
     import easel
 
-    easel.data_world(tmp_path / "set", "lamps", count=2, resolution=32, seed=1)
+    easel.data_world(tmp_path / "set", what="lamps", count=2, resolution=32, seed=1)
     assert easel.data_summary(tmp_path / "set", out=tmp_path / "out").texts["pictures"] == "2"
 
 
