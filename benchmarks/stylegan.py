@@ -27,10 +27,10 @@ import torch
 
 from benchmarks.timing import ratio, threads
 from easel.networks import stylegan
-from easel.training.batches import Batch, Told
-from easel.training.distributed import Team
+from easel.training.batches import Batch
+from easel.training.distributed import ALONE
+from easel.training.phases import trainer_for
 from easel.training.plans import plan_for
-from easel.training.trainer import Studio
 
 CYCLE = 16
 """Steps after which every phase has had its turn: R1 comes each 16th step, the path length each 4th."""
@@ -93,27 +93,29 @@ def taken(ways: dict[str, Callable[[int], Any]], rounds: int) -> tuple[dict[str,
 
 
 class Noise:
-    """Batches as a feed gives them, of pictures that lie in memory already."""
+    """`Batches` of pictures that lie in memory already."""
 
     def __init__(self, real: torch.Tensor) -> None:
-        self.real, self.seed, self.told, self.team = real, 0, Told(), Team()
-        self.device: torch.device | str = real.device
+        self.real, self.seed, self.team = real, 0, ALONE
 
     def batch(self, step: int) -> Batch:
         """The same pictures come again in the next cycle."""
-        return Batch(step, self.real[step % CYCLE].contiguous(memory_format=torch.channels_last), None)
+        return Batch(self.real[step % CYCLE].contiguous(memory_format=torch.channels_last), None)
 
 
 def ours(real: torch.Tensor, config: stylegan.Config, precision: torch.dtype | None) -> Callable[[int], None]:
     """One cycle of easel's training."""
     plan = plan_for("stylegan", config.resolution, {"batch_size": real.shape[1]})
-    feed: Any = Noise(real)
-    studio = Studio(config, plan, feed)
-    studio.open(real.device, precision)
+    batches: Any = Noise(real)
+    torch.manual_seed(batches.seed)
+    players = stylegan.players(config)
+    for player in players.values():
+        player.to(real.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trainer = trainer_for(players, plan, batches, precision)
 
     def cycle(number: int) -> None:
         for step in range(number * CYCLE, (number + 1) * CYCLE):
-            studio.step(step)
+            trainer.step(step)
         finished(real.device)
 
     return cycle
