@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from easel.pocket.train import bars, blip, clip, pages, perceptual, subject, unet, vae
 
 
@@ -14,14 +16,14 @@ class Part(NamedTuple):
     base: str
     """The class that reads it."""
     taught: str
-    """How it learned: loss, steps, batch."""
+    """How it learned: loss, steps, batch; words in braces are from `history`."""
 
 
+HISTORY = Path(__file__).parent.parent / "weights" / "history.yaml"
+"""How the shipped weights came to be, by the names that `Part.taught` has in braces."""
 BLIP = (
     "at 256 px, guided at each patch by a network that names facts from latents, Muon, the encoder alone in the first "
-    "half. The shipped ones had 12,700 steps with AdamW at 160 px and without the guide first, then at 224 px and "
-    "without the store of scenes in styles 1,600 without that half and 2,600 with it, then 2,400 of these and 3,500 of "
-    "both with 10,000 scenes in styles, and 3,000 with all 22,000"
+    "half. {readers}"
 )
 PARTS = {
     "diffusion": Part(
@@ -29,19 +31,12 @@ PARTS = {
         "diffusers StableDiffusionPipeline (UNet2DConditionModel, CLIPTextModel, PixelAutoencoder)",
         f"autoencoder: {vae.SCHEDULE.steps} steps of {vae.BATCH} crops of {vae.CROP} px, L1 + gradients + a slight KL, "
         f"then {vae.SHARPEN.steps} of its decoder alone with a perceptual and a patch-adversarial term, Muon (the "
-        "shipped one: 1,700, after one of three coarse blocks was taken out); "
+        "shipped one: {decoder}); "
         f"UNet and text encoder: {unet.COARSE.steps} steps of {unet.BATCHES[128]} at 128 px, then the UNet "
         f"{unet.FINE.steps} steps of {unet.BATCHES[256]} at 256 px with a latent perceptual loss, a reward for facts "
         "that can be seen, and errors that count most at the subject's head, v-prediction with zero terminal SNR, "
         "Muon; seven in ten of the filtered photos and scenes as redrawings of the plain ones, and five scenes of each "
-        "batch with a dog, a cat and a bird in turn, drawn over one another. The shipped ones had 150,000 pictures, "
-        "208,000 at 128 px and 46,000 at 256 px with AdamW and without that loss first, then at 256 px, Muon, 175,000 "
-        "with it, the last 93,000 of them with redrawings, and 80,000 after the text encoder had learned to tell a dog "
-        "from a cat (one picture in ten a dog, one in twenty of something worn): 36,000 without the reward, 13,000 "
-        "with it, 21,000 with four times as much, 10,000 without it; then 107,000 with animals more often than by "
-        "chance and without such families and redrawn scenes, 14,000 with families that were not drawn over one "
-        "another, and 72,000 as planned (the last quarter of each without the reward, a family's own errors counting 4 "
-        "instead of 10 in the first 24,000 and the last 18,000)",
+        "batch with a dog, a cat and a bird in turn, drawn over one another. {painter}",
     ),
     "caption": Part(
         "Pocket: captions",
@@ -58,7 +53,7 @@ PARTS = {
         "Pocket: pictures and words in one space",
         "transformers CLIPModel",
         f"{clip.SCHEDULE.steps} steps of {clip.BATCH} pairs by contrast, from the captioner's picture encoder, "
-        "Muon. The shipped one had 900 with AdamW at 160 px first; then its words were kept, and 550 of these made",
+        "Muon. {clip}",
     ),
     "subject": Part(
         "Pocket: is it the same subject?",
@@ -89,6 +84,12 @@ stands first. The pictures were picked by chance among those with every fact rig
 score was meant to reach at least before anything was trained; a score without one is there to be read."""
 
 
+def history() -> dict[str, str]:
+    """What the shipped weights had that the schedules of today do not say."""
+    found: dict[str, str] = yaml.safe_load(HISTORY.read_text(encoding="utf-8"))
+    return found
+
+
 def row(part: str, name: str, score: dict[str, Any]) -> str:
     """A line of the table of scores."""
     interval = "" if score["low"] is None else f"{score['low']:.3g} to {score['high']:.3g}"
@@ -106,14 +107,19 @@ def card(name: str, scores: bars.Scores) -> str:
     """The card of one part."""
     part = PARTS[name]
     lines = [f"# {part.title}", f"Read by: {part.base}. Licence: MIT. Matrices are float8_e4m3fn, the rest float16."]
-    lines += ["## Training", f"{part.taught}. {HARDWARE} `make pocket` makes it again.", "## Data", DATA]
+    lines += [
+        "## Training",
+        f"{part.taught.format(**history())}. {HARDWARE} `make pocket` makes it again.",
+        "## Data",
+        DATA,
+    ]
     told = [bars.missed({name: scores})] if name in bars.BARS and scores else []
     lines += ["## Held-out scores", *told, table(name, scores) if scores else "Not measured.", "## Limits", LIMITS]
     return "---\nlicense: mit\n---\n\n" + "\n\n".join(lines) + "\n"
 
 
-def write(folder: Path, docs: Path = Path("docs")) -> None:
-    """Write every card below ``folder``, and one page of all the scores where there is a ``docs`` folder."""
+def write(folder: Path, docs: Path = pages.PAGE.parent.parent) -> None:
+    """Write every card below ``folder``, and one page of all the scores where there is a folder ``docs`` for it."""
     parts = [name for name in PARTS if (folder / name).exists()]
     scores = {name: read_scores(folder / name) for name in parts}
     page = ["# Held-out scores", HEAD, bars.missed(scores)]
