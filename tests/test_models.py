@@ -38,11 +38,12 @@ from easel.models.diffusion import (
     pipelines,
     prompts,
     schedulers,
+    tasks,
 )
 from easel.models.diffusion.settings import Sampling, Settings
 from easel.models.logging import silence
 from easel.models.vision import detokenized
-from easel.provenance import read_provenance
+from easel.provenance import SAMPLERS, read_provenance
 from easel.recipes import SCHEDULERS, recipe_from
 from easel.recipes.generate import Generate
 from easel.runners import machine
@@ -242,6 +243,76 @@ def test_text_to_image_and_image_to_image_share_the_weights(shelf: Path) -> None
     assert model.pipeline_for("image-to-image").vae is model.pipeline.vae
 
 
+def test_a_task_gets_what_it_needs_and_nothing_else(shelf: Path, photo: Image.Image) -> None:
+    model = diffusion(shelf / "sd")
+    for request, words in (
+        (PictureRequest("a", 1, task="image-to-image"), "image-to-image needs an image"),
+        (PictureRequest("a", 1, image=photo), "text-to-image takes no image"),
+        (PictureRequest("a", 1, task="paint"), "no task called 'paint'"),
+    ):
+        with pytest.raises(EaselError, match=words):
+            list(model.generate([request]))
+
+
+def test_every_task_has_a_pipeline_of_diffusers_for_every_family() -> None:
+    for task in tasks.TASKS:
+        for family in ("sd", "sdxl"):
+            assert pipelines.FAMILIES[tasks.pipeline_class(task, family).__name__] == family
+
+
+def test_requests_are_drawn_in_their_order_and_batch_by_batch(shelf: Path, photo: Image.Image) -> None:
+    """Different tasks and sizes in one call; a batch is drawn when its first picture is asked for."""
+    model = diffusion(shelf / "eight")
+    seen = batch_sizes(model)
+    requests = [
+        PictureRequest("a", 1, sampling=QUICK),
+        PictureRequest("a", 2, sampling=replace(QUICK, strength=1.0), task="image-to-image", image=photo),
+        PictureRequest("a", 3, sampling=replace(QUICK, width=72)),
+        PictureRequest("a", 4, sampling=QUICK),
+        PictureRequest("a", 5, sampling=QUICK),
+    ]
+    drawn = model.generate(requests, batch_size=4)
+    first = next(drawn)
+    assert seen == [4, 4, 2, 2, 2, 2]
+    rest = list(drawn)
+    assert seen[6:] == [2, 2]
+    assert [one.image.size for one in (first, *rest)] == [(64, 64), (96, 64), (72, 64), (64, 64), (64, 64)]
+    assert [one.place for one in (first, *rest)] == [(0, 2), None, None, (1, 2), None]
+    assert (first.settings.strength, rest[0].settings.strength) == (None, 1.0)
+
+
+def test_what_a_picture_says_is_what_was_done(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most four of our frames between a job's run and the UNet; the model's own dtype and settings are written."""
+    deep: list[list[str]] = []
+
+    def watched(self: Any, *args: Any, **more: Any) -> Any:
+        names, frame = [], sys._getframe(1)
+        while frame is not None:
+            code = frame.f_code
+            if "/easel/" in code.co_filename and "/tests/" not in code.co_filename:
+                names.append(f"{Path(code.co_filename).stem}.{code.co_name}")
+            frame = frame.f_back  # type: ignore[assignment]
+        deep.append(names)
+        return whole(self, *args, **more)
+
+    from diffusers import UNet2DConditionModel
+
+    whole = UNet2DConditionModel.forward
+    monkeypatch.setattr(UNet2DConditionModel, "forward", watched)
+    clip = SimpleNamespace(images=lambda images: np.eye(4)[: len(images)], texts=lambda texts: np.eye(4)[: len(texts)])
+    monkeypatch.setattr("easel.jobs.generate.load_clip", lambda *_: clip)
+    recipe = Generate(prompt="a bird", model=str(shelf / "eight"), seed=5, steps=2, scheduler="euler-karras")
+    result = runners.run(recipe, tmp_path / "out", "cpu", "bfloat16")
+    frames = deep[0]
+    assert len(frames[: frames.index("__init__.run")]) <= 4, frames
+    found = read_provenance(result.picture_paths[0])
+    assert found["easel"] | {"dtype": "bfloat16", "steps": 2, "guidance_scale": 4.0, "width": 64} == found["easel"]
+    words = (
+        "Steps: 2, Sampler: Euler, Schedule type: Karras, CFG scale: 4, Seed: 5, Size: 64x64, Model: eight, RNG: CPU"
+    )
+    assert words in found["parameters"]
+
+
 # --- progress, cancelling, memory, broken numbers ---------------------------------------------------------------------
 
 
@@ -376,7 +447,7 @@ def test_a_scheduler_that_cannot_start_from_noise_is_refused_for_zero_snr(shelf:
 @OLD_NUMPY
 def test_schedulers_know_their_names(shelf: Path) -> None:
     own = diffusion(shelf / "sd")._scheduler
-    assert set(schedulers.names()) == set(SCHEDULERS)
+    assert set(schedulers.names()) == set(SCHEDULERS) == set(SAMPLERS)
     for name in schedulers.names():
         assert schedulers.name_of(schedulers.build(name, own)) == name
 
@@ -574,7 +645,104 @@ def test_loras_are_written_file_unet_text() -> None:
         assert (spec.unet, spec.text) == scales
         assert spec.path.name == text.split(":")[0]
     with pytest.raises(EaselError, match=r"FILE\[:unet\[:text\]\]"):
-        lora.parse("a.safetensors:strong")
+        lora.check(lora.parse("a.safetensors:strong"))
+    assert lora.parse("a.safetensors:1e-1").unet == 0.1
+    with pytest.raises(EaselError, match=r"FILE\[:unet\[:text\]\].*a scale is a number from -10 to 10"):
+        lora.parse("a.safetensors:50")
+
+
+def unet_lora(file: Path) -> dict[str, torch.Tensor]:
+    """The UNet's layers of a LoRA of rank 2, without `unet.` in front."""
+    weights = load_file(tiny.lora(file))
+    return {key.removeprefix("unet."): value for key, value in weights.items() if key.startswith("unet.")}
+
+
+def as_peft(weights: dict[str, torch.Tensor], name: str, before: str) -> dict[str, torch.Tensor]:
+    """In PEFT's names, with the adapter's own name and something in front."""
+    return {
+        before + key.replace(".lora.down.", f".lora_A.{name}").replace(".lora.up.", f".lora_B.{name}"): value
+        for key, value in weights.items()
+    }
+
+
+@pytest.mark.parametrize("layout", ["peft folder", "header", "header by part", "own tensors", "adapter name"])
+def test_a_lora_has_the_strength_that_its_file_says(shelf: Path, tmp_path: Path, layout: str) -> None:
+    """Alpha 1 of rank 2 is half the strength, wherever it is written."""
+    weights = unet_lora(tmp_path / "plain.safetensors")
+    whole, file = tmp_path / "whole.safetensors", tmp_path / "adapter_model.safetensors"
+    save_file({f"unet.{key}": value for key, value in weights.items()}, whole)
+    facts = {"r": 2, "lora_alpha": 1}
+    if layout == "peft folder":
+        save_file(as_peft(weights, "", "base_model.model."), file)
+        (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"} | facts), encoding="utf-8")
+    elif layout == "header":
+        save_file(as_peft(weights, "default_0.", "unet."), file, metadata={"lora_adapter_metadata": json.dumps(facts)})
+    elif layout == "header by part":
+        own: dict[str, Any] = {"unet.r": 2, "unet.lora_alpha": 4, "unet.alpha_pattern": {"to_q|to_v|to_k|to_out.0": 1}}
+        save_file(as_peft(weights, "", "unet."), file, metadata={"lora_adapter_metadata": json.dumps(own)})
+    elif layout == "own tensors":
+        alphas = {key.replace(".lora.down.weight", ".alpha"): torch.tensor(1.0) for key in weights if ".down." in key}
+        save_file({f"unet.{key}": value for key, value in (weights | alphas).items()}, file)
+    else:
+        halves = {key: value / 2 if ".up." in key else value for key, value in weights.items()}
+        save_file(as_peft(halves, "default.", ""), file)
+    said, half = (diffusion(shelf / "sd", loras=[text]) for text in (str(file), f"{whole}:0.5"))
+    assert far(*(draw(model, ["a"], [1], settings=QUICK)[0] for model in (said, half))) <= 1
+    assert "4 of 4 layers matched" in said.notes[0]
+    words = {"peft folder": "alpha from adapter_config.json", "own tensors": "alpha from its own tensors"}
+    assert words.get(layout, "alpha from its header" if "header" in layout else "no alpha") in said.notes[0]
+
+
+def test_the_oldest_layout_is_read_too(shelf: Path, tmp_path: Path) -> None:
+    """attn_procs: `...attn1.processor.to_q_lora.down.weight`, no component in front."""
+    weights = unet_lora(tmp_path / "plain.safetensors")
+    old = {}
+    for key, value in weights.items():
+        layer, _, matrix = key.partition(".lora.")
+        block, _, part = layer.removesuffix(".0").rpartition(".")
+        old[f"{block}.processor.{part}_lora.{matrix}"] = value
+    save_file(old, tmp_path / "old.safetensors")
+    save_file({f"unet.{key}": value for key, value in weights.items()}, tmp_path / "new.safetensors")
+    both = [diffusion(shelf / "sd", loras=[str(tmp_path / f"{name}.safetensors")]) for name in ("old", "new")]
+    assert "4 of 4 layers matched" in both[0].notes[0]
+    assert far(*(draw(model, ["a"], [1], settings=QUICK)[0] for model in both)) == 0
+
+
+def test_a_matrix_for_a_convolution_of_one_pixel_fits(shelf: Path, tmp_path: Path) -> None:
+    """kohya writes proj_in as a matrix or as a 1x1 convolution, whatever the model has."""
+    stem, drawn = "lora_unet_down_blocks_0_attentions_0_proj_in", []
+    down, up = torch.randn(2, 32, generator=torch.Generator().manual_seed(0)), torch.ones(32, 2)
+    for name, more in (("flat", ()), ("square", (1, 1))):
+        file = tmp_path / f"{name}.safetensors"
+        matrices = {"down": down.reshape(2, 32, *more), "up": up.reshape(32, 2, *more)}
+        save_file({f"{stem}.lora_{word}.weight": matrix for word, matrix in matrices.items()}, file)
+        drawn.append(draw(diffusion(shelf / "sd", loras=[str(file)]), ["a"], [1], settings=QUICK)[0])
+    assert far(*drawn) == 0
+    assert far(drawn[0], draw(diffusion(shelf / "sd"), ["a"], [1], settings=QUICK)[0]) > 0
+
+
+def test_a_lora_whose_values_do_not_arrive_is_an_error(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffusers import StableDiffusionPipeline
+
+    file = tiny.lora(tmp_path / "style.safetensors")
+    whole = StableDiffusionPipeline.load_lora_weights
+
+    def spoiled(self: Any, weights: dict[str, torch.Tensor], **more: Any) -> None:
+        whole(self, {key: value * 1.001 if "to_v" in key else value for key, value in weights.items()}, **more)
+
+    monkeypatch.setattr(StableDiffusionPipeline, "load_lora_weights", spoiled)
+    with pytest.raises(EaselError, match=r"did not arrive in the model: its 'unet\..*to_v"):
+        diffusion(shelf / "sd", loras=[str(file)])
+
+
+def test_half_a_lora_layer_is_an_error(shelf: Path, tmp_path: Path) -> None:
+    weights = load_file(tiny.lora(tmp_path / "style.safetensors"))
+    gone = next(key for key in weights if key.endswith("lora.up.weight"))
+    save_file({key: value for key, value in weights.items() if key != gone}, tmp_path / "half.safetensors")
+    with pytest.raises(EaselError, match="only one of the two matrices"):
+        diffusion(shelf / "sd", loras=[str(tmp_path / "half.safetensors")])
 
 
 # --- single files -----------------------------------------------------------------------------------------------------
@@ -1103,6 +1271,23 @@ def test_what_stays_the_same_is_reused_exactly(every: int, calls: int, seed: int
                 answers.append(plain(torch.cat([x, x]), t, words=words, more={"words": words})[0])
     assert not plain._forward_hooks
     assert torch.allclose(torch.stack(full), torch.stack(got), atol=1e-12)
+
+
+def test_guidance_is_reused_with_a_controlnets_residuals_and_refused_for_three_rows() -> None:
+    class Rows(torch.nn.Module):
+        def forward(self, x: Any, *, down_block_additional_residuals: Any, mid_block_additional_residual: Any) -> Any:
+            rows = {len(x), len(mid_block_additional_residual), *map(len, down_block_additional_residuals)}
+            assert len(rows) == 1
+            return (x + mid_block_additional_residual + sum(down_block_additional_residuals),)
+
+    net, x = Rows(), torch.arange(4.0)[:, None]
+    more: dict[str, Any] = {"down_block_additional_residuals": [x, x], "mid_block_additional_residual": x}
+    with guidance.reused(net, 2, 2):
+        assert [torch.equal(net(x, **more)[0], 4 * x) for _ in range(5)] == [True] * 5
+    three = torch.zeros(6, 1)
+    more = {"down_block_additional_residuals": [three], "mid_block_additional_residual": three}
+    with guidance.reused(net, 2, 2), pytest.raises(EaselError, match="asks for 6 rows at once: use guidance_every 1"):
+        net(three, **more)
 
 
 def test_without_guidance_there_is_nothing_to_reuse(shelf: Path) -> None:

@@ -35,7 +35,7 @@ def run(recipe: Generate, workspace: Workspace) -> Result:
     pictures = source.draw()
     files = [one.file for one in source.planned]
     scores = source.scores()
-    fits: list[float | None] = [None] * len(files)
+    fits: list[float] = []
     if clip is not None:
         workspace.step("measuring", 0, 1)
         found = cosines(clip.images(pictures), clip.texts([one.prompt for one in source.planned]))
@@ -43,7 +43,7 @@ def run(recipe: Generate, workspace: Workspace) -> Result:
         judge, fits = judge_name(JUDGE, CLIP_T), [float(fit) for fit in found]
         scores += [Score(name=CLIP_T, value=fit, judge=judge, of=file) for file, fit in zip(files, fits, strict=True)]
         scores += [score_of(CLIP_T, mean_interval(fits), judge, ALL)] if len(fits) > 1 else []
-    cells = [source.cell(number, *shown) for number, shown in enumerate(zip(pictures, fits, strict=True))]
+    cells = [source.cell(number, picture, fits[number] if fits else None) for number, picture in enumerate(pictures)]
     workspace.save_picture("sheet.png", sheet(cells, heading=source.heading))
     return Result(
         kind=recipe.kind,

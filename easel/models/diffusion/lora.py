@@ -1,11 +1,10 @@
-"""LoRA adapters in the diffusers and kohya layouts, read and written; a load proves that it did something.
+"""LoRA adapters in a pipeline: put in, proven to have arrived, switched, measured, and written.
 
 LoRA: Hu et al. 2021 (arXiv 2106.09685): W + scale * alpha / rank * up @ down.
 """
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,31 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from easel.errors import EaselError, shortened
 from easel.files import write_atomic
-from easel.models.catalog import checks
+from easel.models.diffusion.lora_formats import COMPONENTS, DOWN, check_kind, read
+from easel.recipes.knobs import lora_parts
 
 if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
-
-DOWN = re.compile(r"(\.lora_down|\.lora_A|\.lora\.down|_lora\.down|\.lora_linear_layer\.down)(\.\w+)?\.weight$")
-OTHER_KINDS = {"hada_w1_a": "LoHa", "lokr_w1": "LoKr", "oft_blocks": "OFT", "dora_scale": "kohya DoRA"}
-SCALE = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
-SPELLINGS = (
-    (".lora_linear_layer.down", ".lora_A"),
-    (".lora_linear_layer.up", ".lora_B"),
-    (".lora.down", ".lora_A"),
-    (".lora.up", ".lora_B"),
-    ("_lora.down", ".lora_A"),
-    ("_lora.up", ".lora_B"),
-)
-UNET_SPELLINGS = ((".to_out_lora.", ".to_out.0_lora."),)
-TEXT_SPELLINGS = (
-    (".to_q_lora.", ".q_proj_lora."),
-    (".to_k_lora.", ".k_proj_lora."),
-    (".to_v_lora.", ".v_proj_lora."),
-    (".to_out_lora.", ".out_proj_lora."),
-)
-COMPONENTS = ("unet", "text_encoder", "text_encoder_2")
 
 
 @dataclass(frozen=True)
@@ -62,19 +42,16 @@ class Loaded:
 
 
 def parse(text: str) -> Spec:
-    """`FILE[:unet[:text]]`: `style.safetensors:0.8:0.5`; one scale is for both, none is 1.
+    """`FILE[:unet[:text]]`, as recipes have it: `style.safetensors:0.8:0.5`; one scale is for both, none is 1.
 
     >>> parse("style.safetensors:0.8")
     Spec(path=PosixPath('style.safetensors'), unet=0.8, text=0.8)
     """
-    parts = text.split(":")
-    scales: list[float] = []
-    while len(parts) > 1 and len(scales) < 2 and SCALE.fullmatch(parts[-1].strip()):
-        scales.insert(0, float(parts.pop()))
-    if len(parts) > 1 and not Path(":".join(parts)).expanduser().exists():
-        raise EaselError(f"a LoRA is written FILE[:unet[:text]] with numbers as scales, not '{shortened(text)}'")
-    unet = scales[0] if scales else 1.0
-    return Spec(Path(":".join(parts)).expanduser(), unet, scales[1] if len(scales) > 1 else unet)
+    try:
+        file, unet, text_encoder = lora_parts(text)
+    except ValueError as problem:
+        raise EaselError(f"a LoRA is written FILE[:unet[:text]], but {shortened(problem)}") from problem
+    return Spec(Path(file).expanduser(), unet, text_encoder)
 
 
 def check(spec: Spec) -> Path:
@@ -86,71 +63,44 @@ def check(spec: Spec) -> Path:
         if path.is_dir():
             raise EaselError(f"no .safetensors file in the LoRA folder {path}")
     if not path.is_file():
-        raise EaselError(f"no LoRA file {path}")
-    header = checks.check_file(path)
-    for word, kind in OTHER_KINDS.items():
-        if any(word in key for key in header):
-            raise EaselError(f"{path} is a {kind} adapter; only LoRA is read (merge it into a model, or train a LoRA)")
-    if not any(DOWN.search(key) for key in header):
-        raise EaselError(f"{path} holds no LoRA layers: a whole model goes to --model, not to --lora")
+        grammar = "; a LoRA is written FILE[:unet[:text]] with numbers as scales" if ":" in str(path) else ""
+        raise EaselError(f"no LoRA file {path}{grammar}")
+    check_kind(path)
     return path
 
 
 def load(pipeline: Any, spec: Spec, name: str) -> Loaded:
-    """Put an adapter into the pipeline's UNet and text encoders, at scale 1 until `switch` is called.
+    """Put an adapter into the pipeline's UNet and text encoders, at scale 1 until `switch` is called, and prove that
+    every matrix arrived.
 
-    EaselError if none of its layers finds a place or a shape does not fit: then it was made for another family of
-        models.
+    EaselError if none of its layers finds a place, a shape does not fit (then it was made for another family of
+    models), or the model holds other values than the file.
     """
-    import torch
-    from safetensors.torch import load_file
-
     path = check(spec)
-    weights = load_file(path)
-    for key, tensor in weights.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
-            raise EaselError(f"{path}: the tensor '{key}' has values that are not numbers: get the LoRA again")
-    total = sum(1 for key in weights if DOWN.search(key))
     try:
-        fitting = _fitting(canonical(pipeline, weights), pipeline, path)
+        adapter = read(path, pipeline)
+        fitting = _fitting(adapter.weights, pipeline, path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # peft warns about a second adapter, which is what is wanted
             pipeline.load_lora_weights(fitting, adapter_name=name)
     except (ValueError, RuntimeError, KeyError, IndexError, AttributeError) as error:
         why = shortened(error, 160)
         raise EaselError(f"the LoRA {path} does not fit this model (was it made for another family?): {why}") from error
+    _check_arrived(pipeline, fitting, name, path)
+    total = sum(1 for key in adapter.weights if DOWN.search(key))
     matched = {part: _count(getattr(pipeline, part, None), name) for part in COMPONENTS}
     found = sum(matched.values())
     where = f"{matched['unet']} in the UNet, {found - matched['unet']} in the text encoder"
-    note = f"LoRA {path.name}: {found} of {total} layers matched ({where}), scales {spec.unet:g} and {spec.text:g}"
+    scales = f"scales {spec.unet:g} and {spec.text:g}"
+    note = f"LoRA {path.name}: {found} of {total} layers matched ({where}), {scales}, {adapter.alpha_from}"
     return Loaded(name, spec, found, total, note)
 
 
-def canonical(pipeline: Any, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Any layout's weights as `unet.<module>.lora_A.weight` and so on, with kohya's alphas folded into the upper
-    matrices.
-
-    diffusers turns kohya's names into paths; which of its three older spellings comes out depends on the layers, so
-    all are mapped.
-    """
-    folded = {key: tensor.float() for key, tensor in weights.items() if not key.endswith(".alpha")}
-    for key, alpha in weights.items():
-        stem = key.removesuffix(".alpha")
-        if key.endswith(".alpha") and f"{stem}.lora_up.weight" in folded:
-            folded[f"{stem}.lora_up.weight"] *= float(alpha) / folded[f"{stem}.lora_down.weight"].shape[0]
-    named, _ = pipeline.lora_state_dict(folded, unet_config=pipeline.unet.config)[:2]
-    made = {}
-    for key, tensor in named.items():
-        spelling = UNET_SPELLINGS if key.startswith("unet.") else TEXT_SPELLINGS
-        plain = key.replace(".processor.", ".").replace(".text_model.", ".")
-        for theirs, ours in (*spelling, *SPELLINGS):
-            plain = plain.replace(theirs, ours)
-        made[plain] = tensor
-    return made
-
-
 def _fitting(weights: Mapping[str, Tensor], pipeline: Any, path: Path) -> dict[str, Tensor]:
-    """The weights that have a place in the pipeline's models. EaselError if none has, or a shape does not fit."""
+    """The weights that have a place in the pipeline's models, in the shape that they have there.
+
+    EaselError if none has a place, a shape does not fit, or half of a layer is missing.
+    """
     kept: dict[str, Tensor] = {}
     for part in COMPONENTS:
         model = getattr(pipeline, part, None)
@@ -162,18 +112,49 @@ def _fitting(weights: Mapping[str, Tensor], pipeline: Any, path: Path) -> dict[s
             weight = getattr(getattr(layer, "base_layer", layer), "weight", None)
             if weight is None:
                 continue
+            other = f"{part}.{module_path}.lora_{'B' if matrix.startswith('A') else 'A'}.weight"
+            if other not in weights:
+                raise EaselError(f"the LoRA {path} has only one of the two matrices of {module_path}: get it again")
             side, ours = (1, weights[key].shape[1]) if matrix.startswith("A") else (0, weights[key].shape[0])
             if weight.shape[side] != ours:
                 raise EaselError(
                     f"the LoRA {path} was made for another family of models: "
                     f"{module_path} is {weight.shape[side]} wide here, {ours} there"
                 )
-            kept[f"{part}.{inner}{key.removeprefix(f'{part}.')}"] = weights[key]
+            kept[f"{part}.{inner}{key.removeprefix(f'{part}.')}"] = _shaped(weights[key], weight.ndim)
     if not kept:
         raise EaselError(
             f"the LoRA {path} does not fit this model: none of its layers has a place (another family of models?)"
         )
     return kept
+
+
+def _shaped(matrix: Tensor, dimensions: int) -> Tensor:
+    """A matrix as a 1x1 convolution where the model has one (kohya writes proj_in either way), and back."""
+    if dimensions == 4 and matrix.ndim == 2:
+        return matrix[:, :, None, None]
+    if dimensions == 2 and matrix.ndim == 4 and matrix.shape[2:] == (1, 1):
+        return matrix[:, :, 0, 0]
+    return matrix
+
+
+def _check_arrived(pipeline: Any, weights: Mapping[str, Tensor], name: str, path: Path) -> None:
+    """EaselError unless every tensor of the file is in the model, equal to the last bit, and counts once."""
+    import torch
+
+    for key, tensor in weights.items():
+        part, _, rest = key.partition(".")
+        module_path, _, matrix = rest.partition(".lora_")
+        letter, _, kind = matrix.partition(".")
+        layer = getattr(pipeline, part).get_submodule(module_path)
+        held = getattr(layer, f"lora_{letter}", {})
+        found = getattr(held[name], kind, None) if name in held else None
+        if found is None or not torch.equal(found.detach().cpu(), tensor.to(found.dtype)):
+            raise EaselError(f"the LoRA {path} did not arrive in the model: its '{key}' is not what the model holds")
+        if layer.scaling[name] != 1:
+            raise EaselError(
+                f"the LoRA {path} did not arrive in the model: {module_path} would count {layer.scaling[name]:g} times"
+            )
 
 
 def _count(model: Any, name: str) -> int:

@@ -117,7 +117,7 @@ def defaults(family: str, side: int, scheduler: str, row: Mapping[str, Any], fol
                 raise EaselError(f"{file}: '{key}' cannot be {value!r}")
             values[key] = value
     schedulers.check(values.get("scheduler"))
-    own = {"guidance_scale": FAMILY[family], "width": side, "height": side, "scheduler": scheduler}
+    own: dict[str, Any] = {"guidance_scale": FAMILY[family], "width": side, "height": side, "scheduler": scheduler}
     made = Defaults(**own | {key: value for key, value in values.items() if value is not None})
     for style, strength in made.strengths.items():
         if not isinstance(strength, int | float) or not 0 < strength <= 1:
