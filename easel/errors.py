@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import os
+import tempfile
+import traceback
 import unicodedata
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class EaselError(Exception):
@@ -13,6 +17,28 @@ class EaselError(Exception):
 
 class UnexpectedError(EaselError):
     """A fault of easel's own. The message says where the traceback was written; the cause is the fault itself."""
+
+
+def unexpected(problem: BaseException, folder: Path | None = None) -> UnexpectedError:
+    """One line about a fault of easel's own; its traceback is in error.txt in `folder`, else where logs are kept."""
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "easel"
+    text = "".join(traceback.format_exception(problem)).encode("utf-8", "backslashreplace")
+    where = "nowhere, since no file could be written"
+    for place in (folder, state, Path(tempfile.gettempdir())):
+        file = place / ("error.txt" if place == folder else f"easel-error-{os.getpid()}.txt") if place else None
+        try:
+            if file is not None:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(text)
+                where = str(file)
+                break
+        except OSError:
+            continue
+    first = shortened(problem, 200) or "no message"
+    return UnexpectedError(
+        f"easel met something it did not expect: {type(problem).__name__}: {first}; the whole of it is in {where}; "
+        "please report it"
+    )
 
 
 class Cancelled(EaselError):

@@ -93,7 +93,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(stream.fileno())
         part.replace(path)
         _sync_folder(path.parent)
-    except OSError as problem:
+    except (OSError, UnicodeEncodeError) as problem:
         raise EaselError(advice(problem, path)) from problem
     finally:
         with contextlib.suppress(OSError):
@@ -116,8 +116,10 @@ def check_folder(folder: Path) -> None:
             probe.unlink(missing_ok=True)
 
 
-def advice(problem: OSError, path: Path) -> str:
+def advice(problem: OSError | ValueError, path: Path) -> str:
     """What a failed write means to the person who asked for it, in one line."""
+    if not isinstance(problem, OSError):
+        return f"cannot write {shortened(path, 100)}: {problem}; choose another --out"
     if problem.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"cannot write {path}: the disk is full; free at least {ROOM_WANTED >> 20} MB or choose another --out"
     if problem.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:

@@ -22,7 +22,7 @@ from easel.provenance import read_provenance
 from easel.recipes.describe import settings
 from easel.result import Result
 from easel.workspace import Step
-from tests.conftest import drawn
+from tests.conftest import drawn, fake_run
 
 ROOT = Path(__file__).parent.parent
 
@@ -71,7 +71,7 @@ def test_flags_are_the_recipe(capsys, words):
     assert easel(*words.split(), "--help") == 0
     text = capsys.readouterr().out
     for flag in ("--seed", "--out", "--json", "--quiet", "--device", "--dtype", "--recipe"):
-        assert flag in text or flag == "--out" and "DIR" in text or words == "run"
+        assert flag in text or (flag == "--out" and "DIR" in text) or words == "run"
     if words == "run":
         return
     for setting in settings(KINDS[words.replace(" ", "-")].recipe):
@@ -192,6 +192,12 @@ WRONG = [
     ("stylize x --recipe no.yaml", "there is no file no.yaml"),
     ("stylize x --out /dev/null/x", "a file is where a folder is needed"),
     ("--foo", "--foo"),
+    ("stylize x --steps 1.5", "--steps: '1.5' is not a whole number"),
+    ("stylize x --seed 0x10", "--seed: '0x10' is not a whole number"),
+    ("stylize x --seed 4294967296", "seed is 4294967296: should be less than or equal to 4294967295"),
+    ("generate cat --seed 4294967290 --count 7", "seed: is 4294967290, and the last picture's would be 4294967296"),
+    ("ask a b --count 101", "count is 101: should be less than or equal to 100"),
+    ("generate cat --batch-size 65", "batch_size is 65"),
     ("data world", "out is missing: name the folder to write into"),
     ("stylize x --method describe --strength 0.5", "strength: belongs to redraw, not to describe"),
 ]
@@ -222,6 +228,43 @@ def test_unknown_devices_and_formats(capsys, photo, tmp_path):
         assert easel("stylize", photo, *words, "--out", tmp_path / "out") == 2
         assert wanted in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_out_and_names_that_no_folder_can_have(capsys, photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for out, words in (
+        ("", "out is empty"),
+        ("a" * 300, "the name is too long"),
+        ("b/" * 3000, "the name is too long"),
+    ):
+        assert easel("ask", photo, "red?", "--device", "cpu", "--out", out) == 2
+        assert words in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_a_folder_belongs_to_one_run_at_a_time(fake_job, photo, tmp_path, monkeypatch, capsys):
+    inside = []
+
+    def nested(recipe, workspace):
+        inside.append(easel("ask", photo, "red?", "--out", workspace.folder))
+        return fake_run(recipe, workspace)
+
+    monkeypatch.setattr("easel.jobs.run", nested)
+    assert easel("stylize", photo, "--out", tmp_path / "out") == 0
+    assert inside == [2]
+    assert "another run is writing into" in capsys.readouterr().err
+    assert not (tmp_path / "out" / ".easel.lock").exists()
+
+
+def test_several_processes_without_their_places(monkeypatch, capsys, photo, tmp_path):
+    for size, rank in (("2", None), ("two", "0"), ("2", "zero")):
+        monkeypatch.setenv("WORLD_SIZE", size)
+        monkeypatch.delenv("RANK", raising=False)
+        if rank is not None:
+            monkeypatch.setenv("RANK", rank)
+        assert easel("ask", photo, "red?", "--out", tmp_path / "out") in (0, 2)
+        shown = capsys.readouterr().err
+        assert not shown or ("start them with torchrun" in shown and shown.count("\n") == 1)
 
 
 def test_a_run_that_fails_at_once_leaves_no_folder(fake_job, photo, tmp_path, monkeypatch, capsys):
@@ -277,6 +320,86 @@ def test_again_without_the_photo_or_the_recipe(fake_job, photo, tmp_path, capsys
     save_png(tmp_path / "new.png", drawn(), {"easel": '{"recipe": {"kind": "ask", "easel": "99.1"}}'})
     assert easel("again", tmp_path / "new.png") == 2
     assert "install easel 99.1" in capsys.readouterr().err
+
+
+def test_again_makes_one_picture_and_starts_nothing_else(fake_job, photo, tmp_path, capsys):
+    orders = [
+        {"kind": "train", "network": "dcgan", "data": "/"},
+        {"kind": "caption", "photos": ["/"]},
+        {"kind": "data-world", "count": 500_000},
+        {"kind": "generate", "prompt": "a", "count": 10_000},
+        {"kind": "generate", "prompts": "set.yaml"},
+        {"kind": "generate", "model": "m", "walk": 1000},
+    ]
+    for recipe in orders:
+        save_png(tmp_path / "order.png", drawn(), {"easel": json.dumps({"recipe": recipe})})
+        assert easel("again", tmp_path / "order.png", "--out", tmp_path / "out") == 2
+        assert "not of one picture: if you trust it" in capsys.readouterr().err
+    for name, value in (("device", 3), ("dtype", ["float32"]), ("device", None)):
+        recipe = {"kind": "generate", "prompt": "a"}
+        save_png(tmp_path / "order.png", drawn(), {"easel": json.dumps({"recipe": recipe, name: value})})
+        assert easel("again", tmp_path / "order.png", "--out", tmp_path / "out") == 2
+        assert f"which is no name: say it with --{name}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+# faults of its own, and streams that break
+
+
+def test_a_fault_is_one_line_and_its_traceback_lies_in_the_run(fake_job, photo, tmp_path, monkeypatch, capsys):
+    def fail(recipe, workspace):
+        raise ZeroDivisionError("oh\nno \x1b[31m")
+
+    monkeypatch.setattr("easel.jobs.run", fail)
+    assert easel("stylize", photo, "--out", tmp_path / "out") == 1
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert "did not expect: ZeroDivisionError: oh no \\x1b[31m; the whole of it is in" in shown
+    assert "Traceback" in (tmp_path / "out" / "error.txt").read_text()
+
+
+def test_a_fault_before_any_run_is_written_where_logs_are(tmp_path, monkeypatch, capsys):
+    def fail():
+        raise KeyError("x")
+
+    monkeypatch.setattr("easel.models.catalog.listing.rows", fail)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert easel("models", "list") == 1
+    assert "did not expect: KeyError: 'x'" in capsys.readouterr().err
+    (file,) = (tmp_path / "easel").iterdir()
+    assert "Traceback" in file.read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_behind_standard_output_is_one_line():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "easel", "--version"],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+        )
+    assert done.returncode == 2
+    assert done.stderr.decode().startswith("error: cannot write: the disk is full")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_closed_streams_and_narrow_terminals(tmp_path):
+    command = f"{sys.executable} -m easel doctor"
+    environment = os.environ | {"COLUMNS": "1"}
+    for words in (f"{command} 2>&-", f"{command} >&- 2>&-", f"{command} | head -1"):
+        done = subprocess.run(
+            words, shell=True, capture_output=True, cwd=ROOT, env=environment, timeout=60, check=False
+        )
+        assert b"Traceback" not in done.stderr + done.stdout, words
+
+
+def test_names_that_are_no_text_are_shown_escaped(fake_job, capsys):
+    assert easel("run", os.fsdecode(b"no\xe9\n.yaml")) == 2
+    assert capsys.readouterr().err == "error: there is no file no\\xe9 .yaml\n"
+    assert easel("generate", os.fsdecode(b"caf\xe9")) == 2
+    assert "prompt has letters that are no text" in capsys.readouterr().err
 
 
 # stopping

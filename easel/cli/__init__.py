@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from easel.errors import Cancelled, EaselError
+from easel.errors import Cancelled, EaselError, UnexpectedError, printable, unexpected
 from easel.kinds import GROUPS, KINDS
 from easel.version import __version__
 
 if TYPE_CHECKING:
     from cyclopts import App
 
+LEAST_COLUMNS = 20
 WHAT_IT_IS = "Targeted pictures: of your subject, in your style, with scores that say how well each one hit."
 
 TOOLS = {
@@ -64,26 +68,67 @@ def _list_models(*, json: bool = False) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command line; the exit status: 0 done, 2 something to put right (one line on stderr), 130 stopped."""
-    from cyclopts import CycloptsError, UnusedCliTokensError
-
-    given = list(sys.argv[1:] if words is None else words)
+    """Run one command line; the exit status: 0 done, 2 something to put right (one line on stderr), 1 a fault of
+    easel's own, 130 stopped.
+    """
     try:
-        build()(given, exit_on_error=False, print_error=False, result_action="return_value")
-    except UnusedCliTokensError as problem:
-        return _say(f"too many words: {' '.join(problem.unused_tokens or ())} (words with spaces need quotes)", 2)
-    except CycloptsError as problem:
-        return _say(" ".join(str(problem).split()), 2)
+        _speak_safely()
+        from cyclopts import CycloptsError, UnusedCliTokensError
+
+        given = list(sys.argv[1:] if words is None else words)
+        try:
+            build()(given, exit_on_error=False, print_error=False, result_action="return_value")
+            _flush()
+        except UnusedCliTokensError as problem:
+            return _say(f"too many words: {' '.join(problem.unused_tokens or ())} (words with spaces need quotes)", 2)
+        except CycloptsError as problem:
+            return _say(" ".join(str(problem).split()), 2)
     except Cancelled as problem:
         return _say(str(problem), 130)
+    except UnexpectedError as problem:
+        return _say(str(problem), 1)
     except EaselError as problem:
         return _say(str(problem), 2)
     except KeyboardInterrupt:
         return _say("stopped at once; finished files are kept", 130)
     except BrokenPipeError:
-        sys.stdout = None  # the reader of our output left: nothing more to say
+        _let_go(1)  # the reader of our output left: nothing more to say
         return 1
+    except OSError as problem:
+        if problem.errno != errno.ENOSPC:
+            return _say(str(unexpected(problem)), 1)
+        _let_go(1)
+        return _say("cannot write: the disk is full, or what standard output goes to is", 2)
+    except Exception as problem:  # the outermost door: what comes through here is a fault of easel's own
+        return _say(str(unexpected(problem)), 1)
     return 0
+
+
+def _speak_safely() -> None:
+    """Names that are no UTF-8 are shown escaped, a stream that was closed takes what is said and drops it, and a
+    terminal that says it has hardly any columns gets twenty.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - for as long as we live
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit() and int(columns) < LEAST_COLUMNS:
+        os.environ["COLUMNS"] = str(LEAST_COLUMNS)
+
+
+def _flush() -> None:
+    """Write out what was printed while an error can still be told. Raises OSError where it cannot be written."""
+    with contextlib.suppress(ValueError):  # closed before us
+        sys.stdout.flush()
+
+
+def _let_go(number: int) -> None:
+    """Point standard output (1) or error (2) to nowhere, so that Python has nothing to complain of at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def _say(line: str, code: int) -> int:
@@ -94,5 +139,6 @@ def _say(line: str, code: int) -> int:
 
     if not machine.is_first():
         return 0
-    print(f"error: {line}", file=sys.stderr)
+    with contextlib.suppress(OSError, ValueError):
+        print(f"error: {printable(line)}", file=sys.stderr, flush=True)
     return code

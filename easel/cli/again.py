@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from easel import runners
 from easel.cli import progress
-from easel.errors import EaselError
+from easel.errors import EaselError, printable, shortened
 from easel.images import open_picture
 from easel.provenance import read_provenance
 from easel.recipes import Recipe, recipe_from
@@ -33,7 +33,7 @@ def again(  # noqa: PLR0913 - one parameter is one flag
     """Make a picture again from the recipe inside it, and report how far the new pixels are from the old ones."""
     old = open_picture(picture)
     recipe, made = recipe_in(picture, {"photo": str(photo)} if photo else {})
-    wanted = device or made.get("device", "auto"), dtype or made.get("dtype", "auto")
+    wanted = device or _word(made, "device", picture), dtype or _word(made, "dtype", picture)
     with progress.watching(quiet=quiet) as report:
         result = runners.run(recipe, out, *wanted, report)
     if len(result.picture_paths) != 1:
@@ -58,10 +58,22 @@ def recipe_in(picture: Path, changes: dict[str, Any]) -> tuple[Recipe, dict[str,
     if not isinstance(found, dict) or not isinstance(found.get("recipe"), dict):
         raise EaselError(f"{picture} holds no easel recipe, only other programs' parameters: it cannot be made again")
     recipe = recipe_from(found["recipe"] | changes, place=f"{picture}: ")
+    refuse_more_than_one(recipe, picture)
     source = getattr(recipe, "photo", None)
     if source is not None and not Path(source).is_file():
         raise EaselError(f"{picture} was made from {source}, which is not here: say where with --photo")
     return recipe, found
+
+
+def refuse_more_than_one(recipe: Recipe, picture: Path) -> None:
+    """Raise EaselError on a recipe that is not of one picture alone: a stranger's picture must not start a training."""
+    many = [f"{name} {getattr(recipe, name)}" for name in ("count", "prompts", "walk") if getattr(recipe, name, None)]
+    if not recipe.repeatable or (many and many != ["count 1"]):
+        what = f"kind {recipe.kind}" + (f" with {many[-1]}" if recipe.repeatable else "")
+        raise EaselError(
+            f"the recipe in {picture} is of {what}, and not of one picture: if you trust it, save it as a YAML file and "
+            "use  easel run FILE"
+        )
 
 
 def compared(old: Image.Image, new: Image.Image) -> dict[str, Any]:
@@ -75,6 +87,14 @@ def compared(old: Image.Image, new: Image.Image) -> dict[str, Any]:
     return {"max": int(largest), "mean": round(sum(means) / len(means), 6)}
 
 
+def _word(made: dict[str, Any], name: str, picture: Path) -> str:
+    """What a picture says of the device or the number format it was made with. Raises EaselError on what is no word."""
+    found = made.get(name, "auto")
+    if not isinstance(found, str):
+        raise EaselError(f"{picture}: its {name} is {shortened(repr(found))}, which is no name: say it with --{name}")
+    return found
+
+
 def _versions(made: dict[str, Any]) -> dict[str, str]:
     found = made.get("versions")
     return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
@@ -83,7 +103,7 @@ def _versions(made: dict[str, Any]) -> dict[str, str]:
 def _tell(found: dict[str, Any], differing: dict[str, str]) -> None:
     print(f"pixel difference: max {found['max']}, mean {found['mean']:g} of 255 (0 = identical)")
     if found["max"] and differing:
-        print("made with other versions: " + "; ".join(f"{key} {value}" for key, value in differing.items()))
+        print(printable("made with other versions: " + "; ".join(f"{key} {value}" for key, value in differing.items())))
     elif found["max"]:
         print("the versions are the same: the machine, device or number format differs, or the photo changed")
-    print(f"written to {found['picture']}")
+    print(printable(f"written to {found['picture']}"))

@@ -57,7 +57,10 @@ def _run_signature() -> inspect.Signature:
         "count",
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[int | None, Parameter(help="How many to make, instead of the recipe's count.")],
+        annotation=Annotated[
+            int | None,
+            Parameter(help="How many to make, instead of the recipe's count.", converter=flags.whole_number),
+        ],
     )
     return inspect.Signature(
         [place, *flags.recipe_parameters(Recipe), count, *flags.common_parameters(without=("recipe",))]

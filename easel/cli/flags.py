@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 
-from easel.errors import EaselError
+from easel.errors import EaselError, shortened
 from easel.recipes.base import Recipe
 from easel.recipes.describe import Setting, settings
 
@@ -17,7 +18,7 @@ SETTINGS_GROUP, COMMON_GROUP = Group("Settings", sort_key=10), Group("Running", 
 
 COMMON: dict[str, tuple[Any, Any, str]] = {
     "recipe": (Path | None, None, "YAML recipe to start from; what is given here overrides it."),
-    "out": (Path | None, None, "Folder for everything the run makes. [default: out/KIND-TIME-SEED]"),
+    "out": (str | None, None, "Folder for everything the run makes. [default: out/KIND-TIME-SEED]"),
     "device": (str, "auto", "Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
     "dtype": (str, "auto", "Number format: auto, float32, bfloat16 or float16."),
     "json": (bool, False, "Print result.json to standard output, and nothing else there."),
@@ -102,9 +103,18 @@ def _flag(setting: Setting) -> inspect.Parameter:
         negative=None if setting.form is bool else (),
         consume_multiple=(1, None) if several and not setting.is_repeated else False,
         allow_leading_hyphen=setting.form is not bool and not several,
+        converter=whole_number if int in (setting.form, *get_args(setting.form)) else None,
         group=Group(f"Settings of {setting.only.title}", sort_key=50) if setting.only else SETTINGS_GROUP,
     )
     return _parameter(setting.name, setting.form if several else setting.form | None, () if several else None, mark)
+
+
+def whole_number(_form: Any, tokens: Sequence[Token]) -> int:
+    """A number as it was written: cyclopts itself would take 1.5 for 1 and 0x10 for 16. Raises ValueError."""
+    text = tokens[0].value.strip()
+    if not re.fullmatch(r"[+-]?[0-9]{1,30}", text):
+        raise ValueError(f"'{shortened(text)}' is not a whole number")
+    return int(text)
 
 
 def _parameter(name: str, form: Any, default: Any, mark: Parameter) -> inspect.Parameter:

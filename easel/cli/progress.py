@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from easel.errors import Cancelled
+from easel.errors import Cancelled, printable
 from easel.runners.machine import is_first
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def watching(*, quiet: bool = False) -> Iterator[Report]:
 
 @contextlib.contextmanager
 def _stopping() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set, until the block ends. Only the main thread may do this."""
+    """An event that Ctrl-C, SIGTERM and a hang-up of the terminal set, until the block ends.
+
+    Only the main thread may do this. A hang-up that was ignored before us, as by nohup, stays ignored.
+    """
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stopped
@@ -50,9 +53,12 @@ def _stopping() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stopped.set()
         if number == signal.SIGINT and is_first():
-            print("\nstopping after this step; Ctrl-C again to stop at once", file=sys.stderr)
+            _said("stopping after this step; Ctrl-C again to stop at once")
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield stopped
     finally:
@@ -68,7 +74,13 @@ def _shown(quiet: bool) -> Iterator[Callable[[Step], None]]:
         with _bar() as show:
             yield show
     else:
-        yield lines(lambda line: print(line, file=sys.stderr, flush=True))
+        yield lines(_said)
+
+
+def _said(line: str) -> None:
+    """A line on standard error; a reader that has gone, or a full disk behind it, does not end the run."""
+    with contextlib.suppress(OSError, ValueError):
+        print(printable(line), file=sys.stderr, flush=True)
 
 
 def lines(write: Callable[[str], Any]) -> Callable[[Step], None]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from easel.errors import printable
 from easel.kinds import KINDS
 from easel.runners.machine import is_first
 
@@ -27,19 +28,20 @@ def result(made: Result, *, as_json: bool, quiet: bool) -> None:
         return
     answer = _texts(made)
     if quiet:
-        print("\n".join(answer) if answer and KINDS[made.kind].recipe.answers_in_words else made.folder)
+        lines = answer if answer and KINDS[made.kind].recipe.answers_in_words else [str(made.folder)]
+        print("\n".join(map(printable, lines)))
         return
     for line in answer:
-        print(line)
+        print(printable(line))
     table(("score", "value", "95 % interval", "n", "judge", "of"), [_row(score) for score in made.scores])
     for note in made.notes:
-        print(f"note: {note}")
+        print(printable(f"note: {note}"))
     main = next((name for name in ("sheet.png", "chart.png") if name in made.files), None)
     count = len(made.pictures)
     if main and made.folder is not None:
-        print(f"look at {made.folder / main}" + (f" ({count} pictures)" if count > 1 else ""))
+        print(printable(f"look at {made.folder / main}") + (f" ({count} pictures)" if count > 1 else ""))
     else:
-        print(f"written to {made.folder}")
+        print(printable(f"written to {made.folder}"))
 
 
 def _texts(made: Result) -> list[str]:
@@ -56,7 +58,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not rows:
         return
     kept = [index for index in range(len(heads)) if any(row[index] for row in rows)]
-    lines = [[heads[index] for index in kept], *([row[index] for index in kept] for row in rows[:MOST_ROWS])]
+    lines = [[heads[index] for index in kept], *([printable(row[index]) for index in kept] for row in rows[:MOST_ROWS])]
     widths = [max(len(line[column]) for line in lines) for column in range(len(kept))]
     for line in lines:
         print("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import Count, FileName, ModelName, Prompt
+from easel.recipes.knobs import Few, FileName, ModelName, Prompt
 
 
 class Ask(Recipe):
@@ -20,7 +20,7 @@ class Ask(Recipe):
     """The photo."""
     question: Prompt
     """The question, such as "is this in the style of Van Gogh?"."""
-    count: Count = 1
+    count: Few = 1
     """Answers to show, the most probable first."""
     model: ModelName = "pocket"
     """Model that answers: a name of `easel models`, a hub id or a folder."""

@@ -1,4 +1,4 @@
-"""What every recipe has: frozen, strict, with a seed that is drawn when it is made, and only the settings that apply."""
+"""What every recipe has: frozen, strict, a seed that is drawn when it is made, and only the settings that apply."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from easel.errors import EaselError
-from easel.recipes.knobs import IsPath, Only, Seed
+from easel.recipes.knobs import MOST_SEED, IsPath, Only, Seed
 from easel.version import __version__
 
 
@@ -75,6 +75,13 @@ class Recipe(BaseModel):
     def _frozen_values(cls, values: Any) -> Any:
         """YAML and JSON have lists where recipes have tuples, and Python has paths where recipes have text."""
         return {key: _frozen(value) for key, value in values.items()} if isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _every_picture_has_a_seed(self) -> Self:
+        last = self.seed + getattr(self, "count", 1) - 1
+        if last > MOST_SEED:
+            raise ValueError(f"seed: is {self.seed}, and the last picture's would be {last}: at most {MOST_SEED:,}")
+        return self
 
     @model_validator(mode="after")
     def _only_what_applies(self) -> Self:

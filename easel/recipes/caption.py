@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import BatchSize, Count, FileName, ModelName
+from easel.recipes.knobs import BatchSize, Few, FileName, ModelName
 
 
 class Caption(Recipe):
@@ -21,7 +21,7 @@ class Caption(Recipe):
     """The kind of job."""
     photos: Annotated[tuple[FileName, ...], Field(min_length=1)]
     """Photos, or folders of photos."""
-    count: Count = 1
+    count: Few = 1
     """Captions for each photo; more than one are sampled."""
     tags: FileName | None = None
     """File of tags, one a line, or 'builtin': those that fit are ranked with their probabilities."""

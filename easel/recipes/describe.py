@@ -114,7 +114,7 @@ def _default(kind: type[Recipe], setting: Setting) -> Any:
 
 
 def typed(kind: type[Recipe], name: str) -> str:
-    """What a setting takes in Python, in words: 'Sequence[str] | str', 'Literal["redraw", "describe"]', 'int | None'."""
+    """What a setting takes in Python, in words: 'Sequence[str]', 'Literal["redraw", "describe"]', 'int | None'."""
     words = _typed(bare(kind.model_fields[name].annotation), name in kind.path_settings())
     if name in kind.list_settings() and name in kind.positional:
         words = f"str | Path | {words}"

@@ -9,6 +9,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from easel.errors import is_text
+
 MOST_LETTERS = 10_000
 
 
@@ -79,6 +81,8 @@ def _said(text: str) -> str:
 
 
 def _short(text: str) -> str:
+    if not is_text(text):
+        raise ValueError("has letters that are no text (lone surrogates, as from words that are not UTF-8)")
     if len(text) > MOST_LETTERS:
         raise ValueError(f"has {len(text.split()):,} words ({len(text):,} letters): at most {MOST_LETTERS:,} letters")
     return text
@@ -136,9 +140,14 @@ def finite(value: float) -> float:
     return value
 
 
-Seed = Annotated[int, Field(ge=0, le=2**53 - 1)]
+MOST_SEED = 2**32 - 1
+"""torch's generator for CPUs takes 32 bits: larger seeds would repeat the pictures of smaller ones."""
+
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 Count = Annotated[int, Field(ge=1, le=10_000)]
-BatchSize = Annotated[int, Field(ge=1, le=1024)]
+Few = Annotated[int, Field(ge=1, le=100)]
+"""How many answers or captions: each is worked out beside the others."""
+BatchSize = Annotated[int, Field(ge=1, le=64)]
 Name = Annotated[str, AfterValidator(_named)]
 ModelName = Annotated[str, AfterValidator(_named)]
 FileName = Annotated[str, AfterValidator(_named), IsPath()]

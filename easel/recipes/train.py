@@ -37,7 +37,7 @@ class Train(Recipe):
     resolution: Annotated[int, Field(ge=8, le=1024)] = 64
     """Pixels a side: a power of two, or 28."""
     kimg: Amount | None = None
-    """Training length in thousands of pictures, each counted as often as it is seen; the network's own when not given."""
+    """Training length in thousands of pictures, counted as often as they are seen; the network's own when not given."""
     minutes: Amount | None = None
     """Training length in minutes, instead of kimg."""
     batch_size: Annotated[int, Field(ge=2, le=4096)] | None = None
@@ -79,7 +79,7 @@ class Train(Recipe):
     judge: ModelName = "pocket"
     """Feature network of KID."""
     score_every: Amount | None = None
-    """Thousands of pictures from one evaluation (KID and a grid of samples) to the next; the network's own when not given."""
+    """Thousands of pictures from one evaluation (KID, a grid) to the next; the network's own when not given."""
     score_count: Annotated[int, Field(ge=2, le=50_000)] = 1000
     """Pictures, real and made, that KID compares; more are slower and give a narrower interval."""
     licence: Name | None = None

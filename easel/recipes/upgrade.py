@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from easel.errors import EaselError
+from easel.recipes.knobs import MOST_SEED
 from easel.version import __version__
 
 Plain = dict[str, Any]
@@ -72,12 +73,17 @@ DATA_0_1: Plain = {
 """Settings of version 0.1 with their defaults: a recipe written then has all of them, whether they apply or not."""
 
 
+DREW = ("generate", "stylize")
+
+
 def to_0_2(plain: Plain) -> Plain:
     """`score` and `data` became a kind for each thing they did, `stylize --method neural` became `transfer`, and a
     recipe holds only what applies.
     """
     plain = dict(plain)
     word = plain.get("kind")
+    if word in DREW and type(plain.get("seed")) is int and plain["seed"] > MOST_SEED:
+        plain["seed"] &= MOST_SEED  # what torch took of it: the picture is the same
     if word == "score" and isinstance(plain.get("what"), str):
         return _renamed(_moved(plain, f"score-{plain.pop('what')}", SCORE_0_1))
     if word == "data" and isinstance(plain.get("task"), str):

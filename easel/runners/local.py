@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from easel.errors import EaselError, unexpected
+from easel.files import advice
 from easel.recipes.base import Recipe
 from easel.result import Result
 from easel.runners import machine
 from easel.workspace import Report, Workspace
+
+LOCK = ".easel.lock"
+"""A file in a run's folder that is locked while the run lasts."""
 
 
 def run(recipe: Recipe, out: str | Path | None, device: str, dtype: str, report: Report | None) -> Result:
@@ -16,27 +25,75 @@ def run(recipe: Recipe, out: str | Path | None, device: str, dtype: str, report:
     from easel import jobs
 
     device, computed_in = machine.resolve(device, dtype)
-    folder = Path(out or default_folder(recipe))
-    is_new = not folder.exists()
+    if out is not None and not str(out).strip():
+        raise EaselError("out is empty: name a folder, or leave it out")
+    folder = default_folder(recipe) if out is None else Path(out)
+    is_new = out is None or is_missing(folder)
     workspace = Workspace(folder, device, dtype, report, computed_in)
     try:
-        return jobs.run(recipe, workspace)
-    except BaseException:
+        with owned(folder):
+            return jobs.run(recipe, workspace)
+    except (EaselError, KeyboardInterrupt, SystemExit):
         if is_new:
             remove_if_idle(folder)
         raise
+    except Exception as problem:
+        raise unexpected(problem, folder) from problem
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / LOCK).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """Let this run alone write into a folder until the block ends; the system lets go of it when the process is killed.
+
+    Raises EaselError where another run has it. Where files cannot be locked (some network drives) nobody is refused.
+    """
+    lock = FileLock(folder / LOCK, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise EaselError(f"another run is writing into {folder}: wait for it, or choose another --out") from None
+    except (OSError, NotImplementedError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_missing(folder: Path) -> bool:
+    """Whether there is nothing at this place yet. Raises EaselError on a name that no folder can have."""
+    try:
+        folder.lstat()
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError) as problem:
+        raise EaselError(advice(problem, folder)) from problem
+    return False
 
 
 def remove_if_idle(folder: Path) -> None:
     """Take away the folder of a run that ended before it made anything but its recipe.yaml."""
-    if {path.name for path in folder.iterdir()} <= {"recipe.yaml"}:
-        (folder / "recipe.yaml").unlink(missing_ok=True)
+    if {path.name for path in folder.iterdir()} <= {"recipe.yaml", LOCK}:
+        for name in ("recipe.yaml", LOCK):
+            (folder / name).unlink(missing_ok=True)
         folder.rmdir()
 
 
 def default_folder(recipe: Recipe) -> Path:
-    """out/stylize-20250131-142501-1234: kind, UTC time and seed, so that runs sort by time and none meets another."""
+    """A new folder such as out/stylize-20250131-142501-1234: kind, UTC time and seed, so that runs sort by time."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     first = Path("out") / f"{recipe.kind}-{now}-{recipe.seed}"
-    choices = [first, *(first.with_name(f"{first.name}-{number}") for number in range(2, 1000))]
-    return next((folder for folder in choices if not folder.exists()), first)
+    try:
+        first.parent.mkdir(parents=True, exist_ok=True)
+        for number in range(1, 1000):
+            folder = first if number == 1 else first.with_name(f"{first.name}-{number}")
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                return folder
+    except OSError as problem:
+        raise EaselError(advice(problem, first)) from problem
+    return first

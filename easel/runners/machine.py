@@ -9,6 +9,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from easel.errors import EaselError, shortened
+
 YOUNG = 200_000
 """New objects between two searches for rings of garbage, while a run lasts; Python's own number is 700."""
 
@@ -37,13 +39,25 @@ def collecting_rarely() -> Iterator[None]:
 
 
 def processes() -> int:
-    """How many processes `accelerate launch` or `torchrun` started this one with, itself counted."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """How many processes `accelerate launch` or `torchrun` started this one with, itself counted.
+
+    Raises EaselError where the environment tells of several, and not of this one's place among them.
+    """
+    said = os.environ.get("WORLD_SIZE", "1")
+    if said.isdecimal() and int(said) == 1:
+        return 1
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
+    if missing or not said.isdecimal() or not os.environ["RANK"].isdecimal():
+        raise EaselError(
+            f"WORLD_SIZE is {shortened(said)}, but {missing[0] if missing else 'RANK'} is not set as it must be for "
+            "several processes: start them with torchrun or accelerate launch, or unset WORLD_SIZE"
+        )
+    return int(said)
 
 
 def is_first() -> bool:
     """Whether this process is the one of them that speaks."""
-    return processes() == 1 or os.environ.get("RANK", "0") == "0"
+    return os.environ.get("RANK", "0") == "0" or os.environ.get("WORLD_SIZE", "1") == "1"
 
 
 def device_name(device: str) -> str:
