@@ -18,7 +18,7 @@ from easel.networks import layers, text_dcgan, vae
 from easel.networks.autoencoder import PixelAutoencoder
 from easel.networks.equalised import EqualConv, EqualLinear, ModulatedConv, halved, upsampled
 from easel.networks.flow import Flow
-from easel.networks.stylegan import CriticBlock, deviation, mixed
+from easel.networks.stylegan import CriticBlock, minibatch_stddev, mixed_styles
 
 
 def tiny() -> PixelAutoencoder:
@@ -366,9 +366,9 @@ def test_residual_blocks_add_two_ways_of_half_the_power_each() -> None:
 def test_the_minibatch_deviation_by_hand() -> None:
     x = torch.zeros(4, 2, 4, 4)
     x[2:, 0] = 2.0  # groups of two: pictures 0 and 2, 1 and 3; one channel deviates by 1, the other by 0
-    plane = deviation(x, 2)[:, 2]
+    plane = minibatch_stddev(x, 2)[:, 2]
     assert torch.allclose(plane, torch.full((4, 4, 4), 0.5), atol=1e-3)
-    assert deviation(torch.ones(5, 2, 4, 4), 4)[:, 2].abs().max() < 1e-3  # five pictures: groups of one
+    assert minibatch_stddev(torch.ones(5, 2, 4, 4), 4)[:, 2].abs().max() < 1e-3  # five pictures: groups of one
 
 
 def test_truncation_pulls_to_the_mean_and_styles_mix_from_a_layer_on() -> None:
@@ -384,11 +384,11 @@ def test_truncation_pulls_to_the_mean_and_styles_mix_from_a_layer_on() -> None:
     half = generator.styles(z, truncation_psi=0.5)[:, -1]
     assert torch.allclose(half, (w + average) / 2, atol=1e-6)
     one, other = torch.zeros(200, 6, 2), torch.ones(200, 6, 2)
-    both = mixed(one, other, 0.9, seeded())[:, :, 0]
+    both = mixed_styles(one, other, 0.9, seeded())[:, :, 0]
     assert (both.diff(dim=1) >= 0).all()  # once the other's, always the other's
     assert (both[:, 0] == 0).all()
     assert 0.8 < (both[:, -1] == 1).float().mean() < 0.97
-    assert torch.equal(mixed(one, other, 0.0, seeded()), one)
+    assert torch.equal(mixed_styles(one, other, 0.0, seeded()), one)
 
 
 def test_noise_is_drawn_in_training_and_stored_otherwise() -> None:
@@ -492,8 +492,8 @@ def test_captions_are_told_apart_by_what_differs() -> None:
 
 def test_captions_between_captions() -> None:
     pair = torch.tensor([[0.0, 2.0], [4.0, 6.0]])
-    assert text_dcgan.blended(pair).tolist() == [[2, 4], [2, 4]]
-    assert text_dcgan.blended(pair, 0.75).tolist() == [[1, 3], [3, 5]]
+    assert text_dcgan.interpolated(pair).tolist() == [[2, 4], [2, 4]]
+    assert text_dcgan.interpolated(pair, 0.75).tolist() == [[1, 3], [3, 5]]
 
 
 def test_conditioning_augmentation_draws_about_the_caption() -> None:

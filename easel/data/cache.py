@@ -34,7 +34,7 @@ MOST_SIDE = 1024
 CHUNK_BYTES = 24 * 2**20
 WAITING = "waiting for another run that packs this set"
 PAUSE = 0.2
-"""Seconds from one look at the lock to the next."""
+"""Seconds between two attempts to take the lock."""
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 """What some network drives answer to a lock."""
 

@@ -173,7 +173,7 @@ def write_players(folder: Path, players: Mapping[str, nn.Module], facts: Mapping
 
 
 def in_order(file: bytes) -> bytes:
-    """A safetensors file with its metadata sorted: the library leaves their order to chance, and equal models are to be
+    """A safetensors file with its metadata sorted: the library leaves their order open, and equal models are to be
     equal files.
     """
     end = 8 + int.from_bytes(file[:8], "little")

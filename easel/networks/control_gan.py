@@ -71,7 +71,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.body = layers.Shrinking(config, "batch")
         self.logits = nn.Conv2d(self.body.wide, outputs, self.body.side)
-        layers.begin(self.logits)
+        layers.init_weights(self.logits)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 3, resolution, resolution) -> (n, outputs)."""

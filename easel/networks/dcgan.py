@@ -39,7 +39,7 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """(n, latent) -> (n, 3, resolution, resolution)."""
-        layers.nothing(condition, "dcgan")
+        layers.refuse_condition(condition, "dcgan")
         picture: Tensor = self.body(z)
         return picture
 
@@ -51,11 +51,11 @@ class Critic(nn.Module):
         super().__init__()
         self.body = layers.Shrinking(config, config.norm)
         self.score = layers.convolution(config.norm, self.body.wide, 1, self.body.side)
-        self.score.apply(layers.begin)
+        self.score.apply(layers.init_weights)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """(n, 3, resolution, resolution) -> (n,)."""
-        layers.nothing(condition, "dcgan")
+        layers.refuse_condition(condition, "dcgan")
         scores: Tensor = self.score(self.body(x))  # (n, 1, 1, 1)
         return scores.flatten().float()
 

@@ -65,7 +65,7 @@ def sample(moments: tuple[Tensor, Tensor], noise: Tensor) -> Tensor:
     return mean + noise * (0.5 * log_variance).exp()
 
 
-def nothing(condition: Tensor | None, network: str) -> None:
+def refuse_condition(condition: Tensor | None, network: str) -> None:
     """Refuse a condition where a network takes none."""
     if condition is not None:
         raise EaselError(f"this {network} draws without a condition: leave condition out, or train one that takes it")
@@ -90,7 +90,7 @@ def vector(condition: Tensor | None, size: int, what: str) -> Tensor:
     return condition.float()
 
 
-def begin(module: nn.Module) -> None:
+def init_weights(module: nn.Module) -> None:
     """DCGAN's initialisation (Radford 2015, section 3): weights N(0, 0.02), norms N(1, 0.02), no bias."""
     known = nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d
     if not isinstance(module, known) or module.weight is None or parametrize.is_parametrized(module):
@@ -158,7 +158,7 @@ class Growing(nn.Module):
         self.steps = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in pairwise(wide))
         self.norms = nn.ModuleList(ConditionalNorm(width, condition) for width in wide)
         self.last = nn.ConvTranspose2d(wide[-1], 3, 4, 2, 1, bias=False)
-        self.apply(begin)
+        self.apply(init_weights)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """(n, size) and (n, condition) -> (n, 3, resolution, resolution), float32 also under autocast."""
@@ -198,7 +198,7 @@ class Shrinking(nn.Module):
         for a, b in pairwise(wide):
             parts += [convolution(norm, a, b, 4, 2, 1), NORMS[norm](b), nn.LeakyReLU(SLOPE)]
         self.layers = nn.Sequential(*parts)
-        self.apply(begin)
+        self.apply(init_weights)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 3, resolution, resolution) -> (n, wide, side, side)."""

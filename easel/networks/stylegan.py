@@ -50,7 +50,7 @@ class Config:
         return min(self.widest, self.channels // side)
 
 
-def normal(x: Tensor) -> Tensor:
+def pixel_norm(x: Tensor) -> Tensor:
     """(n, size) with a mean square of 1 in each row (pixel norm, Karras 2018, section 4.2)."""
     return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
 
@@ -71,11 +71,11 @@ class Mapping(nn.Module):
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """(n, latent), and labels where there are classes -> (n, style), float32."""
-        x = normal(z.float())
+        x = pixel_norm(z.float())
         if self.embed is None:
-            layers.nothing(condition, "stylegan")
+            layers.refuse_condition(condition, "stylegan")
         else:
-            x = torch.cat([x, normal(self.embed(layers.labels(condition, self.config.classes)).float())], dim=1)
+            x = torch.cat([x, pixel_norm(self.embed(layers.labels(condition, self.config.classes)).float())], dim=1)
         w: Tensor = self.layers(x).float()
         if self.training:
             self.average.lerp_(w.detach().mean(dim=0), 1 - self.config.average_decay)
@@ -154,7 +154,7 @@ class Generator(nn.Module):
         return picture if self.training else picture.clamp(-1, 1)
 
 
-def mixed(styles: Tensor, other: Tensor, probability: float, generator: torch.Generator | None = None) -> Tensor:
+def mixed_styles(styles: Tensor, other: Tensor, probability: float, generator: torch.Generator | None = None) -> Tensor:
     """Style mixing (Karras 2019, section 3.1): from a layer on, drawn for each picture, the styles are the other's.
 
     (n, layers, style) both and out; ``probability`` of mixing at all, 0.9 in the paper. Drawn on the CPU.
@@ -167,7 +167,7 @@ def mixed(styles: Tensor, other: Tensor, probability: float, generator: torch.Ge
     return torch.where(first[:, :, None], styles, other)
 
 
-def deviation(x: Tensor, group: int) -> Tensor:
+def minibatch_stddev(x: Tensor, group: int) -> Tensor:
     """Minibatch deviation (Karras 2018, section 3): (n, channels, h, w) -> the same with one channel more.
 
     The channel is the mean deviation within groups of at most ``group`` pictures, so that sameness is seen.
@@ -213,12 +213,12 @@ class Critic(nn.Module):
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """(n, 3, resolution, resolution), and labels where there are classes -> (n,), float32."""
         x = self.blocks(self.open(x.contiguous(memory_format=torch.channels_last)))  # (n, wide, 4, 4)
-        x = self.last(deviation(x, self.config.group))
+        x = self.last(minibatch_stddev(x, self.config.group))
         out: Tensor = self.score(self.flat(x.flatten(1))).float()
         if self.embed is None:
-            layers.nothing(condition, "stylegan")
+            layers.refuse_condition(condition, "stylegan")
             return out[:, 0]
-        embedded = normal(self.embed(layers.labels(condition, self.config.classes)).float())
+        embedded = pixel_norm(self.embed(layers.labels(condition, self.config.classes)).float())
         return (out * embedded).sum(dim=1) / math.sqrt(out.shape[1])
 
 

@@ -71,7 +71,7 @@ class Critic(nn.Module):
         self.norm = layers.NORMS[config.norm](wide)
         self.score = layers.convolution(config.norm, wide, 1, side)
         for part in (self.joint, self.norm, self.score):
-            part.apply(layers.begin)
+            part.apply(layers.init_weights)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """(n, 3, resolution, resolution), (n, embedding) -> (n,)."""
@@ -82,10 +82,10 @@ class Critic(nn.Module):
         return scores.flatten().float()
 
 
-def blended(embeddings: Tensor, share: float = 0.5) -> Tensor:
+def interpolated(embeddings: Tensor, share: float = 0.5) -> Tensor:
     """Captions nobody wrote, between two that somebody did: (n, embedding) in and out (Reed 2016, section 4.3).
 
-    Each is blended with its neighbour, the last with the first. The generator alone is trained on these.
+    Each is interpolated with its neighbour, the last with the first. The generator alone is trained on these.
     """
     return torch.lerp(embeddings, embeddings.roll(-1, dims=0), 1 - share)
 

@@ -44,7 +44,7 @@ def class_shares(condition: Tensor | None, classes: int, n: int, like: Tensor) -
     """The class as shares (n, classes), or (n, 0) where the network knows no classes."""
     if classes:
         return layers.labels(condition, classes)
-    layers.nothing(condition, "vae")
+    layers.refuse_condition(condition, "vae")
     return like.new_zeros(n, 0, dtype=torch.float32)
 
 

@@ -1,4 +1,4 @@
-"""Batches out of a packed set, and their conditions. All chance comes from the step, so that a run can be resumed."""
+"""Batches out of a packed set, and their conditions. All that is drawn follows from the step: a run can be resumed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -99,7 +99,7 @@ def _marks(column: Column, value: str) -> NDArray[np.float32]:
 
 
 def caption_conditions(facts: Annotations, embed: Embed) -> Conditions:
-    """Captions as embeddings, each text looked at once. Raises EaselError naming pictures that have none."""
+    """Captions as embeddings, each text encoded once. Raises EaselError naming pictures that have none."""
     facts.require("captions")
     places: dict[str, int] = {}
     numbers: list[int] = []

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from easel.networks import layers
-from easel.networks.stylegan import mixed
-from easel.networks.text_dcgan import blended
+from easel.networks.stylegan import mixed_styles
+from easel.networks.text_dcgan import interpolated
 from easel.training import augment, objectives
 from easel.training.batches import Batch, Batches
 from easel.training.plans import PENALTY, TrainingPlan, average_decay
@@ -134,7 +134,7 @@ def generator(context: Context, plan: TrainingPlan) -> Measured:
     player, condition = context.players["generator"], context.batch.condition
     if plan.interpolates and condition is not None:
         half = len(condition) // 2
-        condition = torch.cat([condition[:half], blended(condition[half:])])
+        condition = torch.cat([condition[:half], interpolated(condition[half:])])
     made = generated(context, plan, condition)
     scores = context.players["critic"](augmented(context, made), condition)
     loss = objectives.OBJECTIVES[plan.objective].generator(scores)
@@ -204,7 +204,7 @@ def generated(context: Context, plan: TrainingPlan, condition: Tensor | None) ->
     if not plan.style_mixing:
         return player(z, condition)  # type: ignore[no-any-return]
     first, second = (player.styles(x, condition) for x in (z, latents(context, n)))
-    return player.synthesis(mixed(first, second, plan.style_mixing, context.generator), "random")  # type: ignore[no-any-return]
+    return player.synthesis(mixed_styles(first, second, plan.style_mixing, context.generator), "random")  # type: ignore[no-any-return]
 
 
 def augmented(context: Context, x: Tensor) -> Tensor:

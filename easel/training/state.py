@@ -13,7 +13,7 @@ class State:
     """
 
     augmentation: float = 0.0
-    """p: the chance, 0 to 1, that a change befalls a picture before the critic sees it (Karras 2020, ADA)."""
+    """p: probability of each change of a picture before the critic sees it, 0 to 1 (Karras 2020, ADA)."""
     overfitting: float = 0.0
     """r_t, -1 to 1, about a mean of the last four batches (Karras 2020, ADA, equation 1)."""
     path_length: float = 0.0

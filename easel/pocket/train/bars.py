@@ -49,5 +49,5 @@ def missed(scores: dict[str, Scores]) -> str:
         for (part, name), value in measured.items()
         if value < BARS[part][name]
     ]
-    told = f"{len(measured) - len(short)} of {len(measured)} bars are met"
-    return f"{told}. Missed: {'; '.join(short)}." if short else f"{told}."
+    count = f"{len(measured) - len(short)} of {len(measured)} bars are met"
+    return f"{count}. Missed: {'; '.join(short)}." if short else f"{count}."

@@ -31,9 +31,9 @@ def shrink_folder(folder: Path) -> None:
         tensors = {name: shrink(tensor) for name, tensor in load_file(path).items()}
         save_file(tensors, path, {"format": "pt"})
     for path in sorted(folder.rglob("config.json")):
-        told = json.loads(path.read_text())
-        if told.pop("_name_or_path", None) is not None:
-            path.write_text(json.dumps(told, indent=2) + "\n")
+        config = json.loads(path.read_text())
+        if config.pop("_name_or_path", None) is not None:
+            path.write_text(json.dumps(config, indent=2) + "\n")
 
 
 def write_transformers(name: str, model: Any, parts: list[Any], target: Path = POCKET) -> None:

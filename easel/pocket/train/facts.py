@@ -46,7 +46,7 @@ def longest(pair: tuple[str, str]) -> tuple[int, str]:
     return -len(pair[0]), pair[0]
 
 
-def f1(told: list[Facts], true: list[Facts]) -> float:
-    """2 |told and true| / (|told| + |true|), over all captions together (van Rijsbergen 1979)."""
-    both = sum(len(a & b) for a, b in zip(told, true, strict=True))
-    return 2 * both / max(1, sum(map(len, told)) + sum(map(len, true)))
+def f1(found: list[Facts], true: list[Facts]) -> float:
+    """2 |found and true| / (|found| + |true|), over all captions together (van Rijsbergen 1979)."""
+    both = sum(len(a & b) for a, b in zip(found, true, strict=True))
+    return 2 * both / max(1, sum(map(len, found)) + sum(map(len, true)))

@@ -28,10 +28,12 @@ def name_facts(named: Any, seen: Tensor, rows: list[Row], weight: Tensor | None 
             truth = torch.tensor(known, device=seen.device)
             errors = nn.functional.cross_entropy(named.heads[name](pooled), truth, reduction="none")
             total = total + (errors * weight).sum() / (truth >= 0).sum()
-    told = [i for i, row in enumerate(rows) if "accessories" in row["facts"]]
-    if told:
-        truth = torch.tensor([[float(x in rows[i]["facts"]["accessories"]) for x in EXTRAS] for i in told]).to(pooled)
-        surest = named.extras(seen[told]).amax(dim=1)
+    dressed = [i for i, row in enumerate(rows) if "accessories" in row["facts"]]
+    if dressed:
+        truth = torch.tensor([[float(x in rows[i]["facts"]["accessories"]) for x in EXTRAS] for i in dressed]).to(
+            pooled
+        )
+        surest = named.extras(seen[dressed]).amax(dim=1)
         errors = nn.functional.binary_cross_entropy_with_logits(surest, truth, reduction="none").sum(dim=1)
-        total = total + (errors * weight[told]).mean()
+        total = total + (errors * weight[dressed]).mean()
     return total
