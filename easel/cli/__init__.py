@@ -99,7 +99,7 @@ def main(words: Sequence[str] | None = None) -> int:
             return _say(str(unexpected(problem)), 1)
         _let_go(1)
         return _say("cannot write: the disk is full, or what standard output goes to is", 2)
-    except Exception as problem:  # the outermost door: what comes through here is a fault of easel's own
+    except Exception as problem:  # noqa: BLE001 - the outermost door: what comes through is a fault of easel's own
         return _say(str(unexpected(problem)), 1)
     return 0
 

@@ -71,8 +71,8 @@ def refuse_more_than_one(recipe: Recipe, picture: Path) -> None:
     if not recipe.repeatable or (many and many != ["count 1"]):
         what = f"kind {recipe.kind}" + (f" with {many[-1]}" if recipe.repeatable else "")
         raise EaselError(
-            f"the recipe in {picture} is of {what}, and not of one picture: if you trust it, save it as a YAML file and "
-            "use  easel run FILE"
+            f"the recipe in {picture} is of {what}, and not of one picture: if you trust it, save it as a YAML file "
+            "and use  easel run FILE"
         )
 
 

@@ -1,4 +1,4 @@
-"""Recipes: everything that decides what a run makes, one frozen pydantic model per kind of job, in a file of its own."""
+"""Recipes: everything that decides what a run makes, one frozen pydantic model per kind of job, each in its file."""
 
 from __future__ import annotations
 
