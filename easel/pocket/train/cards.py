@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from easel.pocket.train import bars, blip, clip, export, pages, perceptual, subject, unet, vae
+from easel.pocket.train import bars, blip, clip, pages, perceptual, subject, unet, vae
 
 
 class Part(NamedTuple):
@@ -21,33 +21,39 @@ class Part(NamedTuple):
 
 HISTORY = Path(__file__).parent.parent / "weights" / "history.yaml"
 """How the shipped weights came to be, by the names that `Part.taught` has in braces."""
-BLIP = "at 256 px, guided at each patch by a network that names facts from latents, Muon, the encoder alone in the first half"
+BLIP = (
+    "at 256 px, guided at each patch by a network that names facts from latents, Muon, the encoder alone in the first "
+    "half. {readers}"
+)
 PARTS = {
     "diffusion": Part(
         "Pocket: text to image and image to image at 256 px",
         "diffusers StableDiffusionPipeline (UNet2DConditionModel, CLIPTextModel, PixelAutoencoder)",
         f"autoencoder: {vae.SCHEDULE.steps} steps of {vae.BATCH} crops of {vae.CROP} px, L1 + gradients + a slight KL, "
-        f"then {vae.SHARPEN.steps} of its decoder alone with a perceptual and a patch-adversarial term, Muon; "
+        f"then {vae.SHARPEN.steps} of its decoder alone with a perceptual and a patch-adversarial term, Muon (the "
+        "shipped one: {decoder}); "
         f"UNet and text encoder: {unet.COARSE.steps} steps of {unet.BATCHES[128]} at 128 px, then the UNet "
         f"{unet.FINE.steps} steps of {unet.BATCHES[256]} at 256 px with a latent perceptual loss, a reward for facts "
         "that can be seen, and errors that count most at the subject's head, v-prediction with zero terminal SNR, "
         "Muon; seven in ten of the filtered photos and scenes as redrawings of the plain ones, and five scenes of each "
-        "batch with a dog, a cat and a bird in turn, drawn over one another",
+        "batch with a dog, a cat and a bird in turn, drawn over one another. {painter}",
     ),
     "caption": Part(
         "Pocket: captions",
         "transformers BlipForConditionalGeneration",
-        f"{blip.SCHEDULE.steps} steps of {blip.BATCH} pictures, with the answerer on one picture encoder, {BLIP}",
+        f"{blip.SCHEDULE.steps} steps of {blip.BATCH} pictures, together with the answerer on one picture encoder, {BLIP}",
     ),
     "ask": Part(
         "Pocket: answers to questions about a picture",
         "transformers BlipForQuestionAnswering",
-        f"{blip.SCHEDULE.steps} steps of {blip.BATCH} pictures, {blip.ASKED} questions each, with the captioner, {BLIP}",
+        f"{blip.SCHEDULE.steps} steps of {blip.BATCH} pictures, {blip.ASKED} questions each, together with the captioner, "
+        f"{BLIP}",
     ),
     "clip": Part(
         "Pocket: pictures and words in one space",
         "transformers CLIPModel",
-        f"{clip.SCHEDULE.steps} steps of {clip.BATCH} pairs by contrast, from the captioner's picture encoder, Muon",
+        f"{clip.SCHEDULE.steps} steps of {clip.BATCH} pairs by contrast, from the captioner's picture encoder, "
+        "Muon. {clip}",
     ),
     "subject": Part(
         "Pocket: is it the same subject?",
@@ -60,8 +66,6 @@ PARTS = {
         f"{perceptual.SCHEDULE.steps} steps of {perceptual.BATCH} pairs (photo, the same photo filtered) by contrast",
     ),
 }
-HISTORY = export.POCKET / "history.json"
-"""How the shipped weights came to be, where that was not in one go: part -> sentences."""
 HARDWARE = "Two CPU cores, bfloat16, mostly one thread a part and two parts at a time; docs/pocket.md has the hours."
 DATA = """- scenes of easel's own world, drawn by code (MIT), plain and under its style and light filters
 - 27 public-domain, CC0 and US Government photos; 450 photos of clothes (clothing-dataset-small, CC0); 535 portraits of
@@ -109,8 +113,8 @@ def card(name: str, scores: bars.Scores) -> str:
         "## Data",
         DATA,
     ]
-    summary = [bars.missed({name: scores})] if name in bars.BARS and scores else []
-    lines += ["## Held-out scores", *summary, table(name, scores) if scores else "Not measured.", "## Limits", LIMITS]
+    told = [bars.missed({name: scores})] if name in bars.BARS and scores else []
+    lines += ["## Held-out scores", *told, table(name, scores) if scores else "Not measured.", "## Limits", LIMITS]
     return "---\nlicense: mit\n---\n\n" + "\n\n".join(lines) + "\n"
 
 
