@@ -41,12 +41,14 @@ PARTS = {
     "caption": Part(
         "Pocket: captions",
         "transformers BlipForConditionalGeneration",
-        f"{blip.SCHEDULE.steps} steps of {blip.BATCH} pictures, together with the answerer on one picture encoder, {BLIP}",
+        f"{blip.SCHEDULE.steps} steps of {blip.BATCH} pictures, together with the answerer on one picture "
+        f"encoder, {BLIP}",
     ),
     "ask": Part(
         "Pocket: answers to questions about a picture",
         "transformers BlipForQuestionAnswering",
-        f"{blip.SCHEDULE.steps} steps of {blip.BATCH} pictures, {blip.ASKED} questions each, together with the captioner, "
+        f"{blip.SCHEDULE.steps} steps of {blip.BATCH} pictures, {blip.ASKED} questions each, together with "
+        f"the captioner, "
         f"{BLIP}",
     ),
     "clip": Part(
