@@ -47,6 +47,7 @@ from easel.provenance import SAMPLERS, read_provenance
 from easel.recipes import SCHEDULERS, recipe_from
 from easel.recipes.generate import Generate
 from easel.runners import machine
+from easel.version import __version__
 from tests import tiny
 
 QUICK = Sampling(steps=2)
@@ -310,7 +311,16 @@ def test_what_a_picture_says_is_what_was_done(shelf: Path, tmp_path: Path, monke
     words = (
         "Steps: 2, Sampler: Euler, Schedule type: Karras, CFG scale: 4, Seed: 5, Size: 64x64, Model: eight, RNG: CPU"
     )
-    assert words in found["parameters"]
+    assert f"{words}, Version: easel {__version__}" in found["parameters"]
+
+
+def test_a_trained_models_picture_says_float32_whatever_the_run_computes_in(tmp_path: Path) -> None:
+    trained = Path(__file__).parents[1] / "examples" / "trained"
+    result = runners.run(Generate(model=str(trained), seed=4), tmp_path / "out", "cpu", "bfloat16")
+    found = read_provenance(result.picture_paths[0])
+    assert (found["easel"]["dtype"], found["easel"]["device"]) == ("float32", "cpu")
+    assert "Seed: 4, Size: " in found["parameters"]
+    assert found["parameters"].endswith(f"Model: trained, RNG: CPU, Version: easel {__version__}")
 
 
 # --- progress, cancelling, memory, broken numbers ---------------------------------------------------------------------

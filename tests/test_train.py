@@ -549,7 +549,7 @@ def test_a_walk_keeps_the_length_of_its_latents() -> None:
     class Plain:
         is_styled = False
 
-    start, end = (latent_walk.Stop(torch.tensor([code]), None) for code in ([3.0, 0.0], [0.0, 3.0]))
+    start, end = (latent_walk.LatentPoint(torch.tensor([code]), None) for code in ([3.0, 0.0], [0.0, 3.0]))
     way = latent_walk.between(Plain(), start, end, 4)  # type: ignore[arg-type]
     codes = torch.cat([stop.code for stop in way])
     assert torch.allclose(codes.norm(dim=1), torch.full((4,), 3.0))

@@ -1242,14 +1242,15 @@ def classify(x: Tensor) -> Tensor:
 @pytest.mark.parametrize("value", [1.0, -1.0, 0.0, 0.5])
 def test_one_attribute_goes_where_it_is_wished_and_the_others_stay(value: float) -> None:
     z = torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
-    way = steer.Way(sphere=False, sure=6)
+    way = steer.Steering(keep_length=False, logit=6)
     moved = steer.steer(paint, classify, z, {0: value}, way)
     before, after = classify(paint(z)), classify(paint(moved))
     short = after[:, 0] - 6 * value
     assert (short.abs() < 0.31).all() if value == 0 else (short * value > -0.31).all()  # beyond the wish is fine
     held = before[:, 1:].abs() < 6
     assert ((after - before)[:, 1:].abs()[held] < 0.5).float().mean() > 0.97
-    loose = classify(paint(steer.steer(paint, classify, z, {0: value}, steer.Way(sphere=False, sure=6, hold=False))))
+    unheld = steer.Steering(keep_length=False, logit=6, hold=False)
+    loose = classify(paint(steer.steer(paint, classify, z, {0: value}, unheld)))
     assert (after - before)[:, 1:].abs().mean() < 0.3 * (loose - before)[:, 1:].abs().mean()
 
 
@@ -1273,14 +1274,14 @@ def test_steering_walks_through_any_generator(word: str) -> None:
         z = generator.mapping(z).detach()
         draw = lambda w: generator.synthesis(w[:, None].expand(-1, generator.synthesis.layers, -1))  # noqa: E731
     start = classifier(draw(z)).detach()
-    way = steer.Way(steps=10, sure=10 * start.abs().max().item(), sphere=False)
+    way = steer.Steering(steps=10, logit=10 * start.abs().max().item(), keep_length=False)
     after = classifier(draw(steer.steer(draw, classifier, z, {0: 1.0}, way)))
     assert (after[:, 0] > start[:, 0]).all()
 
 
 def test_wishes_are_told_by_name() -> None:
-    assert steer.wishes({"hat": 1.0, "smile": -0.5}, ["smile", "hat"]) == {1: 1.0, 0: -0.5}
+    assert steer.target_indices({"hat": 1.0, "smile": -0.5}, ["smile", "hat"]) == {1: 1.0, 0: -0.5}
     with pytest.raises(EaselError, match="no attribute called 'hatt': use one of hat"):
-        steer.wishes({"hatt": 1}, ["smile", "hat"])
+        steer.target_indices({"hatt": 1}, ["smile", "hat"])
     with pytest.raises(EaselError, match="attribute hat=3: ask for -1"):
-        steer.wishes({"hat": 3}, ["smile", "hat"])
+        steer.target_indices({"hat": 3}, ["smile", "hat"])

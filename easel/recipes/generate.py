@@ -11,7 +11,7 @@ from easel.recipes.base import Recipe
 from easel.recipes.knobs import TRAINED, BatchSize, Count, Drawn, FileName, ModelName, Name, Only, Prompt, Repeated
 
 
-def wish_parts(text: str) -> tuple[str, float]:
+def attribute_target(text: str) -> tuple[str, float]:
     """'hat=+1' as (attribute, how much), from -1, surely without, to 1. Raises ValueError on anything else."""
     name, _, number = text.rpartition("=")
     try:
@@ -23,22 +23,22 @@ def wish_parts(text: str) -> tuple[str, float]:
     return name, value
 
 
-def _wish(text: str) -> str:
-    wish_parts(text)
+def _checked_target(text: str) -> str:
+    attribute_target(text)
     return text
 
 
-def _once(wishes: tuple[str, ...]) -> tuple[str, ...]:
-    names = [wish_parts(text)[0] for text in wishes]
+def _once(targets: tuple[str, ...]) -> tuple[str, ...]:
+    names = [attribute_target(text)[0] for text in targets]
     for name in names:
         if names.count(name) > 1:
-            said = " and ".join(text for text in wishes if wish_parts(text)[0] == name)
+            said = " and ".join(text for text in targets if attribute_target(text)[0] == name)
             raise ValueError(f"asks for '{name}' more than once ({said}): say it once")
-    return wishes
+    return targets
 
 
-Wish = Annotated[str, AfterValidator(_wish)]
-Wishes = Annotated[tuple[Wish, ...], AfterValidator(_once)]
+AttributeTarget = Annotated[str, AfterValidator(_checked_target)]
+AttributeTargets = Annotated[tuple[AttributeTarget, ...], AfterValidator(_once)]
 NEITHER = "prompt or prompts: neither is given; give a prompt, or a YAML file of prompts"
 IS_TRAINED = Only("family", TRAINED)
 
@@ -65,7 +65,7 @@ class Generate(Drawn, Recipe):
 
     label: Annotated[Name | None, IS_TRAINED] = None
     """Class to draw, where the model knows classes; drawn by the seed when not given."""
-    attribute: Annotated[Wishes, IS_TRAINED, Repeated()] = ()
+    attribute: Annotated[AttributeTargets, IS_TRAINED, Repeated()] = ()
     """Attribute to have or not, hat=+1 (surely with) to hat=-1 (surely without); may be given several times."""
     classifier: Annotated[ModelName | None, IS_TRAINED] = None
     """Trained control-gan whose classifier knows the attributes, where the model has none itself."""

@@ -31,35 +31,35 @@ TOGETHER = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Stop:
+class LatentPoint:
     """A picture on the way: its code (1, size) and its condition (1, k) or none."""
 
     code: Tensor
     condition: Tensor | None
 
 
-def between(model: Trained, start: Stop, end: Stop, frames: int) -> list[Stop]:
+def between(model: Trained, start: LatentPoint, end: LatentPoint, frames: int) -> list[LatentPoint]:
     """``frames`` places from ``start`` up to, not with, ``end``: along the sphere in z, straight on in StyleGAN's w.
 
     Conditions go straight over from one to the other.
     """
     places = np.arange(frames) / frames
-    first, last = (stop.code.double().cpu().numpy().repeat(frames, axis=0) for stop in (start, end))
+    first, last = (point.code.double().cpu().numpy().repeat(frames, axis=0) for point in (start, end))
     along = along_line if model.is_styled else along_sphere
     codes = torch.from_numpy(along(first, last, places)).to(start.code)
     conditions: list[Tensor | None] = [None] * frames
     if start.condition is not None and end.condition is not None:
         conditions = [torch.lerp(start.condition, end.condition, float(place)) for place in places]
-    return [Stop(code[None], condition) for code, condition in zip(codes, conditions, strict=True)]
+    return [LatentPoint(code[None], condition) for code, condition in zip(codes, conditions, strict=True)]
 
 
 def walk(
-    model: Trained, stops: list[Stop], frames: int, recipe: Generate, workspace: Workspace, done: Done
+    model: Trained, points: list[LatentPoint], frames: int, recipe: Generate, workspace: Workspace, done: Done
 ) -> list[str]:
-    """Walk from each stop to the next and back to the first; write the animation and the strip, give their names."""
+    """Walk from each point to the next and back to the first; write the animation and the strip, give their names."""
     way = [
         place
-        for start, end in zip(stops, [*stops[1:], stops[0]], strict=True)
+        for start, end in zip(points, [*points[1:], points[0]], strict=True)
         for place in between(model, start, end, frames)
     ]
     pictures: list[Image.Image] = []
@@ -75,7 +75,7 @@ def walk(
     stream = io.BytesIO()
     large[0].save(stream, "WEBP", save_all=True, append_images=large[1:], duration=FRAME_MS, loop=0, quality=90)
     workspace.save_bytes(ANIMATION, stream.getvalue())
-    there = large[: frames * (len(stops) - 1) + 1]  # the way back shows nothing new for two
+    there = large[: frames * (len(points) - 1) + 1]  # the way back shows nothing new for two
     shown = np.linspace(0, len(there) - 1, min(ON_STRIP, len(there))).round().astype(int)
     workspace.save_picture(STRIP, mosaic([there[place] for place in shown], len(shown)), recipe, done=done)
     return [ANIMATION, STRIP]

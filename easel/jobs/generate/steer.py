@@ -21,25 +21,25 @@ Classify = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Way:
-    """How to walk: at most ``steps``, each at most ``stride`` long in a latent of unit variance, until sure.
+class Steering:
+    """How far to move: at most ``steps``, each at most ``step_length`` long in a latent of unit variance.
 
-    ``sure``: the logit that the wish 1 stands for (4: a probability of 0.98). ``hold``: keep the other attributes.
-    ``sphere``: keep the latent's length, as that of normal numbers hardly varies; leave it out in w.
+    ``logit``: what the target 1 stands for (4: a probability of 0.98). ``hold``: keep the other attributes.
+    ``keep_length``: keep the latent's length, as that of normal numbers hardly varies; leave it out in w.
     """
 
     steps: int = 40
-    stride: float = 0.3
-    sure: float = 4.0
+    step_length: float = 0.3
+    logit: float = 4.0
     hold: bool = True
-    sphere: bool = True
+    keep_length: bool = True
 
 
-def wishes(asked: Mapping[str, float], names: list[str]) -> dict[int, float]:
-    """Attributes by name, {"hat": 1.0}, -> by place. 1 is surely with, -1 surely without, 0 on the border.
+def target_indices(asked: Mapping[str, float], names: list[str]) -> dict[int, float]:
+    """Targets of attributes by name, {"hat": 1.0}, -> by index. 1 is surely with, -1 surely without, 0 on the border.
 
     Raises:
-        EaselError: an attribute that the classifier does not know (nearest shown), or a wish outside -1 to 1.
+        EaselError: an attribute that the classifier does not know (nearest shown), or a target outside -1 to 1.
     """
     for name, value in asked.items():
         if name not in names:
@@ -90,59 +90,65 @@ def jacobian(paint: Paint, classify: Classify, latents: Tensor) -> tuple[Tensor,
     return logits.detach().float(), torch.stack(rows, dim=1).float()
 
 
-def step(slopes: Tensor, change: Tensor, damping: float = 1e-4) -> Tensor:
+def step(gradients: Tensor, change: Tensor, damping: float = 1e-4) -> Tensor:
     """The shortest move of each latent that changes its logits by ``change`` to first order: (n, size).
 
-    ``slopes`` (n, k, size), ``change`` (n, k). Where one entry is not 0 it is along that slope without its part in the
-    span of the others: `conditioned`. ``damping`` times the mean square keeps slopes that agree from long moves.
+    ``gradients`` (n, k, size), ``change`` (n, k). Where one entry is not 0 it is along that gradient without its part
+    in the span of the others: `conditioned`. ``damping`` times the mean square keeps gradients that agree from long
+    moves.
     """
-    gram = slopes @ slopes.mT  # (n, k, k)
+    gram = gradients @ gradients.mT  # (n, k, k)
     level = gram.diagonal(dim1=1, dim2=2).mean(dim=1)[:, None, None] * damping + 1e-12
     gram = gram + level * torch.eye(gram.shape[1], device=gram.device)
-    move: Tensor = slopes.mT @ torch.linalg.solve(gram, change[:, :, None])
+    move: Tensor = gradients.mT @ torch.linalg.solve(gram, change[:, :, None])
     return move[:, :, 0]
 
 
-def lacking(logits: Tensor, goal: Tensor) -> Tensor:
+def remaining(logits: Tensor, goal: Tensor) -> Tensor:
     """What is missing to the goals, (n, k); nothing where a logit is beyond its goal, seen from 0."""
     missing = goal - logits
     return torch.where(missing.sign() * goal.sign() < 0, torch.zeros_like(missing), missing)
 
 
-def goals(logits: Tensor, wish: Mapping[int, float], sure: float) -> Tensor:
-    """The logits to be reached, (n, attributes): the wished ones, and those of now, at most ``sure`` from 0."""
-    goal = logits.clamp(-sure, sure)
-    for place, value in wish.items():
-        goal[:, place] = value * sure
+def goals(logits: Tensor, targets: Mapping[int, float], most: float) -> Tensor:
+    """The logits to be reached, (n, attributes): those of the targets, else those of now, at most ``most`` from 0."""
+    goal = logits.clamp(-most, most)
+    for index, value in targets.items():
+        goal[:, index] = value * most
     return goal
 
 
 def steer(
-    paint: Paint, classify: Classify, latents: Tensor, wish: Mapping[int, float], way: Way | None = None
+    paint: Paint,
+    classify: Classify,
+    latents: Tensor,
+    targets: Mapping[int, float],
+    steering: Steering | None = None,
 ) -> Tensor:
-    """Latents (n, size) moved until their pictures are as wished, {attribute's place: -1 to 1}; the others held.
+    """Latents (n, size) moved until their pictures have the targets, {attribute's index: -1 to 1}; the others held.
 
-    Held attributes keep to their first logit, at most ``way.sure`` from 0. Each picture walks alone and stops when it
-    is there, or when the steps are spent: compare the classifier's logits before and after to see which were reached.
-    Put ``paint`` and ``classify`` into ``eval()``; for StyleGAN let the latents be w, one style for all layers.
+    Held attributes keep to their first logit, at most ``steering.logit`` from 0. Each picture moves by itself and stops
+    when it is there, or when the steps are spent: compare the classifier's logits before and after to see which were
+    reached. Put ``paint`` and ``classify`` into ``eval()``; for StyleGAN let the latents be w, one style for all
+    layers.
     """
-    way = way or Way()
-    if not wish:
+    steering = steering or Steering()
+    if not targets:
         return latents
     z = latents.detach().float()
     length = z.norm(dim=1, keepdim=True)
     with torch.no_grad():
-        goal = goals(classify(paint(z)).float(), wish, way.sure)
-    used = list(range(goal.shape[1])) if way.hold else list(wish)
-    for _ in range(way.steps):
-        logits, slopes = jacobian(paint, classify, z)
-        missing = lacking(logits, goal)
-        there = missing[:, list(wish)].abs().amax(dim=1, keepdim=True) < 0.05 * way.sure
-        if there.all():
+        goal = goals(classify(paint(z)).float(), targets, steering.logit)
+    used = list(range(goal.shape[1])) if steering.hold else list(targets)
+    for _ in range(steering.steps):
+        logits, gradients = jacobian(paint, classify, z)
+        missing = remaining(logits, goal)
+        is_there = missing[:, list(targets)].abs().amax(dim=1, keepdim=True) < 0.05 * steering.logit
+        if is_there.all():
             break
-        move = step(slopes[:, used], missing[:, used])
-        move = move * (way.stride / move.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
-        z = torch.where(there, z, z + move)
-        if way.sphere:
+        move = step(gradients[:, used], missing[:, used])
+        move = move * (steering.step_length / move.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
+        z = torch.where(is_there, z, z + move)
+        if steering.keep_length:
             z = z * length / z.norm(dim=1, keepdim=True)
     return z.to(latents.dtype)

@@ -14,14 +14,14 @@ from PIL import Image
 
 from easel import models
 from easel.errors import EaselError
-from easel.jobs.generate.latent_walk import Stop, walk
+from easel.jobs.generate.latent_walk import LatentPoint, walk
 from easel.jobs.generate.prompts import planned
-from easel.jobs.generate.steer import Way, steer, wishes
+from easel.jobs.generate.steer import Steering, steer, target_indices
 from easel.jobs.inputs import batches, file_name, model_label, thumbnail
 from easel.jobs.painter import PlannedPicture, with_place
 from easel.models.devices import dtype_word
 from easel.provenance import Done, parameters
-from easel.recipes.generate import Generate, wish_parts
+from easel.recipes.generate import Generate, attribute_target
 from easel.result import Score
 from easel.sheet import Cell
 from easel.tensors import to_pictures
@@ -42,7 +42,7 @@ class FromTrained:
         """Load the model and plan the pictures. Raises EaselError on what the model does not know or take."""
         workspace.step("loading the model", 0, 1)
         self.model = models.load(recipe.model, "generator", workspace.device)
-        self.guide = Guide.of(recipe, self.model, workspace)
+        self.guide = AttributeClassifier.of(recipe, self.model, workspace)
         workspace.step("loading the model", 1, 1)
         self.recipe, self.workspace = recipe, workspace
         self.planned: list[PlannedPicture] = planned_for(recipe, self.model)
@@ -55,24 +55,28 @@ class FromTrained:
         """Draw and save, and walk from picture to picture where that is asked. Raises EaselError and Cancelled."""
         recipe, model, guide = self.recipe, self.model, self.guide
         pictures: list[Image.Image] = []
-        stops: list[Stop] = []
+        points: list[LatentPoint] = []
         device, dtype = str(model.device), dtype_word(next(model.generator.parameters()).dtype)
         for batch in batches(self.planned, 1 if recipe.batch_row is not None else recipe.batch_size):
             # What each picture is painted from: drawn by its seed, truncated, and steered to what was asked.
             codes = []
             for one in batch:
-                own = guide.wish if model.condition_kind == "attributes" and set(guide.wish) <= set(model.names) else {}
+                own = (
+                    guide.targets
+                    if model.condition_kind == "attributes" and set(guide.targets) <= set(model.names)
+                    else {}
+                )
                 condition = model.condition(one.seed, one.prompt or None, recipe.label, own)
                 z = model.latents([one.seed])
                 code = model.code(z, condition, recipe.truncation)
-                if guide.wish:
+                if guide.targets:
                     plain = model.condition(one.seed, one.prompt or None, recipe.label)
-                    self.before.append(guide.seen(model.paint(model.code(z, plain, recipe.truncation), plain)))
-                    asked = wishes(guide.wish, list(guide.names))
-                    way = Way(sphere=not model.is_styled)
-                    code = steer(partial(model.paint, condition=condition), guide.logits, code, asked, way)
-                    self.after.append(guide.seen(model.paint(code, condition)))
-                codes.append(Stop(code, condition))
+                    self.before.append(guide.probabilities(model.paint(model.code(z, plain, recipe.truncation), plain)))
+                    asked = target_indices(guide.targets, list(guide.names))
+                    steering = Steering(keep_length=not model.is_styled)
+                    code = steer(partial(model.paint, condition=condition), guide.logits, code, asked, steering)
+                    self.after.append(guide.probabilities(model.paint(code, condition)))
+                codes.append(LatentPoint(code, condition))
             # One that was drawn as row r of n is drawn so again: the last bits depend on it.
             rows = codes if recipe.batch_row is None else codes * recipe.batch_size
             known = [one.condition for one in rows if one.condition is not None]
@@ -96,17 +100,17 @@ class FromTrained:
                     one.file, picture, with_place(one.recipe, place), parameters(words, "", done), done
                 )
                 pictures.append(picture)
-            stops += codes
+            points += codes
             self.workspace.step("drawing", len(pictures), len(self.planned))
         if recipe.walk:
-            self.files = tuple(walk(model, stops, recipe.walk, recipe, self.workspace, Done(device, dtype)))
+            self.files = tuple(walk(model, points, recipe.walk, recipe, self.workspace, Done(device, dtype)))
         return pictures
 
     def cell(self, number: int, picture: Image.Image, fit: float | None) -> Cell:
         """A picture on the sheet; a small one is enlarged pixel by pixel there."""
         one = self.planned[number]
         lines = [f"seed {one.seed}"]
-        if self.guide.wish:
+        if self.guide.targets:
             before, after = self.before[number], self.after[number]
             lines += [f"{name} {after[name]:.2f} (was {before[name]:.2f})" for name in after]
         lines += [] if fit is None else [f"CLIP-T {fit:.2f}"]
@@ -135,7 +139,7 @@ class FromTrained:
     def notes(self) -> list[str]:
         """What a person should know, and how many pictures did not come to have what was asked of them."""
         found = list(self.model.notes)
-        for name, value in self.guide.wish.items():
+        for name, value in self.guide.targets.items():
             wrong = [one for one in self.after if value and (one[name] > 0.5) != (value > 0)]
             if wrong:
                 found.append(f"{name}={value:+g} was not reached in {len(wrong)} of {len(self.after)} pictures")
@@ -161,20 +165,20 @@ def planned_for(recipe: Generate, model: Trained) -> list[PlannedPicture]:
 
 
 @dataclass(frozen=True, eq=False)
-class Guide:
-    """What is asked of attributes, and the classifier that sees to it."""
+class AttributeClassifier:
+    """The targets of attributes, and the classifier that judges how far a picture has them."""
 
-    wish: dict[str, float]
+    targets: dict[str, float]
     names: tuple[str, ...] = ()
     judge: nn.Module | None = None
     side: int = 0
     name: str = ""
 
     @classmethod
-    def of(cls, recipe: Generate, model: Trained, workspace: Workspace) -> Guide:
+    def of(cls, recipe: Generate, model: Trained, workspace: Workspace) -> AttributeClassifier:
         """The classifier of the model, or of the one named for it. Raises EaselError where there is none."""
-        wish = dict(wish_parts(text) for text in recipe.attribute)
-        if not wish:
+        targets = dict(attribute_target(text) for text in recipe.attribute)
+        if not targets:
             return cls({})
         source = model if recipe.classifier is None else models.load(recipe.classifier, "generator", workspace.device)
         if "classifier" not in source.players or source.condition_kind != "attributes":
@@ -182,9 +186,9 @@ class Guide:
                 f"{model_label(recipe.classifier or recipe.model)} ({source.network}) has no classifier of attributes: "
                 "name a trained control-gan with --classifier"
             )
-        wishes(wish, list(source.names))
+        target_indices(targets, list(source.names))
         who = f"classifier:{model_label(recipe.classifier or recipe.model)}"
-        return cls(wish, source.names, source.players["classifier"], source.config.resolution, who)
+        return cls(targets, source.names, source.players["classifier"], source.config.resolution, who)
 
     def logits(self, pictures: Tensor) -> Tensor:
         """(n, attributes) of pictures of any side; differentiable."""
@@ -194,8 +198,8 @@ class Guide:
             pictures = torch.nn.functional.interpolate(pictures, size, mode="bilinear", antialias=True)
         return self.judge(pictures)  # type: ignore[no-any-return]
 
-    def seen(self, pictures: Tensor) -> dict[str, float]:
+    def probabilities(self, pictures: Tensor) -> dict[str, float]:
         """Probability of each asked attribute in one picture (1, 3, side, side)."""
         with torch.no_grad():
             row = torch.sigmoid(self.logits(pictures))[0]
-        return {name: float(row[self.names.index(name)]) for name in self.wish}
+        return {name: float(row[self.names.index(name)]) for name in self.targets}
