@@ -12,7 +12,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -102,7 +102,8 @@ def draw_fully(
 ) -> list[DrawnPicture]:
     """What the model draws of these, in one batch where they agree."""
     task = "text-to-image" if images is None else "image-to-image"
-    rows = zip(texts, seeds, negative_prompts or [""] * len(texts), images or [None] * len(texts), strict=True)
+    photos: list[Any] = [None] * len(texts) if images is None else list(images)
+    rows = zip(texts, seeds, negative_prompts or [""] * len(texts), photos, strict=True)
     asked = replace(settings, strength=strength)
     requests = [PictureRequest(text, seed, unwanted, asked, task, image, place) for text, seed, unwanted, image in rows]
     return list(model.generate(requests, report=report))
@@ -287,12 +288,12 @@ def test_what_a_picture_says_is_what_was_done(shelf: Path, tmp_path: Path, monke
     deep: list[list[str]] = []
 
     def watched(self: Any, *args: Any, **more: Any) -> Any:
-        names, frame = [], sys._getframe(1)
+        names, frame = [], cast("Any", sys._getframe(1))
         while frame is not None:
             code = frame.f_code
             if "/easel/" in code.co_filename and "/tests/" not in code.co_filename:
                 names.append(f"{Path(code.co_filename).stem}.{code.co_name}")
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back
         deep.append(names)
         return whole(self, *args, **more)
 
@@ -1335,8 +1336,8 @@ def test_a_picture_of_a_batch_is_drawn_alone_as_it_was(
     model = diffusion(shelf / "eight")
     texts, seeds = ["a bird", "a " + "very " * 80 + "long prompt", "a cat", "a dog"], [1, 2, 3, 4]
     settings = Sampling(3, 5.0, "euler-a")
-    more = {"images": [photo] * 4} if redraw else {}
-    together = draw_fully(model, texts, seeds, settings=settings, **more)
+    images = [photo] * 4 if redraw else None
+    together = draw_fully(model, texts, seeds, settings=settings, images=images)
     assert [picture.place for picture in together] == [(0, 3), None, (1, 3), (2, 3)]
     for text, seed, picture in zip(texts, seeds, together, strict=True):
         one = {"images": [photo]} if redraw else {}

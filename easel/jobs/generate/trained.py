@@ -61,12 +61,9 @@ class FromTrained:
             # What each picture is painted from: drawn by its seed, truncated, and steered to what was asked.
             codes = []
             for one in batch:
-                own = (
-                    guide.targets
-                    if model.condition_kind == "attributes" and set(guide.targets) <= set(model.names)
-                    else {}
-                )
-                condition = model.condition(one.seed, one.prompt or None, recipe.label, own)
+                knows_all = model.condition_kind == "attributes" and set(guide.targets) <= set(model.names)
+                targets = guide.targets if knows_all else {}
+                condition = model.condition(one.seed, one.prompt or None, recipe.label, targets)
                 z = model.latents([one.seed])
                 code = model.code(z, condition, recipe.truncation)
                 if guide.targets:
