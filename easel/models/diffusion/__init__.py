@@ -93,7 +93,7 @@ class Diffusion:
             self._pipelines[task] = pipelines.for_task(self.pipeline, task)
         return self._pipelines[task]
 
-    def generate(  # noqa: C901 - one story, top to bottom
+    def generate(
         self,
         requests: Sequence[PictureRequest],
         batch_size: int | None = None,

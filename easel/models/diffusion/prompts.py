@@ -2,11 +2,9 @@
 window.
 
 The grammar and the numbers are those of AUTOMATIC1111's stable-diffusion-webui (modules/prompt_parser.py
-parse_prompt_attention and
-modules/sd_hijack_clip.py): `(...)` multiplies by 1.1, `[...]` divides by it, weighted embeddings get their old mean
-back, and a prompt
-longer than the text encoder's window is read in chunks, each with its own start and end token, laid one after the
-other.
+parse_prompt_attention and modules/sd_hijack_clip.py): `(...)` multiplies by 1.1, `[...]` divides by it, weighted
+embeddings get their old mean back, and a prompt longer than the text encoder's window is read in chunks, each with its
+own start and end token, laid one after the other.
 """
 
 from __future__ import annotations

@@ -47,8 +47,7 @@ def build(name: str | None, own: Any) -> Any:
     the model's scheduler.
 
     A model trained to zero terminal SNR (Lin et al. 2024, arXiv 2305.08891) starts from pure noise; a scheduler that
-    cannot
-    do that would silently draw grey pictures, so it is refused.
+    cannot do that would silently draw grey pictures, so it is refused.
     """
     import diffusers
 
