@@ -62,9 +62,14 @@ class Workspace:
         self.device = device
         self.dtype = dtype
         self.computed_in = computed_in or dtype
+        self.written: set[str] = set()
+        """Names of what this run has written."""
         self._report = report
         self._clock = _Clock()
         check_folder(self.folder)
+        self.had_recipe = (self.folder / "recipe.yaml").exists()
+        """Whether an earlier run has been here."""
+        self._foreign = frozenset() if self.had_recipe else _names_in(self.folder)
 
     def step(self, phase: str, done: int, total: int, preview: Image.Image | None = None) -> None:
         """Report that `done` of `total` in `phase` are finished. Raises Cancelled when the run is to stop here."""
@@ -106,9 +111,20 @@ class Workspace:
         return self.folder / name
 
     def save_bytes(self, name: str, content: bytes) -> Path:
-        """Write a file, whole or not at all."""
-        write_atomic(self.path(name), content)
-        return self.path(name)
+        """Write a file, whole or not at all. Raises EaselError where somebody else's file has that name."""
+        place = self.place_for(name)
+        write_atomic(place, content)
+        return place
+
+    def place_for(self, name: str) -> Path:
+        """The path of a file about to be written. Raises EaselError where somebody else's file has that name."""
+        place = self.path(name)
+        if name in self._foreign:
+            raise EaselError(
+                f"{place} was there before and is of no run of easel: choose another --out, or move it away"
+            )
+        self.written.add(name)
+        return place
 
     def save_text(self, name: str, text: str) -> Path:
         """Write a UTF-8 text file, whole or not at all."""
@@ -139,14 +155,23 @@ class Workspace:
             texts["easel"] = self.provenance(recipe, done)
         if parameters is not None:
             texts["parameters"] = parameters
-        save_png(self.path(name), image, texts)
-        return self.path(name)
+        place = self.place_for(name)
+        save_png(place, image, texts)
+        return place
 
     def provenance(self, recipe: Recipe | dict[str, Any], done: Done | None = None) -> str:
         """The JSON of a picture's "easel" chunk: its recipe, and what it was made with."""
         plain = recipe.plain() if isinstance(recipe, Recipe) else recipe
         facts = (done or Done(self.device, self.computed_in)).facts()
         return record(plain, versions=versions(), **facts)
+
+
+def _names_in(folder: Path) -> frozenset[str]:
+    """Names of what lies directly in a folder, if there is one."""
+    try:
+        return frozenset(path.name for path in folder.iterdir())
+    except OSError:
+        return frozenset()
 
 
 class _Clock:

@@ -276,8 +276,17 @@ def test_a_run_that_fails_at_once_leaves_no_folder(fake_job, photo, tmp_path, mo
     assert easel("stylize", photo, "--out", tmp_path / "new") == 2
     assert not (tmp_path / "new").exists()
     (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "mine.txt").write_text("x")
     assert easel("stylize", photo, "--out", tmp_path / "old") == 2
-    assert (tmp_path / "old" / "recipe.yaml").exists()
+    assert [path.name for path in (tmp_path / "old").iterdir()] == ["mine.txt"]
+
+
+def test_what_lies_in_a_folder_and_is_of_no_run_is_not_overwritten(fake_job, photo, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "000.png").write_text("mine")
+    assert easel("stylize", photo, "--out", tmp_path / "out") == 2
+    assert "000.png was there before and is of no run of easel: choose another --out" in capsys.readouterr().err
+    assert (tmp_path / "out" / "000.png").read_text() == "mine"
 
 
 # again

@@ -194,9 +194,18 @@ def test_a_journal_survives_a_cut(tmp_path: Path) -> None:
     assert list(again.rows) == ["a", "b"]
     again.append([{"key": "c", "n": 3}])
     assert [row["n"] for row in journal.Journal(path).rows.values()] == [1, 2, 3]
-    path.write_text("no json\n")
-    with pytest.raises(EaselError, match="damaged"):
-        journal.Journal(path)
+
+
+@pytest.mark.parametrize("line", ["no json", "null", "3", '{"key": 3}', "[" * 20_000, '{"n": 1}', "\xff"])
+def test_a_journal_goes_on_from_the_line_before_a_damaged_one(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "progress.jsonl"
+    path.write_bytes(b'{"key": "a"}\n' + line.encode("latin-1") + b'\n{"key": "b"}\n')
+    found = journal.Journal(path)
+    assert list(found.rows) == ["a"]
+    assert found.notes == ["progress.jsonl is damaged at line 2: what it told from there is done again"]
+    assert path.read_bytes() == b'{"key": "a"}\n'
+    found.append([{"key": "c"}])
+    assert list(journal.Journal(path).rows) == ["a", "c"]
 
 
 def test_photos_are_named_from_the_folder_that_holds_them_all(folder: Path, tmp_path: Path) -> None:
@@ -837,6 +846,12 @@ def test_result_and_recipe_are_kept(family: fakes.Family, photo: Path, tmp_path:
     assert ("drawing", 4, 4) in phases
     assert len(result.pictures) == 4
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_folder_holds_the_pictures_of_its_last_run(family: fakes.Family, photo: Path, tmp_path: Path) -> None:
+    run(Stylize(photo=str(photo), steps=2, seed=1), tmp_path / "out")
+    run(Stylize(photo=str(photo), steps=2, seed=1, styles=("monet",)), tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["01-monet.png", "sheet.png"]
 
 
 @pytest.mark.parametrize("phase", ["loading judges", "captioning", "loading the model", "drawing", "judging"])

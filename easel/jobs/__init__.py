@@ -6,6 +6,7 @@ model a trained one?), it has `facts_of(recipe)` beside it, asked before anythin
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,24 @@ def run(recipe: Recipe, workspace: Workspace) -> Result:
     if hasattr(job, "facts_of"):
         recipe = recipe.bound(**job.facts_of(recipe))
     recipe = continued(recipe, workspace)
-    write_yaml(recipe, workspace.path("recipe.yaml"))
+    replaced = earlier(workspace)
+    write_yaml(recipe, workspace.place_for("recipe.yaml"))
     result: Result = job.run(recipe, workspace)
     facts = {"folder": workspace.folder, "seconds": workspace.seconds, "versions": workspace.versions}
     whole = result.model_copy(update=facts)
     workspace.save_text("result.json", whole.to_json())
+    for path in replaced - set(whole.paths):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
     return whole
+
+
+def earlier(workspace: Workspace) -> set[Path]:
+    """The files of the run before in the same folder, which go when this one has ended: a folder is of one run."""
+    try:
+        return set(Result.read(workspace.folder).paths)
+    except EaselError:
+        return set()
 
 
 def continued(recipe: Recipe, workspace: Workspace) -> Recipe:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from easel.errors import EaselError
-from easel.files import advice
+from easel.files import advice, check_regular
 
 NAME = "progress.jsonl"
 
@@ -24,22 +24,29 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Read the rows of an earlier run, if there was one.
 
-        Raises EaselError when the file cannot be read or is no journal.
+        A line that is no row, however it came there, ends what is believed: the run goes on from the line before, and
+        a note says so. Raises EaselError when the file cannot be read.
         """
         self.path = path
         self.rows: dict[str, dict[str, Any]] = {}
+        self.notes: list[str] = []
+        if not path.exists():
+            return
+        check_regular(path)
         try:
-            content = path.read_bytes() if path.exists() else b""
+            content = path.read_bytes()
             whole = content[: content.rfind(b"\n") + 1]
-            for line in whole.splitlines():
-                row = json.loads(line)
+            for number, line in enumerate(whole.splitlines(), 1):
+                row = _row(line)
+                if row is None:
+                    whole = b"".join(whole.splitlines(keepends=True)[: number - 1])
+                    self.notes.append(f"{path.name} is damaged at line {number}: what it told from there is done again")
+                    break
                 self.rows[row["key"]] = row
             if len(whole) < len(content):
                 os.truncate(path, len(whole))
         except OSError as problem:
             raise EaselError(advice(problem, path)) from problem
-        except (ValueError, KeyError, TypeError) as problem:
-            raise EaselError(f"{path} is damaged: delete it to begin again, or choose another --out") from problem
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep rows, each with its "key": on disk before this returns. Raises EaselError when the disk is full."""
@@ -54,3 +61,12 @@ class Journal:
         except OSError as problem:
             raise EaselError(advice(problem, self.path)) from problem
         self.rows |= {row["key"]: dict(row) for row in rows}
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """A row, or None where the line is none."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) and isinstance(row.get("key"), str) else None

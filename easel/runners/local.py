@@ -34,8 +34,8 @@ def run(recipe: Recipe, out: str | Path | None, device: str, dtype: str, report:
         with owned(folder):
             return jobs.run(recipe, workspace)
     except (EaselError, KeyboardInterrupt, SystemExit):
-        if is_new:
-            remove_if_idle(folder)
+        if workspace.written <= {"recipe.yaml"}:
+            take_back(folder, workspace, is_new)
         raise
     except Exception as problem:
         raise unexpected(problem, folder) from problem
@@ -75,11 +75,12 @@ def is_missing(folder: Path) -> bool:
     return False
 
 
-def remove_if_idle(folder: Path) -> None:
-    """Take away the folder of a run that ended before it made anything but its recipe.yaml."""
-    if {path.name for path in folder.iterdir()} <= {"recipe.yaml", LOCK}:
-        for name in ("recipe.yaml", LOCK):
-            (folder / name).unlink(missing_ok=True)
+def take_back(folder: Path, workspace: Workspace, is_new: bool) -> None:
+    """Leave nothing of a run that ended before it made anything: no recipe.yaml that was not there, no new folder."""
+    if "recipe.yaml" in workspace.written and not workspace.had_recipe:
+        (folder / "recipe.yaml").unlink(missing_ok=True)
+    if is_new and {path.name for path in folder.iterdir()} <= {LOCK}:
+        (folder / LOCK).unlink(missing_ok=True)
         folder.rmdir()
 
 

@@ -47,7 +47,7 @@ def run(recipe: Caption, workspace: Workspace) -> Result:
     done = journal.Journal(workspace.path(journal.NAME))
     left = [name for name in photos if name not in done.rows]
     broken: dict[str, str] = {}
-    notes: list[str] = []
+    notes = list(done.notes)
     refuse_strange_metadata(workspace, done.rows)
     try:
         if left:

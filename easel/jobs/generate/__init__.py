@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from easel.jobs.generate.diffusion import FromDiffusion
+from easel.jobs.generate.diffusion import FromDiffusion, refuse_no_model
 from easel.jobs.judges import CLIP_T, judge_name, load_clip, score_of
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import mean_interval
@@ -18,8 +18,11 @@ ALL = "all pictures"
 
 
 def facts_of(recipe: Generate) -> dict[str, str]:
-    """Which family of models draws: it decides which settings apply."""
-    return {"family": TRAINED if is_trained(recipe.model) else DIFFUSION}
+    """Which family of models draws: it decides which settings apply. Raises EaselError where there is no model."""
+    if is_trained(recipe.model):
+        return {"family": TRAINED}
+    refuse_no_model(recipe.model)
+    return {"family": DIFFUSION}
 
 
 def run(recipe: Generate, workspace: Workspace) -> Result:

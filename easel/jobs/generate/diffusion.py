@@ -24,7 +24,6 @@ class FromDiffusion:
 
     def __init__(self, recipe: Generate, workspace: Workspace) -> None:
         """Plan the pictures and load the model. Raises EaselError."""
-        refuse_no_model(recipe.model)
         if recipe.prompt is None and recipe.prompts is None:
             raise EaselError(NEITHER)
         self.recipe = recipe

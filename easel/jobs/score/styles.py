@@ -77,7 +77,7 @@ def run(recipe: ScoreStyles, workspace: Workspace) -> Result:
     done = journal.Journal(workspace.path(journal.NAME))
     wanted = [key_of(name, style) for name in photos for style in styles]
     broken: dict[str, str] = {}
-    notes: list[str] = []
+    notes = list(done.notes)
     if any(key not in done.rows for key in wanted):
         numbers = photo_numbers(done, photos)
         bench = Workbench.load(recipe, styles, workspace, photos)
@@ -87,7 +87,7 @@ def run(recipe: ScoreStyles, workspace: Workspace) -> Result:
             if picture is not None:
                 done.append(bench.rows(index, numbers[name], name, picture, left))
             bench.report(index, bench.each)
-        notes = [*bench.painter.notes]
+        notes += bench.painter.notes
     rows = [done.rows[key] for key in wanted if key in done.rows]
     return finished(recipe, workspace, styles, photos, rows, [*skipped_notes(broken, len(photos)), *notes])
 
