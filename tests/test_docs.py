@@ -363,6 +363,12 @@ def test_every_file_and_module_that_is_named_exists(page: Path) -> None:
     assert sorted(name for name in names if not is_there(name)) == []
 
 
+def test_every_page_that_the_code_names_exists() -> None:
+    for file in [path for room in ("easel", "benchmarks", "tests") for path in (ROOT / room).rglob("*.py")]:
+        named = re.findall(r"\bdocs/[\w/-]+\.(?:md|png|jpg)\b", text_of(file))
+        assert sorted(page for page in named if not (ROOT / page).exists()) == [], file
+
+
 @pytest.mark.parametrize("page", GUIDES, ids=page_name)
 def test_guides_say_what_is_and_not_how_it_came(page: Path) -> None:
     assert HISTORY.findall(FENCE.sub("", text_of(page))) == []
@@ -386,6 +392,17 @@ def test_every_page_is_in_the_menu() -> None:
     docs = ROOT / "docs"
     assert [page for page in docs.rglob("*.md") if f": {page.relative_to(docs).as_posix()}\n" not in menu] == []
     assert yaml.safe_load(menu)["theme"]["font"] is False
+
+
+def test_cards_of_pocket_are_those_that_the_code_writes() -> None:
+    from easel.pocket.train import cards
+
+    weights = tables.PACKAGE / "pocket" / "weights"
+    assert [
+        name
+        for name in cards.PARTS
+        if cards.card(name, cards.read_scores(weights / name)) != text_of(weights / name / "README.md")
+    ] == []
 
 
 def test_documents_and_models_name_no_place_of_their_makers() -> None:

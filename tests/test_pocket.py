@@ -1,6 +1,6 @@
 """Pocket as it ships: its size, its cards, its formats, and a small sample of its held-out scores.
 
-The bars stand below what `python -m easel.pocket.train score` measured (docs/pocket-scores.md), by about the width
+The bars stand below what `python -m easel.pocket.train score` measured (docs/lab/pocket-scores.md), by about the width
 of the interval that so small a sample has: they catch broken weights, not bad luck.
 """
 
