@@ -473,7 +473,7 @@ def test_the_grammar_is_a1111s() -> None:
         "(unbalanced": [("unbalanced", 1.1)],
         r"\(literal\]": [("(literal]", 1.0)],
         "(unnecessary)(parens)": [("unnecessaryparens", 1.1)],
-        "one BREAK two": [("one", 1.0), ("BREAK", -1.0), ("two", 1.0)],
+        "one BREAK two": [("one", 1.0), ("BREAK", prompts.BREAK_WEIGHT), ("two", 1.0)],
         "ratio 3:2 )": [("ratio 3:2 )", 1.0)],
         "": [("", 1.0)],
     }
@@ -483,6 +483,51 @@ def test_the_grammar_is_a1111s() -> None:
     assert [words for words, _ in nested] == ["a ", "house", " ", "on", " a ", "hill", ", sun, ", "sky", "."]
     expected = [1.0, 1.573, 1.1, 1.0, 1.1, 0.55, 1.1, 1.4641, 1.1]
     assert [weight for _, weight in nested] == pytest.approx(expected)
+
+
+def test_a_weight_may_be_negative_and_is_no_break(shelf: Path) -> None:
+    assert prompts.parse("a (red:-1) bird") == [("a ", 1.0), ("red", -1.0), (" bird", 1.0)]
+    assert prompts.parse("((red:-1):2)") == [("red", -2.0)]
+    tokenizer, _ = prompts.encoders(pipelines.assemble(shelf / "sd", torch.float32))[0]
+    parts = prompts.chunk("a (b:-1) c", tokenizer, 77)
+    assert (len(parts.ids), parts.weights[0][:4]) == (1, [1.0, 1.0, -1.0, 1.0])
+    assert len(prompts.chunk("a (b BREAK c:-2)", tokenizer, 77).ids) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("(red:nan)", "weighs 'red' by nan"),
+        ("(red:1e9)", r"weighs 'red' by 1e\+09: a weight is a number from -1000 to 1000"),
+        ("(red:-inf)", "weighs 'red' by -inf"),
+        ("(" * 100 + "red" + ")" * 100, "weighs 'red' by 13780.6"),
+        ("(" * 100_000, "has 100,000 brackets: at most 1,000"),
+        ("[" * 60_000 + "a" + "]" * 60_000, "has 60,000 brackets"),
+        ("a cat <lora:style:0.8>", r"'<lora:style:0.8>': take it out; a LoRA is given by --lora FILE:0.8 .*'style'"),
+        ("<LORA:big thing>", "--lora FILE:1"),
+        ("<hypernet:x:1>", "easel has no hypernets"),
+    ],
+)
+def test_prompts_that_ask_for_what_cannot_be_are_refused(shelf: Path, text: str, words: str) -> None:
+    with pytest.raises(EaselError, match=words):
+        prompts.check(text)
+    with pytest.raises(EaselError, match=words):
+        draw(diffusion(shelf / "sd"), [text], [1], settings=QUICK)
+
+
+def test_syntax_of_a1111_that_is_read_as_words_is_said(shelf: Path) -> None:
+    pipeline = pipelines.assemble(shelf / "sd", torch.float32)
+    for text, name in (
+        ("a [cat:dog:0.5]", "'[cat:dog:0.5]' in the prompt is A1111's prompt editing"),
+        ("[cat:0.25]", "prompt editing"),
+        ("a [red|blue] bird", "'[red|blue]' in the prompt is A1111's words that take turns"),
+        ("a cat AND a dog", "'AND' in the prompt is A1111's composable diffusion"),
+    ):
+        (note,) = prompts.notes(pipeline, text)
+        assert name in note
+        assert "easel does not have: read as words" in note
+    for text in ("a cat and a dog", "[old] bird", r"\[a:b:0.5\]", "BAND ANDes", "(a:0.5)", "ratio 3:2 | x"):
+        assert prompts.notes(pipeline, text) == []
 
 
 def test_plain_prompts_are_encoded_as_diffusers_does(shelf: Path) -> None:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from pydantic import field_validator
-
+from easel.errors import EaselError
 from easel.jobs.inputs import Row, file_name, read_rows
 from easel.jobs.painter import PlannedPicture
+from easel.models.diffusion import prompts
+from easel.recipes import knobs
 from easel.recipes.generate import Generate
 
 
 class Prompt(Row):
     """One row of a prompt set."""
 
-    prompt: str
+    name: knobs.Prompt
+    """What the row is called."""
+    prompt: knobs.Prompt
     """What the picture should show."""
-    negative_prompt: str | None = None
+    negative_prompt: knobs.NegativePrompt | None = None
     """What should not be in it; the recipe's own when left out."""
-
-    @field_validator("name", "prompt")
-    @classmethod
-    def _says_something(cls, text: str) -> str:
-        if not text.strip():
-            raise ValueError("is empty: say what to make")
-        return text
 
 
 def planned(recipe: Generate) -> list[PlannedPicture]:
@@ -34,6 +30,12 @@ def planned(recipe: Generate) -> list[PlannedPicture]:
         rows = [Prompt(name=recipe.prompt or "", prompt=recipe.prompt or "")]
     else:
         rows = read_rows(recipe.prompts, Prompt)
+    for row in rows if recipe.applies("negative_prompt") else ():
+        try:
+            prompts.check(row.prompt)
+            prompts.check(recipe.negative_prompt if row.negative_prompt is None else row.negative_prompt)
+        except EaselError as problem:
+            raise EaselError(f"{recipe.prompts}: '{row.name}': {problem}" if recipe.prompts else str(problem)) from None
     total = len(rows) * recipe.count
     pictures = []
     for index in range(total):

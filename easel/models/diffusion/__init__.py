@@ -162,6 +162,7 @@ class Diffusion:
             schedulers.build(settings.scheduler, self._scheduler)
             for text in (request.prompt, request.negative_prompt):
                 if text not in counts:
+                    prompts.check(text)
                     counts[text] = prompts.count_chunks(self.pipeline, text)
                     self._note(*prompts.notes(self.pipeline, text))
             if settings.first_size is not None:

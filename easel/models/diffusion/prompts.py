@@ -9,11 +9,12 @@ own start and end token, laid one after the other.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from easel.errors import shortened
+from easel.errors import EaselError, shortened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,19 +25,36 @@ COMMA_REACH = 20
 """A chunk that would end in the middle of a phrase ends at a comma at most so many tokens back instead (A1111's
 default).
 """
-PIECE = re.compile(r"\\[()\[\]\\]|\\|\(|\[|:\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*\)|\)|\]|[^\\()\[\]:]+|:")
+NUMBER = r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|nan|inf|infinity)"
+PIECE = re.compile(rf"\\[()\[\]\\]|\\|\(|\[|:\s*({NUMBER})\s*\)|\)|\]|[^\\()\[\]:]+|:", re.IGNORECASE)
 BREAK = re.compile(r"\s*\bBREAK\b\s*")
-BREAK_WEIGHT = -1.0
+BREAK_WEIGHT = -math.inf
+"""No weight that a prompt can have: -1 is one."""
+MOST_WEIGHT = 1000.0
+MOST_BRACKETS = 1000
+"""Brackets that weigh words in one prompt; each is worked out for all that stands inside it."""
+EXTRA_NETWORK = re.compile(r"<(lora|lyco|hypernet)\s*:\s*([^<>]*)>", re.IGNORECASE)
+NOT_READ = (
+    (re.compile(r"(?<!\\)\[[^\[\]]*:\s*[\d.]+\s*\]"), "prompt editing"),
+    (re.compile(r"(?<!\\)\[[^\[\]|]*\|[^\[\]]*\]"), "words that take turns"),
+    (re.compile(r"(?<!\w)AND(?!\w)"), "composable diffusion"),
+)
+"""What A1111 reads otherwise, and what it is called there."""
 
 
 def parse(text: str) -> list[tuple[str, float]]:
-    r"""Pieces of a prompt with their weights; a BREAK is the piece ("BREAK", -1). Brackets left open close at the end.
+    r"""Pieces of a prompt with their weights; a BREAK is the piece ("BREAK", -inf). Brackets left open close at the end.
+
+    Raises EaselError on weights that are not from -1000 to 1000, and on more than a thousand brackets.
 
     >>> parse("a (red:1.5) (old) [bird]")
     [('a ', 1.0), ('red', 1.5), (' ', 1.0), ('old', 1.1), (' ', 1.0), ('bird', 0.9090909090909091)]
     >>> parse(r"a bird \(blue\)")
     [('a bird (blue)', 1.0)]
     """
+    brackets = text.count("(") + text.count("[")
+    if brackets > MOST_BRACKETS:
+        raise EaselError(f"the prompt '{shortened(text, 40)}' has {brackets:,} brackets: at most {MOST_BRACKETS:,}")
     pieces: list[tuple[str, float]] = []
     opened: dict[str, list[int]] = {"(": [], "[": []}
 
@@ -63,7 +81,26 @@ def parse(text: str) -> list[tuple[str, float]]:
         weigh(start, ROUND)
     for start in opened["["]:
         weigh(start, 1 / ROUND)
+    for words, weight in pieces:
+        if (words, weight) != ("BREAK", BREAK_WEIGHT) and not abs(weight) <= MOST_WEIGHT:
+            raise EaselError(
+                f"the prompt weighs '{shortened(words, 40)}' by {weight:g}: a weight is a number from "
+                f"{-MOST_WEIGHT:g} to {MOST_WEIGHT:g}"
+            )
     return _merged(pieces) or [("", 1.0)]
+
+
+def check(text: str) -> None:
+    """EaselError on what a prompt cannot ask for: files by `<lora:...>`, and weights that `parse` refuses."""
+    found = EXTRA_NETWORK.search(text)
+    if found is not None:
+        kind, (name, *scales) = found.group(1).lower(), found.group(2).split(":")
+        advice = f"easel has no {kind}s"
+        if kind == "lora":
+            scale = scales[0] if scales and scales[0].strip() else "1"
+            advice = f"a LoRA is given by --lora FILE:{shortened(scale, 10)} (the file of '{shortened(name, 40)}')"
+        raise EaselError(f"the prompt has '{shortened(found.group(), 60)}': take it out; {advice}")
+    parse(text)
 
 
 def _add_words(pieces: list[tuple[str, float]], text: str) -> None:
@@ -149,20 +186,26 @@ def count_chunks(pipeline: Any, text: str) -> int:
 
 
 def notes(pipeline: Any, text: str) -> list[str]:
-    """What a person should know about how a long prompt is read: the number of chunks, and the words that are left
-    out.
+    """What a person should know about how a prompt is read: A1111's syntax that easel does not have, the number of
+    chunks, and the words that are left out.
     """
     tokenizer, encoder = encoders(pipeline)[0]
     window = window_of(tokenizer, encoder)
     parts = chunk(text, tokenizer, window)
+    matches = ((pattern.search(text), name) for pattern, name in NOT_READ)
+    as_words = [
+        f"'{shortened(found.group(), 40)}' in the prompt is A1111's {name}, which easel does not have: read as words"
+        for found, name in matches
+        if found is not None
+    ]
     if len(parts.ids) == 1:
-        return []
+        return as_words
     said = [
         f"the prompt '{shortened(text, 40)}' has {parts.tokens} tokens, read in {len(parts.ids)} chunks of {window - 2}"
     ]
     if parts.cut:
         said.append(f"it is cut there ({MAX_CHUNKS} chunks at most); left out: '{shortened(parts.cut, 80)}'")
-    return ["; ".join(said)]
+    return [*as_words, "; ".join(said)]
 
 
 def encode(pipeline: Any, text: str, chunks: int) -> tuple[Tensor, Tensor | None]:
@@ -175,6 +218,9 @@ def encode(pipeline: Any, text: str, chunks: int) -> tuple[Tensor, Tensor | None
     rows, pooled = [], None
     for tokenizer, encoder in pairs:
         parts = chunk(text, tokenizer, window_of(tokenizer, encoder), at_least=chunks)
+        known = encoder.get_input_embeddings().num_embeddings
+        if max(map(max, parts.ids)) >= known or min(map(min, parts.ids)) < 0:
+            raise EaselError(f"the tokenizer has words that the text encoder does not know (it knows {known:,} tokens)")
         ids = torch.tensor(parts.ids, device=encoder.device)
         mask = None
         if getattr(encoder.config, "use_attention_mask", False):
