@@ -15,6 +15,7 @@ from hypothesis import settings
 from PIL import Image, ImageDraw
 
 from easel.recipes import Recipe
+from easel.recipes.read import to_yaml
 from easel.result import Result, Score
 from easel.workspace import Workspace
 
@@ -39,7 +40,7 @@ def photo(tmp_path: Path) -> Path:
 
 def fake_run(recipe: Recipe, workspace: Workspace) -> Result:
     """A job of any kind that paints its seed, so that the frame can be tried without a model."""
-    workspace.save_text("recipe.yaml", f"kind: {recipe.kind}\n")
+    workspace.save_text("recipe.yaml", to_yaml(recipe))
     names = []
     count = getattr(recipe, "count", 1)
     for index in range(min(count, 100)):

@@ -1,4 +1,7 @@
-"""`easel again`: a picture carries its recipe, so it can be made again and compared."""
+"""`easel again`: a picture carries its recipe, so it can be made again and compared.
+
+A1111's text in a picture of its own is read as a recipe too, as far as it goes.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,19 @@ from easel import runners
 from easel.cli import progress
 from easel.errors import EaselError, printable, shortened
 from easel.images import open_picture
-from easel.provenance import read_provenance
-from easel.recipes import Recipe, recipe_from
+from easel.provenance import MadeBy, read_provenance, settings_in, with_places
+from easel.recipes import Recipe, read_yaml, recipe_from
 
 Flag = Parameter(negative=(), show_default=False)
+MOST_NAMED = 20
 
 
 def again(  # noqa: PLR0913 - one parameter is one flag
-    picture: Annotated[Path, Parameter(help="A PNG that easel made.")],
+    picture: Annotated[Path, Parameter(help="A PNG that easel made, or A1111's web UI.")],
     /,
     *,
     photo: Annotated[Path | None, Parameter(help="Where the photo it was made from is now.")] = None,
+    model: Annotated[str | None, Parameter(help="Model that draws. [default: as it was made]")] = None,
     out: Annotated[Path | None, Parameter(help="Folder for the new run.")] = None,
     device: Annotated[str | None, Parameter(help="Where to compute. [default: as it was made]")] = None,
     dtype: Annotated[str | None, Parameter(help="Number format. [default: as it was made]")] = None,
@@ -32,7 +37,8 @@ def again(  # noqa: PLR0913 - one parameter is one flag
 ) -> None:
     """Make a picture again from the recipe inside it, and report how far the new pixels are from the old ones."""
     old = open_picture(picture)
-    recipe, made = recipe_in(picture, {"photo": str(photo)} if photo else {})
+    changes = {name: str(value) for name, value in (("photo", photo), ("model", model)) if value is not None}
+    recipe, made = recipe_in(picture, changes)
     wanted = device or _word(made, "device", picture), dtype or _word(made, "dtype", picture)
     with progress.watching(quiet=quiet) as report:
         result = runners.run(recipe, out, *wanted, report)
@@ -40,7 +46,14 @@ def again(  # noqa: PLR0913 - one parameter is one flag
         raise EaselError(
             f"the recipe in {picture} made {len(result.picture_paths)} pictures, not one: see {result.folder}"
         )
-    found = compared(old, result.images[0]) | {"picture": str(result.picture_paths[0])}
+    where = {"picture": str(result.picture_paths[0])}
+    if "left_out" in made:  # another program's text, and another model: nothing to compare
+        if json:
+            print(json_module.dumps(where | {"left_out": made["left_out"]}, indent=2))
+        else:
+            _tell_left_out(made["left_out"], where["picture"])
+        return
+    found = compared(old, result.images[0]) | where
     differing = {
         key: f"{value} then, {result.versions[key]} now"
         for key, value in _versions(made).items()
@@ -53,16 +66,52 @@ def again(  # noqa: PLR0913 - one parameter is one flag
 
 
 def recipe_in(picture: Path, changes: dict[str, Any]) -> tuple[Recipe, dict[str, Any]]:
-    """The recipe inside a PNG, with `changes`, and what it was made with. Raises EaselError when there is none."""
-    found = read_provenance(picture).get("easel")
+    """The recipe inside a PNG, with `changes`, and what it was made with; of A1111's text, what was "left_out" of it.
+
+    Raises EaselError when there is none.
+    """
+    said = read_provenance(picture)
+    found, other, text = said.get("easel"), said.get("made_by"), said.get("parameters")
+    if isinstance(other, MadeBy):
+        words = "" if other.prompt is None else f": '{shortened(other.prompt, 200)}'"
+        raise EaselError(f"{picture} was made by {other.tool}{words}; easel cannot repeat it")
+    if found is None and text is not None:
+        values, left_out = settings_in(text)
+        if "model" not in changes:
+            raise EaselError(
+                f"{picture} holds no easel recipe, but A1111's text: '{shortened(values['prompt'], 200)}': give "
+                "--model NAME to draw that, as far as it goes"
+            )
+        return recipe_from(values | changes, place=f"{picture}: "), {"left_out": left_out}
     if not isinstance(found, dict) or not isinstance(found.get("recipe"), dict):
-        raise EaselError(f"{picture} holds no easel recipe, only other programs' parameters: it cannot be made again")
-    recipe = recipe_from(found["recipe"] | changes, place=f"{picture}: ")
+        raise EaselError(f"{picture} holds no easel recipe: it cannot be made again")
+    values = with_places(found["recipe"], _whole(picture))
+    source = values.get("photo")
+    if isinstance(source, str) and not _is_file(Path(source)) and _is_file(picture.parent / source):
+        values["photo"] = str(picture.parent / source)
+    recipe = recipe_from(values | changes, place=f"{picture}: ")
     refuse_more_than_one(recipe, picture)
     source = getattr(recipe, "photo", None)
-    if source is not None and not Path(source).is_file():
-        raise EaselError(f"{picture} was made from {source}, which is not here: say where with --photo")
+    if source is not None and not _is_file(Path(source)):
+        raise EaselError(f"{picture} was made from {shortened(source, 200)}, which is not here: say where with --photo")
     return recipe, found
+
+
+def _whole(picture: Path) -> dict[str, Any]:
+    """The recipe of the run that a picture lies in, which has the places that the picture keeps to itself."""
+    for folder in (picture.absolute().parent, picture.absolute().parent.parent):
+        try:
+            return read_yaml(folder / "recipe.yaml").plain()
+        except EaselError:
+            continue
+    return {}
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def refuse_more_than_one(recipe: Recipe, picture: Path) -> None:
@@ -107,3 +156,11 @@ def _tell(found: dict[str, Any], differing: dict[str, str]) -> None:
     elif found["max"]:
         print("the versions are the same: the machine, device or number format differs, or the photo changed")
     print(printable(f"written to {found['picture']}"))
+
+
+def _tell_left_out(left_out: list[str], picture: str) -> None:
+    said = "; ".join(shortened(one, 100) for one in left_out[:MOST_NAMED])
+    more = f"; and {len(left_out) - MOST_NAMED} more" if len(left_out) > MOST_NAMED else ""
+    print(printable(f"drawn from A1111's text; left out: {said or 'nothing'}{more}"))
+    print("another model, or noise that A1111 draws on a GPU, makes another picture of the same words")
+    print(printable(f"written to {picture}"))
