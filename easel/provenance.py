@@ -174,7 +174,7 @@ def _is_setting(values: Mapping[str, Any]) -> bool:
     from easel.recipes import recipe_from
 
     try:
-        recipe_from({"kind": "generate", "prompt": "a"} | dict(values))
+        recipe_from({"kind": "generate", "easel": __version__, "prompt": "a"} | dict(values))
     except EaselError:
         return False
     return True

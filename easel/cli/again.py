@@ -18,6 +18,7 @@ from easel.errors import EaselError, printable, shortened
 from easel.images import open_picture
 from easel.provenance import MadeBy, read_provenance, settings_in, with_places
 from easel.recipes import Recipe, read_yaml, recipe_from
+from easel.version import __version__
 
 Flag = Parameter(negative=(), show_default=False)
 MOST_NAMED = 20
@@ -82,7 +83,7 @@ def recipe_in(picture: Path, changes: dict[str, Any]) -> tuple[Recipe, dict[str,
                 f"{picture} holds no easel recipe, but A1111's text: '{shortened(values['prompt'], 200)}': give "
                 "--model NAME to draw that, as far as it goes"
             )
-        return recipe_from(values | changes, place=f"{picture}: "), {"left_out": left_out}
+        return recipe_from({"easel": __version__} | values | changes, place=f"{picture}: "), {"left_out": left_out}
     if not isinstance(found, dict) or not isinstance(found.get("recipe"), dict):
         raise EaselError(f"{picture} holds no easel recipe: it cannot be made again")
     values = with_places(found["recipe"], _whole(picture))
