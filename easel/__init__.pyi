@@ -116,10 +116,10 @@ def stylize(
 def transfer(
     photo: str | Path,
     *,
+    styles: Sequence[str] = ("van-gogh", "malevich", "delaunay", "hokusai"),
     width: int | None = None,
     height: int | None = None,
     caption: str | None = None,
-    styles: Sequence[str] = ("van-gogh", "malevich", "delaunay", "banksy"),
     styles_file: str | Path | None = None,
     judge: str = "pocket",
     captioner: str = "pocket",

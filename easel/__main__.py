@@ -1,8 +1,6 @@
 """`python -m easel` is `easel`."""
 
-import sys
-
-from easel.cli import main
+from easel.cli import enter
 
 if __name__ == "__main__":
-    sys.exit(main())
+    enter()

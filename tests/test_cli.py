@@ -411,6 +411,21 @@ def test_names_that_are_no_text_are_shown_escaped(fake_job, capsys):
     assert "prompt has letters that are no text" in capsys.readouterr().err
 
 
+def test_leaving_at_once_does_what_was_to_be_done(tmp_path):
+    code = """
+import atexit, sys, threading, time
+import easel.cli
+atexit.register(lambda: print("at the end", flush=True))
+easel.cli.main = lambda: print("said") or 3
+if len(sys.argv) > 1:
+    threading.Thread(target=lambda: (time.sleep(0.3), print("worked on"))).start()
+easel.cli.enter()
+"""
+    for words, shown in (([], "said\nat the end\n"), (["thread"], "said\nworked on\nat the end\n")):
+        done = python(code, *words)
+        assert (done.returncode, done.stdout, done.stderr) == (3, shown, "")
+
+
 # stopping
 
 SLOW = """

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -102,6 +104,24 @@ def main(words: Sequence[str] | None = None) -> int:
     except Exception as problem:  # noqa: BLE001 - the outermost door: what comes through is a fault of easel's own
         return _say(str(unexpected(problem)), 1)
     return 0
+
+
+def enter() -> None:
+    """`easel` as a program: run the command line, and leave at once.
+
+    Python would first free the million objects that torch, diffusers and transformers are made of, which takes a second
+    and changes nothing. What is to be done at the end is done: streams are written out, and so is whatever a library
+    has asked for (atexit). Where a thread still works, Python's own way is taken.
+    """
+    status = main()
+    others = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
+    if others:
+        sys.exit(status)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(status)
 
 
 def _speak_safely() -> None:

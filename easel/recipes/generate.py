@@ -77,6 +77,10 @@ class Generate(Drawn, Recipe):
     """Model that draws: a name of `easel models`, a hub id, a diffusers folder, a .safetensors file, or a folder of
     `easel train`.
     """
+    judge: ModelName | None = None
+    """Family that scores how well the pictures fit their words: pocket, base, large, or a folder; when not given, the
+    model's own, or else the best one at hand.
+    """
 
     @model_validator(mode="after")
     def _one_source(self) -> Generate:

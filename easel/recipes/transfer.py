@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import Count, FileName, Height, ModelName, Only, Prompt, Repeated, Width, finite
+from easel.recipes.knobs import Count, FileName, Height, ModelName, Name, Only, Prompt, Repeated, Width, finite
 from easel.recipes.stylize import DEFAULT_STYLES, Styled
 
 MOST_WEIGHT = 1e6
@@ -48,6 +48,8 @@ Side = Annotated[int, Field(ge=32, le=16384)]
 Iterations = Annotated[int, Field(ge=1, le=10_000)]
 Tile = Annotated[int, Field(ge=512, le=16384)]
 NEURAL = Only("method", "neural")
+PAINTED_STYLES = ("van-gogh", "malevich", "delaunay", "hokusai")
+"""Styles with a painting of their own to take them from."""
 
 
 class Optimised(BaseModel):
@@ -89,7 +91,7 @@ class Optimised(BaseModel):
     @model_validator(mode="after")
     def _one_style_picture(self) -> Optimised:
         styles = getattr(self, "styles", DEFAULT_STYLES)
-        if self.style and len(styles) > 1 and styles != DEFAULT_STYLES:
+        if self.style and len(styles) > 1 and styles not in (DEFAULT_STYLES, PAINTED_STYLES):
             raise ValueError("styles: with a style picture all would be painted alike: give one name, or none")
         if getattr(self, "method", "neural") == "neural" and self.start == "photo" and getattr(self, "count", 1) > 1:
             raise ValueError("count: from the photo every picture comes out the same: use start: noise, or count: 1")
@@ -106,6 +108,8 @@ class Transfer(Optimised, Styled, Recipe):
     """The kind of job."""
     photo: FileName
     """The photo."""
+    styles: Annotated[tuple[Name, ...], Field(min_length=1)] = PAINTED_STYLES
+    """Styles by name, each taken from its own painting, where no style picture is given."""
     width: Width | None = None
     """Width in pixels, a multiple of 8; from `side` when not given."""
     height: Height | None = None

@@ -90,6 +90,8 @@ def to_0_2(plain: Plain) -> Plain:
         return _moved(plain, f"data-{plain.pop('task')}", DATA_0_1)
     if word == "stylize" and plain.get("method") == "neural":
         del plain["method"]
+        if list(plain.get("styles", ())) == STYLED_0_1["styles"]:
+            del plain["styles"]
         more = {"model": "pocket", "negative_prompt": ""}
         return _renamed(_moved(plain, "transfer", SAMPLED_0_1 | STYLED_0_1 | more))
     if word == "stylize":

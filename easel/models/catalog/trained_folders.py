@@ -28,7 +28,7 @@ def described(folder: Path) -> dict[str, Any]:
     found = _config(folder)
     if found is None:
         raise EaselError(f"{folder} holds no model that `easel train` made: its config.json does not say so")
-    found.setdefault("condition", found.get("told"))  # its name before easel 0.3
+    found.setdefault("condition", found.get("told"))  # its name before easel 0.2
     wrong = [key for key, kind in FACTS.items() if not isinstance(found.get(key), kind)]
     if wrong:
         raise EaselError(
