@@ -497,7 +497,9 @@ def test_a_painting_is_taken_from_a_file_and_made_again(
     assert made["easel"]["recipe"]["styles"] == ["stripes"]
     assert "Sampler: Adam, Seed: 3, Size: 64x43, Model: pocket, RNG: CPU" in made["parameters"]
     assert (made["easel"]["dtype"], made["easel"]["optimizer"]) == ("float32", "adam")
-    again = runners.run(recipe_from(made["easel"]["recipe"]), tmp_path / "b", "cpu")
+    assert (made["easel"]["recipe"]["photo"], made["easel"]["recipe"]["style"]) == ("photo.jpg", ["stripes.png:2"])
+    whole = made["easel"]["recipe"] | {"photo": str(photo), "style": [f"{painting}:2"]}
+    again = runners.run(recipe_from(whole), tmp_path / "b", "cpu")
     assert again.picture_paths[0].read_bytes() == result.picture_paths[0].read_bytes()
 
 

@@ -34,8 +34,7 @@ def run(recipe: Recipe, out: str | Path | None, device: str, dtype: str, report:
         with owned(folder):
             return jobs.run(recipe, workspace)
     except (EaselError, KeyboardInterrupt, SystemExit):
-        if workspace.written <= {"recipe.yaml"}:
-            take_back(folder, workspace, is_new)
+        take_back(folder, workspace, is_new)
         raise
     except Exception as problem:
         raise unexpected(problem, folder) from problem
@@ -77,6 +76,8 @@ def is_missing(folder: Path) -> bool:
 
 def take_back(folder: Path, workspace: Workspace, is_new: bool) -> None:
     """Leave nothing of a run that ended before it made anything: no recipe.yaml that was not there, no new folder."""
+    if any((folder / name).exists() for name in workspace.written - {"recipe.yaml"}):
+        return
     if "recipe.yaml" in workspace.written and not workspace.had_recipe:
         (folder / "recipe.yaml").unlink(missing_ok=True)
     if is_new and {path.name for path in folder.iterdir()} <= {LOCK}:
