@@ -411,7 +411,7 @@ def test_words_for_several():
 
 
 def test_python_api(fake_job, photo, tmp_path):
-    steps = []
+    steps: list[Any] = []
     result = easel.stylize(photo, styles=["monet"], seed=7, out=tmp_path / "out", progress=steps.append)
     assert result.images[0].getpixel((0, 0)) == (7, 0, 99)
     assert steps[-1].done == steps[-1].total == 1
@@ -424,9 +424,9 @@ def test_python_api(fake_job, photo, tmp_path):
     assert easel.data_world(tmp_path / "h", what="cars").kind == "data-world"
     assert easel.run(EXAMPLES["ask"], out=tmp_path / "g").kind == "ask"
     with pytest.raises(EaselError, match="stpes is not a setting of stylize: did you mean steps"):
-        easel.stylize(photo, stpes=3)
+        easel.stylize(photo, stpes=3)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="takes 1 positional"):
-        easel.stylize(photo, "monet")  # type: ignore[misc]
+        easel.stylize(photo, "monet")  # type: ignore[call-arg, arg-type, misc]
 
 
 @pytest.mark.parametrize("word", KINDS)
