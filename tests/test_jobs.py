@@ -20,7 +20,7 @@ from benchmarks import study
 from easel import charts, jobs, models, runners
 from easel.errors import Cancelled, EaselError
 from easel.images import open_picture
-from easel.jobs import journal
+from easel.jobs import caption, journal
 from easel.jobs.caption import tags
 from easel.jobs.inputs import file_name, gather, model_label
 from easel.jobs.score.rates import rates
@@ -171,7 +171,7 @@ def test_tags_from_files(tmp_path: Path) -> None:
     listed.write_text("mood: calm")
     with pytest.raises(EaselError, match="mood: wanted a list"):
         tags.read_tags(str(listed))
-    with pytest.raises(EaselError, match="there is no such file"):
+    with pytest.raises(EaselError, match="there is no file .*one tag a line"):
         tags.read_tags(str(tmp_path / "none.txt"))
 
 
@@ -184,6 +184,27 @@ def test_an_interrogation_reads_as_expected() -> None:
         tags.Tag("light", "at sunset", 0.6),
     ]
     assert tags.interrogated("a cat", found) == "a cat, an oil painting in the style of Monet, at sunset"
+
+
+def test_tags_have_limits(tmp_path: Path) -> None:
+    many = tmp_path / "many.txt"
+    many.write_text("\n".join(f"tag {number}" for number in range(5001)))
+    with pytest.raises(EaselError, match="has 5,001 tags: from 1 to 5,000 are ranked"):
+        tags.read_tags(str(many))
+    many.write_text("short\n" + "x" * 501)
+    with pytest.raises(EaselError, match="has 501 letters, at most 500 are read"):
+        tags.read_tags(str(many))
+
+
+def test_a_row_that_lacks_what_its_job_needs_is_done_again(tmp_path: Path) -> None:
+    path = tmp_path / "progress.jsonl"
+    rows: list[dict[str, Any]] = [
+        {"key": "a", "text": "x", "captions": ["x"], "tags": [["mood", "calm", 0.5]]},
+        {"key": "b", "text": "x", "captions": ["x"], "tags": [["mood", "calm"]]},
+    ]
+    journal.Journal(path).append(rows)
+    assert list(journal.Journal(path).rows) == ["a", "b"]
+    assert list(journal.Journal(path, caption.is_row).rows) == ["a"]
 
 
 def test_a_journal_survives_a_cut(tmp_path: Path) -> None:
@@ -615,8 +636,11 @@ def test_score_prompt_by_hand(family: fakes.Family, tmp_path: Path) -> None:
         (None, "has no metadata.jsonl: `easel caption"),
         ("", "metadata.jsonl is empty"),
         ("{", "line 1 is not JSON"),
-        ('{"file_name": "a.png"}\n', "line 1: 'text' is missing"),
-        ('{"file_name": "a", "text": "b"}\n{"file_name": "a", "text": "b"}\n', "line 2: a stands twice"),
+        ('{"text": "b"}\n', "line 1: 'file_name' is missing"),
+        (
+            '{"file_name": "a", "text": "b"}\n{"file_name": "a", "text": "b"}\n',
+            "1 of 1 pictures were skipped: a is not",
+        ),
     ],
 )
 def test_score_prompt_mistakes(family: fakes.Family, tmp_path: Path, text: str | None, said: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ class Journal:
     unit is done again.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Read the rows of an earlier run, if there was one.
+    def __init__(self, path: Path, is_whole: Callable[[dict[str, Any]], bool] = bool) -> None:
+        """Read the rows of an earlier run, if there was one; `is_whole` says whether a row has what its job needs.
 
         A line that is no row, however it came there, ends what is believed: the run goes on from the line before, and
         a note says so. Raises EaselError when the file cannot be read.
@@ -38,6 +38,8 @@ class Journal:
             whole = content[: content.rfind(b"\n") + 1]
             for number, line in enumerate(whole.splitlines(), 1):
                 row = _row(line)
+                if row is not None and not _holds(is_whole, row):
+                    row = None
                 if row is None:
                     whole = b"".join(whole.splitlines(keepends=True)[: number - 1])
                     self.notes.append(f"{path.name} is damaged at line {number}: what it told from there is done again")
@@ -70,3 +72,11 @@ def _row(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) and isinstance(row.get("key"), str) else None
+
+
+def _holds(is_whole: Callable[[dict[str, Any]], bool], row: dict[str, Any]) -> bool:
+    """Whether a row is whole; one that cannot even be asked is not."""
+    try:
+        return is_whole(row)
+    except (TypeError, KeyError, ValueError, AttributeError, IndexError):
+        return False

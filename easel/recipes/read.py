@@ -80,8 +80,9 @@ def load_yaml(path: str | Path) -> tuple[Any, Lines]:
 
 def parse_yaml(text: str, name: str) -> tuple[Any, Lines]:
     """`load_yaml` on text; `name` stands before its errors."""
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         lines: Lines = {}
         if node is None:
@@ -95,7 +96,8 @@ def parse_yaml(text: str, name: str) -> tuple[Any, Lines]:
     except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as problem:
         raise EaselError(f"{name} is not YAML: {shortened(problem)}") from problem
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _walk(node: yaml.Node, keys: tuple[str | int, ...], lines: Lines, name: str, left: list[int]) -> None:

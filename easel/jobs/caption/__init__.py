@@ -1,8 +1,8 @@
 """Captions of photos: open, load, caption and rank tags batch by batch, write them down, return.
 
 A run's folder gets metadata.jsonl in the imagefolder convention (`file_name`, `text`), file names relative to the
-photos' own folder. The photo folder itself is never written to, unless it is given as --out: copy metadata.jsonl beside
-the photos to load them as a data set.
+photos' own folder, or to the run's where all photos lie in that. The photo folder itself is never written to, unless it
+is given as --out: copy metadata.jsonl beside the photos to load them as a data set.
 """
 
 from __future__ import annotations
@@ -22,11 +22,20 @@ from easel.errors import EaselError
 from easel.jobs import journal
 from easel.jobs.caption import tags
 from easel.jobs.caption.tags import Tag
-from easel.jobs.inputs import batches, gather, model_label, opened, shortened_list, skipped_notes, thumbnail
+from easel.jobs.inputs import (
+    gather,
+    model_label,
+    opened,
+    opened_to_read,
+    shortened_list,
+    skipped_notes,
+    strange_notes,
+    thumbnail,
+)
 from easel.jobs.judges import load_clip
 from easel.recipes.caption import Caption
 from easel.result import Result, Score
-from easel.sheet import MOST_CELLS, Cell, sheet
+from easel.sheet import MOST_CELLS, TILE, Cell, sheet
 from easel.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -43,29 +52,39 @@ def run(recipe: Caption, workspace: Workspace) -> Result:
     Raises EaselError and Cancelled.
     """
     groups = tags.read_tags(recipe.tags or "builtin") if recipe.tags or recipe.interrogate else {}
-    photos = gather(recipe.photos, workspace.folder)
-    done = journal.Journal(workspace.path(journal.NAME))
+    photos = gather(recipe.photos, workspace.folder, workspace.folder)
+    done = journal.Journal(workspace.path(journal.NAME), is_row)
     left = [name for name in photos if name not in done.rows]
     broken: dict[str, str] = {}
     notes = list(done.notes)
+    small: dict[str, Image.Image] = {}
     refuse_strange_metadata(workspace, done.rows)
     try:
         if left:
             teller = Teller.load(recipe, groups, workspace)
-        seen = len(photos) - len(left)
-        workspace.step("captioning", seen, len(photos))
-        for batch in batches(left, recipe.batch_size):
-            pictures = opened(batch, photos, broken)
+        begun = len(photos) - len(left)
+        workspace.step("captioning", begun, len(photos))
+        for pictures in opened_to_read(left, photos, broken, recipe.batch_size):
             notes += [str(picture.info["note"]) for picture in pictures.values() if "note" in picture.info]
-            rows = teller.rows(pictures) if pictures else []
-            done.append(rows)
-            seen += len(batch)
-            workspace.step("captioning", seen, len(photos))
+            done.append(teller.rows(pictures))
+            small |= {name: thumbnail(pictures[name]) for name in pictures if len(small) < MOST_CELLS}
+            begun += len(pictures)
+            workspace.step("captioning", begun + len(broken), len(photos))
     finally:
         rows_now = {name: done.rows[name] for name in photos if name in done.rows}
         if rows_now:
             workspace.save_text(METADATA, metadata(rows_now, recipe.count))
-    return finished(recipe, workspace, photos, rows_now, [*skipped_notes(broken, len(photos)), *shortened_list(notes)])
+    said = [*skipped_notes(broken, len(photos)), *shortened_list(notes), *strange_notes(recipe.photos)]
+    return finished(recipe, workspace, photos, rows_now, small, said)
+
+
+def is_row(row: Mapping[str, Any]) -> bool:
+    """Whether a row of the journal says what `Teller.rows` says of a picture."""
+    said, found = row["captions"], [Tag(*tag) for tag in row["tags"]]
+    words = [row["text"], *said, *(word for tag in found for word in (tag.group, tag.text))]
+    return (
+        bool(said) and all(isinstance(word, str) for word in words) and all(0 <= tag.probability <= 1 for tag in found)
+    )
 
 
 @dataclass(frozen=True)
@@ -125,15 +144,25 @@ def refuse_strange_metadata(workspace: Workspace, rows: Rows) -> None:
         raise EaselError(f"{workspace.path(METADATA)} is there already and is not this run's: choose another --out")
 
 
-def finished(recipe: Caption, workspace: Workspace, photos: dict[str, Path], rows: Rows, notes: list[str]) -> Result:
-    """The sheet, the table of tags and the result."""
+def finished(
+    recipe: Caption,
+    workspace: Workspace,
+    photos: dict[str, Path],
+    rows: Rows,
+    small: Mapping[str, Image.Image],
+    notes: list[str],
+) -> Result:
+    """The sheet, the table of tags and the result. `small` are copies of the pictures that this run opened."""
     files = [METADATA]
     if any(row["tags"] for row in rows.values()):
         workspace.save_text("tags.csv", tags.table({name: row["tags"] for name, row in rows.items()}))
         files.append("tags.csv")
     workspace.step("laying out the sheet", 0, 1)
-    shown = opened(list(rows)[:MOST_CELLS], photos, {})
-    cells = [Cell(thumbnail(picture), name, sheet_lines(rows[name])) for name, picture in shown.items()]
+    cells: list[Cell] = []
+    for name in list(rows)[:MOST_CELLS]:  # one that an earlier run captioned is opened again
+        copies = small if name in small else opened([name], photos, {}, 2 * TILE)
+        if name in copies:
+            cells.append(Cell(thumbnail(copies[name]), name, sheet_lines(rows[name])))
     heading = f"{len(rows)} pictures captioned by {model_label(recipe.model)}" if len(rows) > 1 else ""
     workspace.save_picture("sheet.png", sheet(cells, heading=heading))
     workspace.step("laying out the sheet", 1, 1)

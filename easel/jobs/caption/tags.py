@@ -11,13 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from easel.errors import EaselError, shortened
+from easel.errors import EaselError, is_text, printable, shortened
+from easel.files import read_text
 from easel.metrics.clip import probabilities
-from easel.recipes.read import load_yaml
+from easel.recipes.read import MOST_BYTES, load_yaml
 
 BUILT_IN = Path(__file__).with_name("tags.yaml")
 SUBJECT = "subject"  # the caption says it already, so an interrogation leaves it out
 TOGETHER = ("medium", "artist")  # "an oil painting in the style of Monet": one phrase, no comma
+MOST_TAGS, MOST_LETTERS = 5000, 500
 KEPT = 10  # the ranks worth keeping of each group
 SHOWN = 5  # and worth showing in a line
 
@@ -47,7 +49,11 @@ def read_tags(source: str) -> Groups:
         groups = {"tags": _lines(path)}
     if not isinstance(groups, dict):
         raise EaselError(f"{path}: wanted groups of tags, 'group: [tag, tag]', or a list of tags")
-    return {str(group): _checked(path, str(group), tags) for group, tags in groups.items()}
+    found = {str(group): _checked(path, str(group), tags) for group, tags in groups.items()}
+    count = sum(map(len, found.values()))
+    if not 0 < count <= MOST_TAGS:
+        raise EaselError(f"{path} has {count:,} tags: from 1 to {MOST_TAGS:,} are ranked")
+    return found
 
 
 def ranked(
@@ -107,16 +113,18 @@ def table(tags: Mapping[str, Sequence[Tag | Sequence[Any]]]) -> str:
 def _lines(path: Path) -> list[str]:
     """The lines of a text file that say something; '#' begins a remark."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as problem:
-        reason = "there is no such file" if isinstance(problem, FileNotFoundError) else shortened(problem)
-        raise EaselError(
-            f"cannot read tags from {path}: {reason}; use a file with one tag a line, or 'builtin'"
-        ) from problem
+        lines = read_text(path, MOST_BYTES).splitlines()
+    except EaselError as problem:
+        raise EaselError(f"cannot read tags: {problem}; use a file with one tag a line, or 'builtin'") from problem
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
 def _checked(path: Path, group: str, tags: object) -> tuple[str, ...]:
     if not isinstance(tags, list) or not tags or not all(isinstance(tag, str) and tag.strip() for tag in tags):
         raise EaselError(f"{path}: {group}: wanted a list of tags, each a few words, got {shortened(repr(tags))}")
-    return tuple(dict.fromkeys(tag.strip() for tag in tags))
+    found = tuple(dict.fromkeys(tag.strip() for tag in tags))
+    for tag in found:
+        if len(tag) > MOST_LETTERS or not is_text(tag):
+            what = f"has {len(tag):,} letters, at most {MOST_LETTERS} are read" if is_text(tag) else "is no text"
+            raise EaselError(f"{path}: {group}: the tag '{shortened(printable(tag), 40)}' {what}")
+    return found

@@ -74,7 +74,7 @@ def run(recipe: ScoreStyles, workspace: Workspace) -> Result:
     """Measure the styles over a folder, going on where an earlier run stopped. Raises EaselError and Cancelled."""
     styles = styles_of(recipe)
     photos = gather((recipe.folder,), workspace.folder)
-    done = journal.Journal(workspace.path(journal.NAME))
+    done = journal.Journal(workspace.path(journal.NAME), is_row)
     wanted = [key_of(name, style) for name in photos for style in styles]
     broken: dict[str, str] = {}
     notes = list(done.notes)
@@ -90,6 +90,16 @@ def run(recipe: ScoreStyles, workspace: Workspace) -> Result:
         notes += bench.painter.notes
     rows = [done.rows[key] for key in wanted if key in done.rows]
     return finished(recipe, workspace, styles, photos, rows, [*skipped_notes(broken, len(photos)), *notes])
+
+
+def is_row(row: dict[str, Any]) -> bool:
+    """Whether a row of the journal says what `Workbench.rows` says, or names the photos."""
+    if row["key"] == "photos":
+        return all(isinstance(name, str) for name in row["names"])
+    words = [*(row[name] for name in ("photo", "style", "caption", "prompt", "question")), *row["files"]]
+    numbers = [value for verdict in row["verdicts"] for value in Verdict.of(verdict).values.values()]
+    is_told = all(isinstance(word, str) for word in words) and all(isinstance(value, float) for value in numbers)
+    return is_told and 0 < len(row["files"]) == len(row["seeds"]) == len(row["verdicts"])
 
 
 def photo_numbers(done: journal.Journal, photos: dict[str, Path]) -> dict[str, int]:

@@ -142,7 +142,7 @@ def _configuration(path: Path) -> tuple[dict[str, Any], str]:
         return {}, ""
     try:
         found = json.loads(text)
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise EaselError(f"{path}: '{HEADER}' in its header is damaged: get the LoRA again") from problem
     return (found, "its header") if isinstance(found, dict) else ({}, "")
 
