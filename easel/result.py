@@ -10,10 +10,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from easel.errors import EaselError, shortened
-from easel.images import open_picture
-
-OUR_OWN = frozenset({"sheet.png", "chart.png", "walk.png", "walk.webp"})
-"""Pictures that easel lays beside those it makes: none of a set."""
+from easel.images import OUR_OWN, open_picture
 
 
 class Score(BaseModel):

@@ -20,8 +20,8 @@ from PIL import Image
 
 from easel import runners
 from easel.cli import main
-from easel.data import LAYOUTS, Item, Texts, open_set, packed, square
-from easel.data.annotations import CAPTIONING, collect
+from easel.data import LAYOUTS, Item, Texts, cut, open_set, packed, square
+from easel.data.annotations import ADVICE, collect
 from easel.data.cache import WAITING, shorten
 from easel.data.columns import ColumnBuilder
 from easel.data.hashes import data_hash
@@ -34,7 +34,7 @@ from easel.jobs.data.duplicates import near_duplicates, redundant
 from easel.jobs.data.inspect import inspect
 from easel.jobs.data.map import grid_cells, principal_components, tsne
 from easel.jobs.data.values import PictureStats
-from easel.jobs.data.words import unnamed_note
+from easel.jobs.data.words import left_out_notes
 from easel.pocket.world import captions, segmentation, words
 from easel.recipes import recipe_from
 from easel.recipes.caption import Caption
@@ -228,7 +228,7 @@ def test_pictures_that_no_line_names_are_counted(tmp_path):
     write(tmp_path / "notes.txt", "no picture")
     found = open_set(tmp_path)
     assert (len(found), found.unnamed) == (2, 4)
-    assert found.unnamed_names == ("c.png", "sheet.png", "x/d.png", "y/deep/e.png")
+    assert found.unnamed_names == ("c.png", "sheet.png", "x/d.png", "y/deep/e.png")  # no run of ours lies here
     write(tmp_path / "result.json", "{}")
     assert "sheet.png" not in open_set(tmp_path).unnamed_names  # a run's own, which is none of the set
 
@@ -244,21 +244,51 @@ def test_a_split_without_a_table_is_counted_as_unnamed(tmp_path):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("{", "line 2 is not JSON"),
-        ("[1]", 'wanted {"file_name"'),
-        ('{"text": "a"}', "'file_name' is missing"),
-        ('{"file_name": "a.png"}', "line 2: a.png stands twice"),
-        ('{"file_name": "../b.png"}', "is not a file name within"),
-        ('{"file_name": "/etc/b.png"}', "is not a file name within"),
-        ('{"file_name": "b.png", "text": 3}', "'text' is not text: 3"),
-        ('{"file_name": "b.png", "box": [1, 2]}', "'box' is [1, 2]"),
+        ("{", "lines that are not JSON are skipped: 1 (metadata.jsonl: line 2)"),
+        ("[" * 100_000, "lines that are not JSON are skipped: 1"),
+        ("[1]", "lines without keys are skipped: 1"),
+        ('{"text": "a"}', "lines without a file_name are skipped: 1"),
+        ('{"file_name": 7}', "lines without a file_name are skipped: 1"),
+        ('{"file_name": "b.png", "text": 3}', "captions that are no text are left out: 1"),
+        ('{"file_name": "b.png", "text": ["one", {}]}', "captions that are no text are left out: 1"),
+        ('{"file_name": "b.png", "text": "a \\ud800 b"}', "captions that are no Unicode text are left out: 1"),
+        ('{"file_name": "b.png", "text": "%s"}' % ("x" * 10_001), "captions of over 10,000 letters are left out: 1"),
+        ('{"file_name": "b.png", "label": {}}', "classes that are no word or number are left out: 1"),
+        ('{"file_name": "b.png", "box": [1, 2]}', "boxes that are not"),
+        ('{"file_name": "b.png", "box": [0, 0, 1%s, 5]}' % ("0" * 400), "boxes that are not"),
+        ('{"file_name": "b.png", "box": [0, 0, 1e400, 5]}', "boxes that are not"),
+        ('{"file_name": "b.png", "box": [NaN, 0, 5, 5]}', "boxes that are not"),
+        ('{"file_name": "b.png", "box": [-5, 0, 5, 5]}', "boxes that are not"),
+        ('{"file_name": "b.png", "box": [9, 0, 5, 5]}', "boxes that are not"),
+        ('{"file_name": "b.png", "box": true}', "boxes that are not"),
     ],
 )
-def test_a_wrong_line_is_named(tmp_path, line, words):
-    metadata(tmp_path, {"file_name": "a.png"})
+def test_a_wrong_line_is_skipped_and_counted(tmp_path, line, words):
+    metadata(tmp_path, {"file_name": "a.png", "text": "one"})
+    paint(tmp_path / "b.png")
     with (tmp_path / "metadata.jsonl").open("a") as stream:
         stream.write(line)
-    refused(lambda: open_set(tmp_path), str(tmp_path), words)
+    found = open_set(tmp_path)
+    assert found[0].captions == ("one",)
+    assert [note for note in found.notes if words in note], found.notes
+    assert all(item.box is None for item in found)
+    if "b.png" in line:
+        assert list(found.names) == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("name", ["../b.png", "/etc/b.png", "C:\\\\b.png"])
+def test_a_line_that_leaves_the_folder_is_refused(tmp_path, name):
+    metadata(tmp_path, {"file_name": "a.png"})
+    with (tmp_path / "metadata.jsonl").open("a") as stream:
+        stream.write('{"file_name": "%s"}' % name)
+    refused(lambda: open_set(tmp_path), str(tmp_path), "line 2", "is not a file name within")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"{\n[\n", b"no JSON at all"])
+def test_a_table_without_one_good_line_is_refused(tmp_path, content):
+    paint(tmp_path / "a.png")
+    (tmp_path / "metadata.jsonl").write_bytes(content)
+    refused(lambda: open_set(tmp_path), "metadata.jsonl")
 
 
 def cub(folder: Path) -> Path:
@@ -303,11 +333,17 @@ def test_cub_as_its_archive_unpacks_and_with_pictures_missing(tmp_path):
 
 def test_cub_tables_that_disagree(tmp_path):
     cub(tmp_path)
-    write(tmp_path / "image_class_labels.txt", "1 1\n2 9\n3 2\n")
-    refused(lambda: open_set(tmp_path), "images.txt: line 2", "has no class")
-    write(tmp_path / "image_class_labels.txt", "1 1\n2 1\n3 2\n")
-    write(tmp_path / "bounding_boxes.txt", "1 a b c d\n")
-    refused(lambda: open_set(tmp_path), "bounding_boxes.txt: line 1", "are not numbers")
+    write(tmp_path / "image_class_labels.txt", "1 1\n2 9\n3 2\n4\n")
+    write(tmp_path / "bounding_boxes.txt", "1 a b c d\n2 0 0 1%s 5\n3 1 1 10 10\n3 nan 1 10 10\n" % ("0" * 400))
+    found = open_set(tmp_path)
+    assert [item.label for item in found] == ["Black footed Albatross", None, "Laysan Albatross"]
+    assert [item.box for item in found] == [None, None, (1, 1, 11, 11)]
+    assert found.notes == (
+        "lines of image_class_labels.txt with under 2 words are skipped: 1 (image_class_labels.txt: line 4)",
+        "boxes that are no x, y, width and height are left out: 3 "
+        "(bounding_boxes.txt: line 1, bounding_boxes.txt: line 2, ...)",
+        "pictures without a class in image_class_labels.txt and classes.txt: 1 (images.txt: line 2)",
+    )
 
 
 CELEBA = "3\nBald Smiling\n000001.jpg -1  1\n000002.jpg  1 -1\n000003.jpg  1  1\n"
@@ -340,9 +376,12 @@ def test_celeba(tmp_path, table, text, place):
 
 
 def test_celeba_with_a_short_line(tmp_path):
-    paint(tmp_path / "img_align_celeba" / "1.jpg")
-    write(tmp_path / "list_attr_celeba.txt", "1\nBald Smiling\n1.jpg 1\n")
-    refused(lambda: open_set(tmp_path), "line 3: wanted 2 numbers")
+    for name in ("1.jpg", "2.jpg"):
+        paint(tmp_path / "img_align_celeba" / name)
+    write(tmp_path / "list_attr_celeba.txt", "1\nBald Smiling\n1.jpg 1\n2.jpg 1 -1\n")
+    found = open_set(tmp_path)
+    assert [item.name for item in found] == ["img_align_celeba/2.jpg"]
+    assert found.notes == ("lines without 2 numbers, each 1 or -1, are skipped: 1 (list_attr_celeba.txt: line 3)",)
 
 
 def annotation(*boxes: tuple[int, int, int, int]) -> str:
@@ -361,7 +400,9 @@ def test_stanford_dogs(tmp_path, images, notes):
     assert [item.box for item in found] == [(2, 3, 30, 25), None]
     assert found[0].name == f"{images}/n02085620-Chihuahua/n02085620_7.jpg"
     write(tmp_path / notes / "n02085620-Chihuahua/n02085620_7", "<annotation></annotation>")
-    refused(lambda: open_set(tmp_path), "n02085620_7 has no box")
+    found = open_set(tmp_path)
+    assert [item.box for item in found] == [None, None]
+    assert found.notes == ("annotations without a box are left out: 1 (n02085620-Chihuahua/n02085620_7)",)
 
 
 def hotels(folder: Path, tables: str = "input/dataset") -> Path:
@@ -527,7 +568,7 @@ def test_what_a_job_needs_is_refused_in_words(tmp_path):
     )
     two.require()
     refused(lambda: two.require("labels"), "all 2 pictures have the same class (c)")
-    refused(lambda: two.require("captions"), "2 of 2 pictures have no caption (a.png, b.png)", CAPTIONING)
+    refused(lambda: two.require("captions"), "2 of 2 pictures have no caption (a.png, b.png)", ADVICE["captions"])
     refused(lambda: two.require("hat"), "1 of 2 pictures has no value of 'hat' (b.png)")
     refused(lambda: two.require("hatt"), "no attribute called 'hatt': use one of hat")
 
@@ -615,8 +656,8 @@ def test_packing_keeps_what_is_known(tmp_path):
 def test_a_packed_set_is_not_packed_again(tmp_path, monkeypatch):
     pictures = open_set(flat(tmp_path / "set"))
     first = packed(pictures, 16, tmp_path / "cache")
-    monkeypatch.setattr("easel.data.cache.opened", lambda item: pytest.fail("opened again"))
-    monkeypatch.setattr("easel.data.hashes._content", lambda path: pytest.fail("read again"))
+    monkeypatch.setattr("easel.data.cache.cut", lambda item, side: pytest.fail("opened again"))
+    monkeypatch.setattr("easel.data.hashes.content_hash", lambda path: pytest.fail("read again"))
     again = packed(open_set(tmp_path / "set"), 16, tmp_path / "cache")
     assert again.hash == first.hash
     np.testing.assert_array_equal(again.pixels, first.pixels)
@@ -656,9 +697,7 @@ def test_packing_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
         packed(pictures, 16, tmp_path / "cache", stop)
     seen: list[str] = []
     real = open_set(tmp_path / "set")
-    from easel.data.square import opened
-
-    monkeypatch.setattr("easel.data.cache.opened", lambda item: (seen.append(item.name), opened(item))[1])
+    monkeypatch.setattr("easel.data.cache.cut", lambda item, side: (seen.append(item.name), cut(item, side))[1])
     made = packed(real, 16, tmp_path / "cache")
     assert len(seen) == 18
     np.testing.assert_array_equal(made.pixels, whole.pixels)
@@ -675,7 +714,7 @@ def test_a_set_that_another_run_packs_is_waited_for(tmp_path, monkeypatch, ended
     (place,) = (tmp_path / "whole").glob("*-16")
     monkeypatch.setattr("easel.data.cache.PAUSE", 0)
     if ended == "finished":
-        monkeypatch.setattr("easel.data.cache.opened", lambda item: pytest.fail("packed twice"))
+        monkeypatch.setattr("easel.data.cache.cut", lambda item, side: pytest.fail("packed twice"))
     other, waits = contextlib.ExitStack(), 0
     cache.mkdir()
     other.enter_context(FileLock(cache / f"{place.name}.lock", timeout=0))
@@ -753,11 +792,11 @@ def test_near_duplicates_are_copies_in_other_sizes_and_formats(tmp_path):
         picture.resize((80, 60), Image.Resampling.LANCZOS).save(tmp_path / "small.png")
         picture.save(tmp_path / "copy.jpg", quality=60)
     found = near_duplicates(*hashes_and_copies(*paths, tmp_path / "small.png", tmp_path / "copy.jpg"))
-    assert {(pair.first, pair.second) for pair in found} == {(4, 12), (4, 13), (12, 13)}
+    assert [group.indices for group in found] == [(4, 12, 13)]
     assert redundant(found) == 2
     # Flat red and flat green are as bright as each other, and no copies.
     flats = paint(tmp_path / "red.png", RED), paint(tmp_path / "green.png", GREEN), paint(tmp_path / "again.png", RED)
-    assert [(pair.first, pair.second) for pair in near_duplicates(*hashes_and_copies(*flats))] == [(0, 2)]
+    assert [group.indices for group in near_duplicates(*hashes_and_copies(*flats))] == [(0, 2)]
 
 
 @given(st.integers(0, 2**64 - 1), st.sets(st.integers(0, 63), max_size=6))
@@ -767,7 +806,7 @@ def test_up_to_three_bits_may_differ_wherever_they_are(bits, wrong):
         other ^= 1 << place
     found = near_duplicates(np.array([bits, other], np.uint64), np.zeros((2, 12, 12, 3), np.uint8))
     assert len(found) == (len(wrong) <= 3)
-    assert all(pair.bits == len(wrong) for pair in found)
+    assert all(group.bits == len(wrong) for group in found)
 
 
 def test_the_map_keeps_neighbours_together():
@@ -820,7 +859,7 @@ def test_captioning_into_the_folder_gives_what_text_networks_need(monkeypatch, t
     monkeypatch.setattr("easel.models.load", lambda name, role, *more: fakes.Captioner())
     monkeypatch.setattr("easel.runners.machine.resolve", lambda device, dtype: ("cpu", "float32"))
     folder = flat(tmp_path / "set", 3)
-    refused(lambda: open_set(folder).require("captions"), "3 of 3 pictures have no caption", CAPTIONING)
+    refused(lambda: open_set(folder).require("captions"), "3 of 3 pictures have no caption", f"--out {folder}")
     runners.run(Caption(photos=(str(folder),)), folder)
     found = open_set(folder)
     found.require("captions")
@@ -856,7 +895,7 @@ def test_a_summary_of_hotels_says_what_is_missing(clip, tmp_path):
     result = runners.run(DataSummary(folder=str(hotels(tmp_path / "set"))), tmp_path / "out")
     assert result.texts["missing"].startswith("2 ")
     assert result.texts["classes"] == "2, 1 to 2 pictures each; 1 with one picture alone (unknown)"
-    assert result.texts["near-duplicates"].startswith("3 pairs; 2 pictures could go")
+    assert result.texts["near-duplicates"].startswith("1 group of 3 pictures; 2 pictures could go")
     assert result.texts["splits"] == "test 1, train 2"
     assert any("2 pictures are missing" in note for note in result.notes)
 
@@ -867,11 +906,11 @@ def test_a_summary_says_what_no_line_names(clip, tmp_path):
     assert result.texts["unnamed"] == "3 in the folder that its table does not name"
     said = "3 pictures in the folder have no line in its table and are left out, such as 2.png"
     assert said in result.notes
-    assert unnamed_note(open_set(folder)) == [said]  # a training says the same
+    assert left_out_notes(open_set(folder)) == [said]  # a training says the same
     paint(tmp_path / "one" / "b.png")
     alone = open_set(metadata(tmp_path / "one", {"file_name": "a.png"}))
-    assert unnamed_note(alone) == ["1 picture in the folder has no line in its table and is left out: b.png"]
-    assert unnamed_note(open_set(flat(tmp_path / "all", 2))) == []
+    assert left_out_notes(alone) == ["1 picture in the folder has no line in its table and is left out: b.png"]
+    assert left_out_notes(open_set(flat(tmp_path / "all", 2))) == []
 
 
 def test_a_summary_looks_at_no_more_than_asked(clip, tmp_path):
@@ -991,10 +1030,14 @@ def test_progress_is_told_and_can_stop(clip, tmp_path):
 def test_texts_of_a_table_are_read_as_training_reads_them(tmp_path):
     rows = [{"file_name": "a/0.png", "caption": "one"}, {"file_name": "1.png", "text": ["two", "more"], "caption": "x"}]
     write(tmp_path / "metadata.jsonl", "\ufeff" + "".join(json.dumps(row) + "\n\n" for row in rows))
-    assert read_texts(tmp_path) == {"a/0.png": "one", "1.png": "two"}
+    for name in ("a/0.png", "1.png"):
+        paint(tmp_path / name)
+    told = read_texts(tmp_path)
+    assert told.texts == {"a/0.png": "one", "1.png": "two"}
+    assert told.paths == {name: tmp_path / name for name in told.texts}
 
 
-@pytest.mark.parametrize("name", ["../0.png", "a/../../0.png", "/etc/passwd", "C:\\0.png", "..\\0.png", ""])
+@pytest.mark.parametrize("name", ["../0.png", "a/../../0.png", "/etc/passwd", "C:\\0.png", "..\\0.png"])
 def test_a_table_does_not_lead_out_of_its_folder(tmp_path, name):
     write(tmp_path / "metadata.jsonl", json.dumps({"file_name": "0.png", "text": "t"}) + "\n")
     with (tmp_path / "metadata.jsonl").open("a") as stream:

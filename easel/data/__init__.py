@@ -13,7 +13,7 @@ from easel.data.columns import Column, Texts
 from easel.data.hashes import Report, data_hash
 from easel.data.item import Box, Item, Value
 from easel.data.layouts import LAYOUTS, PictureSet, open_set
-from easel.data.square import opened, square
+from easel.data.square import cut, opened, square
 
 __all__ = [
     "LAYOUTS",
@@ -26,6 +26,7 @@ __all__ = [
     "Report",
     "Texts",
     "Value",
+    "cut",
     "data_hash",
     "open_set",
     "opened",

@@ -5,21 +5,26 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from easel.data.columns import MISSING, Captions, Column, ColumnBuilder, Texts
 from easel.data.item import Box, Item
-from easel.errors import EaselError, unknown
+from easel.errors import EaselError, is_text, printable, unknown
 
+V = TypeVar("V", str, str | bool | int | float)
+MOST_VALUE = 1000
+"""Letters of a class or of an attribute's value."""
 MAX_NAMED = 3
 """So many names stand in an error before "and 7 more"."""
-CAPTIONING = (
-    "`easel caption DIR --out DIR` writes them where the pictures lie in DIR itself; else give each a line with "
-    "file_name and text in metadata.jsonl"
-)
+ADVICE = {
+    "captions": "give each a line with file_name and text in metadata.jsonl, in the set's folder",
+    "labels": "give each a line with file_name and label in metadata.jsonl, in the set's folder",
+    "attribute": "give each a line with file_name and the attribute in metadata.jsonl, in the set's folder",
+}
+"""What to do about pictures that lack something: true in every layout."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +53,11 @@ class Annotations:
         """The names of the classes, in the order of the alphabet."""
         return tuple(str(value) for value in self.label.values)
 
+    @property
+    def captioning(self) -> str:
+        """How pictures come to captions."""
+        return ADVICE["captions"]
+
     def attribute(self, name: str) -> Column:
         """An attribute by its name. Raises EaselError with the nearest ones when there is none."""
         if name not in self.attributes:
@@ -64,14 +74,14 @@ class Annotations:
             raise EaselError(f"the set has {_pictures(len(self))}: at least {least} are needed")
         for word in wanted:
             if word == "captions":
-                self._refuse_lacking(~self.captions.present, "caption", CAPTIONING)
+                self._refuse_lacking(~self.captions.present, "caption", self.captioning)
             else:
                 self._require_column(word)
 
     def _require_column(self, word: str) -> None:
         column = self.label if word == "labels" else self.attribute(word)
         what = "class" if word == "labels" else f"value of '{word}'"
-        advice = "put each in a folder of its class" if word == "labels" else "add it to metadata.jsonl"
+        advice = ADVICE["labels" if word == "labels" else "attribute"]
         self._refuse_lacking(column.codes == MISSING, what, advice)
         if len(np.unique(column.codes)) < 2:
             raise EaselError(f"all {len(self)} pictures have the same {what} ({column[0]}): at least two are needed")
@@ -79,7 +89,7 @@ class Annotations:
     def _refuse_lacking(self, lacking: NDArray[np.bool_], what: str, advice: str) -> None:
         rows = np.flatnonzero(lacking)
         if len(rows):
-            named = ", ".join(self.names[int(at)] for at in rows[:MAX_NAMED])
+            named = ", ".join(printable(self.names[int(at)]) for at in rows[:MAX_NAMED])
             more = f" and {len(rows) - MAX_NAMED} more" if len(rows) > MAX_NAMED else ""
             have = "has" if len(rows) == 1 else "have"
             raise EaselError(f"{len(rows)} of {_pictures(len(self))} {have} no {what} ({named}{more}): {advice}")
@@ -117,14 +127,21 @@ def collect(items: Iterable[Item]) -> Collected:
         names.add(item.name)
         captions.add("\n".join(one for text in item.captions if (one := " ".join(text.split()))))
         boxes.extend(item.box or (MISSING,) * 4)
-        label.set(row, item.label)
+        label.set(row, None if item.label is None else _clean(item.label))
         split.set(row, item.split or None)
         for name, value in item.attributes.items():
-            columns.setdefault(name, ColumnBuilder()).set(row, value)
+            columns.setdefault(_clean(name), ColumnBuilder()).set(row, _clean(value))
     count = len(names.ends)
     found = {name: codes.done(name, count) for name, codes in columns.items()}
     annotations = Annotations(names.texts(), Captions(captions.texts()), label.done("label", count), found)
     return Collected(annotations, np.frombuffer(boxes, np.int32).reshape(-1, 4), split.done("split", count))
+
+
+def _clean(value: V) -> V:
+    """A value that can be written as UTF-8: names that are not UTF-8 stand escaped, and none is endless."""
+    if not isinstance(value, str) or (len(value) <= MOST_VALUE and is_text(value)):
+        return value
+    return printable(value, MOST_VALUE)
 
 
 class _TextBuffer:

@@ -26,7 +26,7 @@ from easel.data.columns import Captions, Column, Texts, mapped
 from easel.data.hashes import Report, data_hash
 from easel.data.item import Item
 from easel.data.layouts import PictureSet
-from easel.data.square import opened, square
+from easel.data.square import cut
 from easel.errors import EaselError, shortened
 from easel.files import advice, write_atomic
 
@@ -204,7 +204,7 @@ class _Packing:
     def _cut(self, item: Item) -> NDArray[np.uint8] | str:
         """The square of one picture, or why there is none."""
         try:
-            return square(opened(item), self.side, item.box)
+            return cut(item, self.side)
         except EaselError as problem:
             return str(problem)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from easel.data import tables
-from easel.data.folders import has_pictures
+from easel.data.folders import Finder, has_pictures
 from easel.data.item import Item, Lost, Value
 from easel.errors import EaselError
 
@@ -37,33 +37,31 @@ def is_celeba(folder: Path) -> bool:
 
 
 def celeba(folder: Path, lost: Lost) -> Iterator[Item]:
-    """Every face of the attribute table, whose file is there. Raises EaselError naming the line that is wrong."""
+    """Every face of the attribute table, whose file is there. A line without all attributes is skipped and counted."""
     pictures = next((name for name in FOLDERS if has_pictures(folder / name)), FOLDERS[0])
     table = table_of(folder, "list_attr_celeba")
     if table is None:
         raise EaselError(f"{folder} has no list_attr_celeba.txt")
     splits = _splits(folder)
     names: list[str] = []
+    finder = Finder(folder / pictures)
     for where, line in tables.lines(table):
         words = re.split(r"[,\s]+", line.strip())
         if not names:
             names = [] if len(words) == 1 else [word for word in words if word != "image_id"]
             continue
         name = tables.inside(words[0], where)
-        path, split = folder / pictures / name, splits.get(name, "")
-        if path.suffix == ".jpg" and pictures.endswith("png"):
-            path = path.with_suffix(".png")
-        if not path.is_file():
+        split = splits.get(name, "")
+        wanted = name.removesuffix(".jpg") + ".png" if name.endswith(".jpg") and pictures.endswith("png") else name
+        found = finder.find(wanted)
+        if found is None:
             lost.add(f"{pictures}/{name}", split)
             continue
-        yield Item(f"{pictures}/{path.name}", path, attributes=_known(names, words[1:], where), split=split)
-
-
-def _known(names: list[str], words: list[str], where: str) -> dict[str, Value]:
-    """1 is yes, -1 (or 0) is no."""
-    if len(words) != len(names) or not set(words) <= YES.keys():
-        raise EaselError(f"{where}: wanted {len(names)} numbers, each 1 or -1, got {len(words)} words")
-    return {name: YES[word] for name, word in zip(names, words, strict=True)}
+        if len(words) - 1 != len(names) or not set(words[1:]) <= YES.keys():
+            lost.skip(f"lines without {len(names)} numbers, each 1 or -1, are skipped", tables.short_place(where))
+            continue
+        known: dict[str, Value] = {key: YES[word] for key, word in zip(names, words[1:], strict=True)}
+        yield Item(f"{pictures}/{found}", folder / pictures / found, attributes=known, split=split)
 
 
 def _splits(folder: Path) -> dict[str, str]:

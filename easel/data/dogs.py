@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from easel.data.folders import listed
-from easel.data.item import Box, Item, Lost
-from easel.errors import EaselError, shortened
+from easel.data.item import Box, Item, Lost, box_from
+from easel.errors import EaselError
+from easel.files import check_regular
 
 BLOCK = re.compile(r"<bndbox>(.*?)</bndbox>", re.S)
-EDGE = re.compile(r"<(xmin|ymin|xmax|ymax)>\s*(-?\d+(?:\.\d+)?)\s*</\1>")
+EDGE = re.compile(r"<(xmin|ymin|xmax|ymax)>\s*([^<\s]{1,400})\s*</\1>")
 EDGES = ("xmin", "ymin", "xmax", "ymax")
-
+MOST_NOTE = 1_000_000
+"""Bytes of an annotation."""
 
 PLACES = {"Images": "Annotation", "images/Images": "annotations/Annotation"}
 """Where the pictures are, and their annotations: as published, and as Kaggle has them."""
@@ -31,10 +33,9 @@ def is_dogs(folder: Path) -> bool:
     return bool(place and listed(folder / place[0])[1])
 
 
-def dogs(folder: Path, _lost: Lost) -> Iterator[Item]:
-    """Every dog, cut by the largest box of its annotation; whole where there is no annotation.
-
-    Raises EaselError naming an annotation without a box.
+def dogs(folder: Path, lost: Lost) -> Iterator[Item]:
+    """Every dog, cut by the largest box of its annotation; whole where there is no annotation, or none with a box:
+    those are counted.
     """
     place = home(folder)
     if place is None:
@@ -43,12 +44,10 @@ def dogs(folder: Path, _lost: Lost) -> Iterator[Item]:
     for part in listed(folder / images)[1]:
         for name in listed(folder / images / part)[0]:
             note = notes / part / Path(name).stem
-            yield Item(
-                name=f"{images}/{part}/{name}",
-                path=folder / images / part / name,
-                label=breed(part),
-                box=box_in(note) if note.is_file() else None,
-            )
+            box = box_in(note) if note.is_file() else None
+            if box is None and note.is_file():
+                lost.skip("annotations without a box are left out", f"{part}/{note.name}")
+            yield Item(f"{images}/{part}/{name}", folder / images / part / name, label=breed(part), box=box)
 
 
 def breed(part: str) -> str:
@@ -56,18 +55,16 @@ def breed(part: str) -> str:
     return (part.partition("-")[2] or part).replace("_", " ")
 
 
-def box_in(note: Path) -> Box:
-    """The largest box of an annotation in Pascal VOC's XML, read by its tags alone, so that nothing in it can run."""
+def box_in(note: Path) -> Box | None:
+    """The largest box of an annotation in Pascal VOC's XML, read by its tags alone, so that nothing in it can run; None
+    where there is none.
+    """
     try:
-        text = note.read_text(encoding="utf-8", errors="replace")
-    except OSError as problem:
-        raise EaselError(f"cannot read {note}: {shortened(problem)}") from problem
-    found: list[Box] = []
-    for block in BLOCK.findall(text):
-        edges = {key: round(float(value)) for key, value in EDGE.findall(block)}
-        if len(edges) == len(EDGES):
-            left, top, right, bottom = (edges[key] for key in EDGES)
-            found.append((left, top, right, bottom))
-    if not found:
-        raise EaselError(f"{note} has no box: wanted <bndbox> with xmin, ymin, xmax and ymax")
-    return max(found, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
+        if check_regular(note).st_size > MOST_NOTE:
+            return None
+        text = note.read_bytes().decode("utf-8", "replace")
+    except (OSError, EaselError):
+        return None
+    blocks = (dict(EDGE.findall(block)) for block in BLOCK.findall(text))
+    found = [box for edges in blocks if (box := box_from([edges.get(key) for key in EDGES])) is not None]
+    return max(found, key=lambda box: (box[2] - box[0]) * (box[3] - box[1])) if found else None

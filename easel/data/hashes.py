@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from easel.data.layouts import PictureSet
-from easel.files import write_atomic
+from easel.errors import EaselError
+from easel.files import check_regular, read_text, write_atomic
 
 Report = Callable[[str, int, int], None]
 """Called with a phase, how many are done and how many there are. What it raises stops the work, which can go on."""
@@ -30,12 +31,12 @@ def data_hash(pictures: PictureSet, cache_folder: str | Path | None = None, repo
     report = report or (lambda _phase, _done, _total: None)
     stamps = Path(cache_folder) / STAMPS if cache_folder is not None else None
     if stamps is None:
-        return _digest(pictures, _content, "reading", report)
+        return _digest(pictures, content_hash, "reading", report)
     known = _read_stamps(stamps)
     stamp = _digest(pictures, _stat, "checking", report)
     if stamp not in known:
         kept = {key: known[key] for key in list(known)[-MOST_STAMPS:]}
-        known = kept | {stamp: _digest(pictures, _content, "reading", report)}
+        known = kept | {stamp: _digest(pictures, content_hash, "reading", report)}
         write_atomic(stamps, json.dumps(known, indent=1).encode())
     return known[stamp]
 
@@ -59,17 +60,19 @@ def _stat(path: Path) -> bytes:
     return b"%d %d" % (found.st_size, found.st_mtime_ns)
 
 
-def _content(path: Path) -> bytes:
+def content_hash(path: Path) -> bytes:
+    """The hash of a file; what is none, such as a pipe, which could be read for ever, counts as gone."""
     try:
+        check_regular(path)
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").digest()
-    except OSError:
+    except (OSError, EaselError):
         return b"gone"
 
 
 def _read_stamps(path: Path) -> dict[str, str]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(read_text(path))
+    except (EaselError, ValueError, RecursionError):
         return {}  # a cache of a cache: without it, files are read once more
     return found if isinstance(found, dict) else {}

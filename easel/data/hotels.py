@@ -45,14 +45,14 @@ def hotels(folder: Path, lost: Lost) -> Iterator[Item]:
     place = home(folder)
     if place is None:
         raise EaselError(f"{folder} has no {HOTELS}")
-    chains = {row["chain_id"]: row["chain_name"] for _, row in rows(place / CHAINS, ("chain_id", "chain_name"))}
+    chains = {row["chain_id"]: row["chain_name"] for _, row in rows(place / CHAINS, ("chain_id", "chain_name"), lost)}
     chains.setdefault(UNKNOWN, next((name for name in chains.values() if name.lower() == UNKNOWN.lower()), UNKNOWN))
-    known = {row["hotel_id"]: row for _, row in rows(place / HOTELS, ("hotel_id", "hotel_name", "chain_id"))}
+    known = {row["hotel_id"]: row for _, row in rows(place / HOTELS, ("hotel_id", "hotel_name", "chain_id"), lost)}
     for split, name in SETS.items():
         if not (place / name).is_file():
             continue
         roots = ["images/train"] if split == "train" else ["images/test/unoccluded", "images/test"]
-        for _, row in rows(place / name, ("image_id", "hotel_id", "image_url", "image_source")):
+        for _, row in rows(place / name, ("image_id", "hotel_id", "image_url", "image_source"), lost):
             hotel = known.get(row["hotel_id"], {"hotel_name": "", "chain_id": UNKNOWN})
             found = _found(folder, roots, row, hotel["chain_id"])
             if found is None:
@@ -90,10 +90,10 @@ def _attributes(row: Row, hotel: Row) -> dict[str, Value]:
     return known
 
 
-def rows(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[str, Row]]:
+def rows(path: Path, wanted: tuple[str, ...], lost: Lost) -> Iterator[tuple[str, Row]]:
     """(place, row) of a csv file, one at a time. Raises EaselError when a column is missing or it is no table."""
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        with tables.opened(path, newline="", errors="replace") as stream:
             reader = csv.DictReader(stream, restval="", skipinitialspace=True)
             lacking = [name for name in wanted if name not in (reader.fieldnames or ())]
             if lacking:
@@ -102,11 +102,12 @@ def rows(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[str, Row]]:
                 where = f"{path}: line {reader.line_num}"
                 if "chain_id" in wanted and not row["chain_id"].strip():
                     row["chain_id"] = UNKNOWN
-                for name in ("chain_id", "hotel_id", "image_id", "image_source"):
-                    if name in row and name in wanted:
-                        row[name] = tables.inside(row[name], where)
-                yield where, row
-    except FileNotFoundError:
-        raise EaselError(f"there is no file {path}") from None
-    except (OSError, csv.Error) as problem:
+                keys = [name for name in ("chain_id", "hotel_id", "image_id", "image_source") if name in wanted]
+                if not all(row[name].strip() for name in keys):
+                    lost.skip(
+                        f"lines of {path.name} without {' and '.join(keys)} are skipped", tables.short_place(where)
+                    )
+                    continue
+                yield where, row | {name: tables.inside(row[name], where) for name in keys}
+    except (OSError, UnicodeError, csv.Error) as problem:
         raise EaselError(f"cannot read {path}: {shortened(problem)}") from problem

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from easel.data import celeba, cub, dogs, folders, hotels, metadata
-from easel.data.annotations import Annotations, Collected, box_of, collect
+from easel.data.annotations import ADVICE, Annotations, Collected, box_of, collect
 from easel.data.columns import Column
 from easel.data.item import SPLITS, Item, Lost
 from easel.errors import EaselError, nearest, shortened, unknown
+
+MOST_PLACES = 3
+"""So many folders stand in an advice."""
+MOST_FLOORS, MOST_LOOKED_INTO, FEW_FOLDERS = 2, 100, 8
+"""How far below a folder without pictures a set is looked for, in how many folders; below more than few, no further."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,8 @@ LAYOUTS: dict[str, Layout] = {
         dogs.dogs,
     ),
     "metadata": Layout(
-        'metadata.jsonl with {"file_name": ..., "text": ...} a line (or captions.jsonl, labels.jsonl), the pictures',
+        'metadata.jsonl with {"file_name": ..., "text": ...} a line (or metadata.csv, captions.jsonl, labels.csv, '
+        "dataset.json), the pictures",
         metadata.is_metadata,
         metadata.metadata,
     ),
@@ -58,7 +67,11 @@ LAYOUTS: dict[str, Layout] = {
         folders.is_classes,
         folders.classes,
     ),
-    "flat": Layout("*.jpg (or images/*.jpg, or train/*.jpg and test/*.jpg)", folders.is_flat, folders.flat),
+    "flat": Layout(
+        "*.jpg, perhaps with captions in *.txt (or images/*.jpg, or train/*.jpg and test/*.jpg)",
+        folders.is_flat,
+        folders.flat,
+    ),
 }
 """Layouts in the order in which they are tried: those with tables of their own first."""
 
@@ -84,6 +97,8 @@ class PictureSet(Annotations):
     """How many pictures in the folder have no line in its metadata.jsonl, and so are none of the set."""
     unnamed_names: tuple[str, ...] = ()
     """The first few of them."""
+    notes: tuple[str, ...] = ()
+    """What was left out of the folder and its tables, and what was taken for what, each in a line."""
 
     def __getitem__(self, index: int) -> Item:
         at = range(len(self))[index]
@@ -104,6 +119,22 @@ class PictureSet(Annotations):
     def __iter__(self) -> Iterator[Item]:
         return (self[at] for at in range(len(self)))
 
+    @property
+    def captioning(self) -> str:
+        """The command that writes captions where this set's are read, or what to write by hand."""
+        if self.layout == "metadata":
+            return ADVICE["captions"]
+        within = dict.fromkeys(name.rpartition("/")[0] for name in self.names)
+        places = [str(self.folder / one) for one in islice(within, MOST_PLACES + 1)]
+        depths = {len(one.split("/")) if one else 0 for one in within}
+        parent = os.path.commonpath(within) if "" not in within else ""
+        if len(places) > MOST_PLACES and len(depths) == 1:
+            stars = depths.pop() - (len(parent.split("/")) if parent else 0)
+            places = ["/".join([str(self.folder / parent), *["*"] * stars, ""])]
+        elif len(places) > MOST_PLACES:
+            return ADVICE["captions"]
+        return f"`easel caption {' '.join(places)} --out {self.folder}` writes them; or {ADVICE['captions']}"
+
 
 def open_set(folder: str | Path, layout: str | None = None, split: str | None = None) -> PictureSet:
     """Open a folder as a set of pictures. No picture is read yet.
@@ -120,27 +151,69 @@ def open_set(folder: str | Path, layout: str | None = None, split: str | None = 
     folder = Path(folder)
     if not folder.is_dir():
         raise EaselError(f"there is no folder {folder}" if not folder.exists() else f"{folder} is not a folder")
-    word = layout or recognised(folder)
-    if word not in LAYOUTS:
-        raise unknown("layout", word, LAYOUTS)
-    if layout and not LAYOUTS[layout].matches(folder):
-        raise EaselError(f"{folder} is not laid out as '{layout}', which is {LAYOUTS[layout].tree}")
+    if layout is not None and layout not in LAYOUTS:
+        raise unknown("layout", layout, LAYOUTS)
     wanted = _split_word(split)
     lost = Lost(wanted)
+    given, (folder, word) = folder, recognised(folder, layout)
+    if folder != given:
+        lost.note(f"the set was found in {folder.relative_to(given).as_posix()}/")
     items = LAYOUTS[word].read(folder, lost)
+    if word != "metadata":
+        items = metadata.filled(items, folder, lost)
     found = collect(item for item in items if wanted in (None, item.split))
     if not len(found.annotations):
         _refuse_empty(folder, word, wanted, lost)
     return _made(folder, word, found, lost)
 
 
-def recognised(folder: Path) -> str:
-    """The first layout that fits. Raises EaselError that shows the trees when none does."""
-    found = next((word for word, layout in LAYOUTS.items() if layout.matches(folder)), None)
-    if found is None:
-        trees = "; ".join(f"{word}: {layout.tree}" for word, layout in reversed(LAYOUTS.items()))
-        raise EaselError(f"there are no pictures in {folder} in a layout that easel knows. {trees}")
+def recognised(folder: Path, layout: str | None = None) -> tuple[Path, str]:
+    """Where the set lies, which is the folder or one within it, and the layout there: that of the word, or else the
+    first that fits.
+
+    Raises EaselError that shows the trees when none does, and that names the sets when there are several.
+    """
+    word = _fits(folder, layout)
+    if word is not None:
+        return folder, word
+    found = list(_deeper(folder, layout))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        named = ", ".join(str(place) for place, _ in found[:MOST_PLACES])
+        raise EaselError(f"{folder} holds {len(found)} sets of pictures ({named}): name one of them")
+    if layout:
+        fits = _fits(folder, None)
+        other = f"; it is laid out as '{fits}'" if fits else ""
+        raise EaselError(f"{folder} is not laid out as '{layout}', which is {LAYOUTS[layout].tree}{other}")
+    trees = "; ".join(f"{word}: {layout.tree}" for word, layout in reversed(LAYOUTS.items()))
+    raise EaselError(f"there are no pictures in {folder} in a layout that easel knows. {trees}")
+
+
+def _fits(folder: Path, layout: str | None) -> str | None:
+    """The word of the layout that a folder has. A table of captions for some of its classes does not make the set."""
+    if layout is not None:
+        return layout if LAYOUTS[layout].matches(folder) else None
+    found = next((word for word, one in LAYOUTS.items() if one.matches(folder)), None)
+    if found == "metadata" and folders.is_classes(folder) and not metadata.names_all_classes(folder):
+        return "classes"
     return found
+
+
+def _deeper(folder: Path, layout: str | None) -> Iterator[tuple[Path, str]]:
+    """Sets in the folders of a folder without pictures: archives often unpack so. Few are looked at."""
+    floor = [folder]
+    for _ in range(MOST_FLOORS):
+        below = [place / name for place in floor for name in folders.listed(place).folders[:MOST_LOOKED_INTO]]
+        found = []
+        for place in below[:MOST_LOOKED_INTO]:
+            with contextlib.suppress(EaselError):  # a folder that nobody may read holds no set
+                if word := _fits(place, layout):
+                    found.append((place, word))
+        if found or len(below) > FEW_FOLDERS:
+            yield from found
+            return
+        floor = below
 
 
 def _made(folder: Path, word: str, found: Collected, lost: Lost) -> PictureSet:
@@ -158,6 +231,7 @@ def _made(folder: Path, word: str, found: Collected, lost: Lost) -> PictureSet:
         missing_names=tuple(lost.missing.names),
         unnamed=lost.unnamed.count,
         unnamed_names=tuple(lost.unnamed.names),
+        notes=lost.said(),
     )
 
 

@@ -1,33 +1,73 @@
-"""An image folder with a line of JSON a picture: metadata.jsonl, or captions.jsonl and labels.jsonl of the same form.
+"""An image folder with a table: a line of JSON, or a row, a picture.
 
-The convention of the `datasets` library: `file_name`, `text`, and any other key an attribute.
+The convention of the `datasets` library: `file_name`, `text`, and any other key an attribute. The table is called
+metadata, captions or labels and is .jsonl, .csv, .tsv or .parquet; dataset.json of StyleGAN is read too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import csv
+import importlib
+import importlib.util
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from easel.data import tables
-from easel.data.folders import MOST_DEEP, below, parts
-from easel.data.item import SPLITS, Box, Item, Lost
-from easel.errors import EaselError, shortened
-from easel.result import OUR_OWN
+from easel.data.folders import (
+    MOST_DEEP,
+    PICTURE_FOLDERS,
+    Arrangement,
+    Beside,
+    Finder,
+    Listing,
+    arranged,
+    below,
+    count_strange,
+    has_classes,
+    kept_captions,
+    listed,
+    same,
+)
+from easel.data.item import SPLITS, Item, Lost, Value, box_from
+from easel.errors import EaselError, printable, shortened
+from easel.files import check_regular, read_text
 
-FILES = ("metadata.jsonl", "captions.jsonl", "labels.jsonl")
-NAMES = ("file_name", "file", "image")
+WORDS = ("metadata", "captions", "labels")
+ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet")
+STYLEGAN = "dataset.json"
+FILES = (*(word + ending for word in WORDS for ending in ENDINGS), STYLEGAN)
+"""What tables are called, in the order in which they are looked for."""
+NAMES = ("file_name", "file", "image", "filename", "image_path", "path")
 TEXTS = ("text", "captions", "caption", "prompt")
 LABELS = ("label", "class", "class_name")
 OWN = frozenset({*NAMES, *TEXTS, *LABELS, "split", "box"})
 """Keys with a meaning of their own; every other one is an attribute."""
+MOST_JSON = 200_000_000
+"""Bytes of a dataset.json, which is read whole."""
+DELIMITERS = (",", ";", "\t")
+
+Row = Mapping[str, Any]
 
 
 def table_of(folder: Path) -> Path | None:
-    """The folder's table, if it has one."""
-    return next((folder / name for name in FILES if (folder / name).is_file()), None)
+    """The folder's table, if it has one that can be read."""
+    return next((folder / name for name in FILES if _is_table(folder / name)), None)
+
+
+def _is_table(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    if path.name == STYLEGAN:
+        return bool(_stylegan(path))
+    if path.suffix == ".parquet":
+        return importlib.util.find_spec("pyarrow") is not None
+    if path.suffix in {".csv", ".tsv"}:
+        return bool({*NAMES} & {*_heads(path)})
+    return True
 
 
 def is_metadata(folder: Path) -> bool:
@@ -35,116 +75,390 @@ def is_metadata(folder: Path) -> bool:
     return any(table_of(place) for _, place in _places(folder))
 
 
+def names_all_classes(folder: Path) -> bool:
+    """Whether a folder's table is one of the set, and not only of captions for some of its folders of classes: whether
+    a row has a class, or there is a row of every folder of a class.
+    """
+    table = table_of(folder)
+    if table is None:
+        return True
+    known = Classes.of(folder)
+    wanted = known.folders()
+    named: set[str] = set()
+    for _, row in rows(table, Lost()):
+        if any(row.get(key) is not None for key in LABELS):
+            return True
+        name = row_name(row)
+        named.add(known.of_name(name.replace("\\", "/").removeprefix("./"))[0] or "" if name else "")
+    named -= {""}
+    return not wanted or wanted <= named or (bool(named) and named <= {*PICTURE_FOLDERS})
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes and splits that the folders of a set with a table are."""
+
+    folder: Path
+    arrangement: Arrangement
+    homes: frozenset[str]
+    """Those of the arrangement's homes that hold folders of classes."""
+
+    @classmethod
+    def of(cls, folder: Path) -> Classes:
+        """What the folders are; nothing where they are no classes."""
+        found = arranged(folder)
+        apart = found.apart
+        return cls(folder, found, frozenset(h for h in found.homes if has_classes(folder / h, () if h else apart)))
+
+    def of_name(self, name: str) -> tuple[str | None, str]:
+        """Class and split of a picture by the folders it lies in."""
+        for home in sorted(self.arrangement.homes, key=len, reverse=True):
+            prefix = f"{home}/" if home else ""
+            if name.startswith(prefix):
+                first, slash, _ = name[len(prefix) :].partition("/")
+                is_class = home in self.homes and slash and (home or first not in self.arrangement.apart)
+                return first if is_class else None, self.arrangement.homes[home]
+        return None, ""
+
+    def folders(self) -> set[str]:
+        """The names of all classes."""
+        return {
+            name
+            for home in self.homes
+            for name in listed(self.folder / home).folders
+            if (home or name not in self.arrangement.apart)
+            and any(True for _ in below(self.folder / home / name, MOST_DEEP))
+        }
+
+
 def metadata(folder: Path, lost: Lost) -> Iterator[Item]:
     """The pictures that the table names, in its order; others in its folder are counted.
 
-    Raises EaselError naming the line that is wrong.
+    A picture named by several lines has all their captions. Where a line has no class or split, the folder that the
+    picture lies in may be one; where it has no caption, a text beside the picture may be.
+
+    Raises EaselError on a name that leaves the folder, and where not one line can be read.
     """
+    known = Classes.of(folder)
     for prefix, place in _places(folder):
         table = table_of(place)
-        seen: set[int] = set()
+        finder, seen, problems = Finder(place), set[int](), Lost()
+        again = _said_again(table) if table else {}
+        lines = 0
+        for where, row in rows(table, problems) if table else ():
+            item = _item(row, where, place, problems)
+            if item is None:
+                continue
+            lines += 1
+            key = same(item.name)
+            if hash(key) in seen:
+                continue
+            seen.add(hash(key))
+            captions = tuple(dict.fromkeys((*item.captions, *again.get(key, ()))))
+            found = finder.find(item.name)
+            label, split = known.of_name(prefix + (found or item.name))
+            item = replace(item, captions=captions, label=item.label or label, split=item.split or split)
+            if found is None:
+                lost.add(prefix + item.name, item.split)
+                continue
+            seen.add(hash(same(found)))
+            if not captions:
+                item = replace(item, captions=_beside(place, found, lost))
+            yield replace(item, name=prefix + found, path=place / found)
+        lost.skipped |= problems.skipped
+        if table and not lines:
+            raise EaselError(problems.first or f"{table} is empty")
         split = SPLITS.get(prefix.rstrip("/").lower(), "")
-        for where, line in tables.lines(table) if table else ():
-            item = _item(_row(line, where), where, place, (prefix, split))
-            if hash(item.name) in seen:
-                raise EaselError(f"{where}: {item.name} stands twice")
-            seen.add(hash(item.name))
-            if item.path.is_file():
-                yield item
-            else:
-                lost.add(item.name, item.split)
         for name in _in_folder(place) if lost.counts(split) else ():
-            if hash(prefix + name) not in seen:
+            if hash(same(name)) not in seen:
                 lost.unnamed.add(prefix + name)
+        if table:
+            lost.read.add(prefix + table.name)
+            note_parquet(place, lost)
+            count_strange(listed(place), lost, prefix)
 
 
-def read_texts(folder: Path) -> dict[str, str]:
-    """File name -> its text, for every line of a folder's metadata.jsonl; of several captions the first.
+def _said_again(table: Path) -> dict[str, list[str]]:
+    """The captions of the second and later lines of a picture."""
+    seen, found, unheard = set[int](), dict[str, list[str]](), Lost()
+    for where, row in rows(table, unheard):
+        if name := row_name(row):
+            key = same(tables.inside(name, where))
+            if hash(key) in seen:
+                found.setdefault(key, []).extend(_captions(row, where, unheard))
+            seen.add(hash(key))
+    return found
 
-    Raises EaselError where there is none, and naming the line that is wrong, has no text or a name beyond the folder.
+
+def filled(items: Iterator[Item], folder: Path, lost: Lost) -> Iterator[Item]:
+    """Items of another layout, with the captions, class and attributes that a table of the folder has for those that
+    have none.
     """
-    path = folder / FILES[0]
+    table = table_of(folder)
+    note_parquet(folder, lost)
+    if table is None:
+        yield from items
+        return
+    lost.read.add(table.name)
+    known: dict[str, Item] = {}
+    for where, row in rows(table, lost):
+        item = _item(row, where, folder, lost)
+        if item is not None:
+            before = known.get(same(item.name), item)
+            known[same(item.name)] = replace(before, captions=tuple(dict.fromkeys((*before.captions, *item.captions))))
+    lost.note(f"captions and classes that the pictures lack are taken from {table.name}")
+    for item in items:
+        more = known.get(same(item.name))
+        if more is None:
+            yield item
+        else:
+            values = {**more.attributes, **item.attributes}
+            yield replace(
+                item, captions=item.captions or more.captions, label=item.label or more.label, attributes=values
+            )
+
+
+def note_parquet(place: Path, lost: Lost) -> None:
+    """Say that a table is there which only another package could read."""
+    for word in WORDS if importlib.util.find_spec("pyarrow") is None else ():
+        name = f"{word}.parquet"
+        if (place / name).is_file():
+            lost.read.add(name)
+            lost.note(
+                f"{name} is there and is not read: `pip install pyarrow`, or write it as {word}.csv with "
+                "`pandas.read_parquet(...).to_csv(...)`"
+            )
+
+
+def read_texts(folder: Path) -> Told:
+    """The pictures of a folder's metadata.jsonl (or another of its tables) that have a text; of several captions the
+    first counts.
+
+    Raises EaselError where there is no table, where not one line has a text, and on a name beyond the folder.
+    """
     if not folder.is_dir():
         raise EaselError(f"there is no folder {folder}")
-    if not path.is_file():
+    if not is_metadata(folder):
         raise EaselError(
-            f"{folder} has no {path.name}: `easel caption {folder}` writes one, to be copied beside the pictures"
+            f"{folder} has no {FILES[0]}: `easel caption {folder} --out {folder}` writes one where the pictures lie "
+            f"in {folder} itself"
         )
-    texts: dict[str, str] = {}
-    for where, line in tables.lines(path):
-        item = _item(_row(line, where), where, folder, ("", ""))
-        if item.name in texts:
-            raise EaselError(f"{where}: {item.name} stands twice")
-        if not item.captions:
-            raise EaselError(f"{where}: 'text' is missing or is empty")
-        texts[item.name] = item.captions[0]
-    if not texts:
-        raise EaselError(f"{path} is empty")
-    return texts
+    lost, told = Lost(), Told()
+    for item in metadata(folder, lost):
+        if item.captions:
+            key = told.key(item.name)
+            told.texts[key], told.paths[key] = " ".join(item.captions[0].split()), item.path
+        else:
+            lost.skip("pictures without a text are left out", item.name, f"{item.name}: 'text' is missing or is empty")
+    if lost.missing.count:
+        total = lost.missing.count + len(told.texts)
+        told.notes.append(
+            f"{lost.missing.count:,} of {total:,} pictures were skipped: {', '.join(lost.missing.names[:3])} "
+            f"{'is' if lost.missing.count == 1 else 'are'} not there"
+        )
+    told.notes.extend(lost.said())
+    if not told.texts:
+        first = lost.first or next(iter(told.notes), f"{folder} has no picture with a line in its table")
+        raise EaselError(printable(first))
+    return told
+
+
+@dataclass(frozen=True)
+class Told:
+    """Pictures with their texts, by names that can be shown."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    paths: dict[str, Path] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def key(self, name: str) -> str:
+        """The name escaped, and told apart from another that looks the same."""
+        key = printable(name, len(name))
+        return key if key not in self.texts else f"{key} ({len(self.texts)})"
 
 
 def _in_folder(place: Path) -> Iterator[str]:
-    """The pictures in a folder and below, without the sheets that a run of ours left there."""
-    ours = OUR_OWN if (place / "result.json").is_file() else ()
+    """The pictures in a folder and below."""
     with contextlib.suppress(EaselError):  # a folder that nobody may read holds no picture of the set
-        yield from (name for name in below(place, MOST_DEEP) if name not in ours)
+        yield from below(place, MOST_DEEP)
 
 
 def _places(folder: Path) -> list[tuple[str, Path]]:
     """The folder itself, or its splits."""
     if table_of(folder):
         return [("", folder)]
-    return [(f"{part}/", folder / part) for part in parts(folder)]
+    found = [name for name in listed(folder).folders if name.lower() in SPLITS]
+    return [(f"{part}/", folder / part) for part in found]
 
 
-def _row(line: str, where: str) -> dict[str, Any]:
+# Rows
+
+
+def rows(table: Path, lost: Lost) -> Iterator[tuple[str, Row]]:
+    """(place, row) of every line that can be read; the others are counted. Raises EaselError on what is no text."""
+    if table.name == STYLEGAN:
+        yield from _stylegan(table)
+    elif table.suffix == ".parquet":
+        yield from _parquet(table)
+    elif table.suffix in {".csv", ".tsv"}:
+        yield from _csv(table, lost)
+    else:
+        for where, line in tables.lines(table):
+            row = _parsed(line)
+            if isinstance(row, dict):
+                yield where, row
+            else:
+                wanted = 'wanted {"file_name": ..., "text": ...}'
+                what = "lines that are not JSON are skipped" if row is None else "lines without keys are skipped"
+                why = f"{where} is not JSON" if row is None else f"{where}: {wanted}"
+                lost.skip(what, tables.short_place(where), why)
+
+
+def _parsed(line: str) -> Any:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as problem:
-        raise EaselError(f"{where} is not JSON: {shortened(problem)}") from problem
-    if not isinstance(row, dict):
-        raise EaselError(f'{where}: wanted {{"file_name": ..., "text": ...}}, got {shortened(line)}')
-    return row
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
 
 
-def _item(row: Mapping[str, Any], where: str, place: Path, part: tuple[str, str]) -> Item:
-    prefix, split = part
-    name = next((row[key] for key in NAMES if key in row), None)
-    if not isinstance(name, str):
-        raise EaselError(f"{where}: 'file_name' is missing or is no text")
+def _csv(table: Path, lost: Lost) -> Iterator[tuple[str, Row]]:
+    """The rows of a table of values with commas, semicolons or tabs between them."""
+    heads = _heads(table)
+    try:
+        with tables.opened(table, newline="") as stream:
+            reader = csv.reader(stream, delimiter=_delimiter(stream.readline()), skipinitialspace=True)
+            while True:
+                where = f"{table}: line {reader.line_num + 2}"
+                try:
+                    values = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error:
+                    lost.skip("rows that are no CSV are skipped", tables.short_place(where))
+                    continue
+                for value in values:
+                    tables.check_line(value, where)
+                if len(values) > len(heads):
+                    lost.skip("rows with more values than columns are skipped", tables.short_place(where))
+                elif any(values):
+                    cells = zip(heads, values, strict=False)
+                    yield where, {key: value if key in OWN else _value(value) for key, value in cells if value.strip()}
+    except (OSError, UnicodeError) as problem:
+        raise EaselError(f"cannot read {table}: {shortened(problem)}") from problem
+
+
+def _heads(table: Path) -> list[str]:
+    """The names of a table's columns."""
+    try:
+        with tables.opened(table, newline="") as stream:
+            first = stream.readline(100_000)
+        heads = next(csv.reader([first], delimiter=_delimiter(first), skipinitialspace=True), [])
+    except (OSError, UnicodeError, csv.Error) as problem:
+        raise EaselError(f"cannot read {table}: {shortened(problem)}") from problem
+    tables.check_line(first, f"{table}: line 1")
+    return [head.strip() if head.strip().lower() not in OWN else head.strip().lower() for head in heads]
+
+
+def _value(text: str) -> Value:
+    """A cell of a table of values as the number, yes or no that it reads like."""
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def _delimiter(first: str) -> str:
+    return max(DELIMITERS, key=first.count)
+
+
+def _parquet(table: Path) -> Iterator[tuple[str, Row]]:
+    """The rows of a parquet table, by pyarrow."""
+    check_regular(table)
+    try:
+        read: Any = importlib.import_module("pyarrow.parquet")
+        number = 0
+        for batch in read.ParquetFile(table).iter_batches():
+            for row in batch.to_pylist():
+                number += 1
+                yield f"{table}: row {number}", row
+    except EaselError:
+        raise
+    except Exception as problem:  # whatever pyarrow raises on damaged files
+        raise EaselError(f"cannot read {table}: {shortened(problem)}") from problem
+
+
+def _stylegan(table: Path) -> list[tuple[str, Row]]:
+    """The labels of StyleGAN's dataset.json; none where the file says something else.
+
+    {"labels": [["00000/img00000000.png", 6], ...]}; a label may be a vector with a one in it.
+    """
+    try:
+        found = json.loads(read_text(table, MOST_JSON))
+    except (EaselError, ValueError, RecursionError):
+        return []
+    pairs = found.get("labels") if isinstance(found, dict) else None
+    made: list[tuple[str, Row]] = []
+    for at, pair in enumerate(pairs if isinstance(pairs, list) else (), 1):
+        if isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str):
+            label = pair[1]
+            if isinstance(label, list):
+                label = label.index(1) if label.count(1) == 1 and label.count(0) == len(label) - 1 else None
+            made.append((f"{table}: label {at}", {"file_name": pair[0], "label": label}))
+    return made
+
+
+def row_name(row: Row) -> str | None:
+    """The file that a row speaks of."""
+    name = next((row[key] for key in NAMES if row.get(key) is not None), None)
+    return name if isinstance(name, str) and name.strip() else None
+
+
+def _item(row: Row, where: str, place: Path, lost: Lost) -> Item | None:
+    """What a row says, as far as it can be read; None where it names no file."""
+    name = row_name(row)
+    if name is None:
+        why = f"{where}: 'file_name' is missing or is no text"
+        lost.skip("lines without a file_name are skipped", tables.short_place(where), why)
+        return None
     name = tables.inside(name, where)
+    box = row.get("box")
+    made = None if box is None else box_from(_list(box))
+    if box is not None and made is None:
+        lost.skip("boxes that are not [left, top, right, bottom] in pixels are left out", tables.short_place(where))
     label = next((row[key] for key in LABELS if row.get(key) is not None), None)
+    if not (label is None or isinstance(label, str | int | float)):
+        lost.skip("classes that are no word or number are left out", tables.short_place(where))
+        label = None
+    split = row.get("split")
     return Item(
-        name=prefix + name,
+        name=name,
         path=place / name,
-        captions=_captions(row, where),
-        label=None if label is None else str(label),
-        attributes={key: value for key, value in row.items() if key not in OWN and is_value(value)},
-        box=_box(row.get("box"), where),
-        split=SPLITS.get(str(row.get("split", "")).lower(), split),
+        captions=_captions(row, where, lost),
+        label=None if label is None or not str(label).strip() else str(label),
+        attributes={str(key): value for key, value in row.items() if key not in OWN and is_value(value)},
+        box=made,
+        split=SPLITS.get(split.lower(), "") if isinstance(split, str) else "",
     )
 
 
-def _captions(row: Mapping[str, Any], where: str) -> tuple[str, ...]:
+def _list(value: Any) -> Sequence[object]:
+    """A list, which in a table of values stands as text."""
+    value = _parsed(value) if isinstance(value, str) else value
+    return value if isinstance(value, list) else ()
+
+
+def _captions(row: Row, where: str, lost: Lost) -> tuple[str, ...]:
     """All captions of a row, each once, the one called text first; an empty one is none."""
     said: list[str] = []
     for key in TEXTS:
         value = row.get(key)
         several = value if isinstance(value, list) else [] if value is None else [value]
+        said += [text for text in several if isinstance(text, str)]
         if not all(isinstance(text, str) for text in several):
-            raise EaselError(f"{where}: '{key}' is not text: {shortened(repr(value))}")
-        said += [text.strip() for text in several if text.strip()]
-    return tuple(dict.fromkeys(said))
-
-
-def _box(value: Any, where: str) -> Box | None:
-    """`box`: [left, top, right, bottom] in pixels."""
-    if value is None:
-        return None
-    if not isinstance(value, list) or len(value) != 4 or not all(isinstance(edge, int) for edge in value):
-        raise EaselError(f"{where}: 'box' is {shortened(repr(value))}: wanted [left, top, right, bottom]")
-    left, top, right, bottom = value
-    return left, top, right, bottom
+            lost.skip("captions that are no text are left out", tables.short_place(where))
+    return kept_captions(said, tables.short_place(where), lost)
 
 
 def is_value(value: object) -> bool:
@@ -152,3 +466,11 @@ def is_value(value: object) -> bool:
     if isinstance(value, int | float):
         return abs(value) < 1e300  # neither NaN nor beyond what a float holds
     return isinstance(value, str) and bool(value)
+
+
+def _beside(place: Path, name: str, lost: Lost) -> tuple[str, ...]:
+    """The caption beside a picture."""
+    folder, _, last = name.rpartition("/")
+    base = Path(last).stem
+    texts = [one for one in (f"{base}.txt", f"{base}.caption", f"{last}.txt") if (place / folder / one).is_file()]
+    return Beside(place / folder, Listing([], [], texts, []), lost).of(last) if texts else ()

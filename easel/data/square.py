@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from easel.data.item import Box, Item
-from easel.errors import EaselError
+from easel.errors import EaselError, printable
 from easel.images import open_picture
 
 LEAST_BOX = 8
@@ -16,9 +16,21 @@ LEAST_BOX = 8
 Frame = tuple[float, float, float, float]
 
 
-def opened(item: Item) -> Image.Image:
-    """The picture of an item: upright RGB, whatever its file is. Raises EaselError when it is broken."""
-    return open_picture(item.path)
+def opened(item: Item, most_side: int | None = None) -> Image.Image:
+    """The picture of an item: upright RGB, whatever its file is, its longer side at most so many pixels.
+
+    Raises EaselError when it is broken.
+    """
+    return open_picture(item.path, most_side)
+
+
+def cut(item: Item, side: int) -> NDArray[np.uint8]:
+    """The square of an item that training sees. Raises EaselError, naming the picture, where there is none."""
+    picture = opened(item)
+    try:
+        return square(picture, side, item.box)
+    except EaselError as problem:
+        raise EaselError(f"{printable(item.name)}: {problem}") from problem
 
 
 def square(picture: Image.Image, side: int, box: Box | None = None) -> NDArray[np.uint8]:

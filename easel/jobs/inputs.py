@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,13 +13,13 @@ from typing import Any, TypeVar, cast
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from easel.errors import EaselError, shortened
-from easel.images import list_pictures, open_picture
+from easel.errors import EaselError, printable, shortened
+from easel.images import OUR_OWN, READ_SIDE, list_pictures, open_picture, strange_endings
 from easel.recipes import Recipe
 from easel.recipes.read import Lines, explain, load_yaml
-from easel.result import OUR_OWN
 
 NAMED = 5  # so many files are named before "and 7 more"
+MOST_TOGETHER = 32_000_000  # pixels in memory at once
 
 Item = TypeVar("Item")
 
@@ -41,15 +42,17 @@ def model_label(model: str) -> str:
     return Path(model).name if Path(model).exists() else model
 
 
-def gather(photos: Sequence[str], out: Path) -> dict[str, Path]:
-    """Photos and the pictures of folders, by name relative to the nearest folder that holds them all.
+def gather(photos: Sequence[str], out: Path, base: Path | None = None) -> dict[str, Path]:
+    """Photos and the pictures of folders, by name relative to `base` where all lie in it, else to the nearest folder
+    that holds them all. Names that are not UTF-8 are shown escaped.
 
-    `out`'s own sheet and chart are left out. Raises EaselError on what is not there and on a folder without pictures.
+    The sheets of `out` and of any run of ours are left out. Raises EaselError on what is not there and on a folder
+    without pictures.
     """
     paths: list[Path] = []
     for photo in photos:
         if Path(photo).is_dir():
-            paths += [path for path in list_pictures(photo) if not _is_our_own(path, out)]
+            paths += [path for path in list_pictures(photo) if path.name not in OUR_OWN or not _is_in(path, out)]
         elif not Path(photo).exists():
             raise EaselError(f"there is no photo or folder {photo}")
         else:
@@ -58,19 +61,70 @@ def gather(photos: Sequence[str], out: Path) -> dict[str, Path]:
         raise EaselError(f"there are no pictures in {', '.join(photos)}")
     # absolute, not resolved: a link to a photo keeps the name and the folder it has here
     absolute = [Path(os.path.normpath(path.absolute())) for path in paths]
-    base = Path(os.path.commonpath([path.parent for path in absolute]))
-    return {path.relative_to(base).as_posix(): shown for path, shown in zip(absolute, paths, strict=True)}
+    base = None if base is None else Path(os.path.normpath(base.absolute()))
+    if base is None or not all(path.is_relative_to(base) for path in absolute):
+        base = Path(os.path.commonpath([path.parent for path in absolute]))
+    found: dict[str, Path] = {}
+    for path, shown in zip(absolute, paths, strict=True):
+        name = path.relative_to(base).as_posix()
+        key = printable(name, len(name))
+        while found.get(key, shown) != shown:  # two names that are not UTF-8 may look the same
+            key += "_"
+        found[key] = shown
+    return found
 
 
-def opened(names: Iterable[str], photos: dict[str, Path], broken: dict[str, str]) -> dict[str, Image.Image]:
+def strange_notes(photos: Sequence[str]) -> list[str]:
+    """Notes on pictures in these folders whose endings say that they are not read."""
+    found = Counter(ending for photo in photos if Path(photo).is_dir() for ending in strange_endings(Path(photo)))
+    return [f"{count} {ending} files are not read, convert them" for ending, count in found.items()]
+
+
+def opened(
+    names: Iterable[str], photos: Mapping[str, Path], broken: dict[str, str], most_side: int | None = None
+) -> dict[str, Image.Image]:
     """The pictures of `names` that open; why the others do not is put into `broken`."""
     pictures: dict[str, Image.Image] = {}
     for name in names:
         try:
-            pictures[name] = open_picture(photos[name])
+            pictures[name] = open_picture(photos[name], most_side)
         except EaselError as problem:
-            broken[name] = str(problem)
+            broken[name] = printable(problem)
     return pictures
+
+
+def opened_to_read(
+    names: Iterable[str], photos: Mapping[str, Path], broken: dict[str, str], size: int
+) -> Iterator[dict[str, Image.Image]]:
+    """The pictures of `names` that open, as models that read them need them, in batches of `size` or fewer: a batch has
+    at most 32 million pixels, so that memory grows neither with the number of photos nor with their size.
+
+    Why the others do not open is put into `broken`.
+    """
+    pictures: dict[str, Image.Image] = {}
+    pixels = 0
+    for name in names:
+        for picture in opened([name], photos, broken, READ_SIDE).values():
+            note_ends(picture, Path(name).name)
+            area = picture.width * picture.height
+            if pictures and (len(pictures) == size or pixels + area > MOST_TOGETHER):
+                yield pictures
+                pictures, pixels = {}, 0
+            pictures[name] = picture
+            pixels += area
+    if pictures:
+        yield pictures
+
+
+def note_ends(picture: Image.Image, name: str) -> None:
+    """Say in `picture.info["note"]` that a model which sees the middle square of a picture loses a panorama's ends."""
+    from easel.models.vision import MAX_ASPECT
+
+    long, short = max(picture.size), min(picture.size)
+    if long > MAX_ASPECT * short:
+        before = f"{picture.info['note']}; " if "note" in picture.info else ""
+        what = "wide as it is high" if picture.width == long else "high as it is wide"
+        picture.info["note"] = f"{before}{name} is {long / short:.0f} times as {what}: a model sees its middle alone"
 
 
 def skipped_notes(broken: dict[str, str], total: int) -> list[str]:
@@ -102,8 +156,9 @@ def thumbnail(picture: Image.Image, side: int = 360) -> Image.Image:
     return small
 
 
-def _is_our_own(path: Path, out: Path) -> bool:
-    return path.name in OUR_OWN and path.resolve().parent == out.resolve()
+def _is_in(path: Path, out: Path) -> bool:
+    """Whether a file lies in a run's folder, which has nothing of the run yet when it begins."""
+    return path.resolve().parent == out.resolve()
 
 
 class Row(BaseModel):

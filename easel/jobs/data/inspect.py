@@ -9,6 +9,7 @@ from PIL import Image
 from easel.data.item import Item
 from easel.data.square import middle, opened
 from easel.errors import EaselError
+from easel.images import READ_SIDE, size_of
 from easel.jobs.data.values import PictureStats
 
 COPY_SIDE = 12
@@ -19,15 +20,16 @@ MAX_TINT = 6
 def inspect(item: Item, thumbnail: int = 0) -> PictureStats | str:
     """Measure the picture of an item, or say why it cannot be opened. `thumbnail`: pixels a side, 0 for none."""
     try:
-        picture = opened(item)
+        picture = opened(item, READ_SIDE)
     except EaselError as problem:
         return str(problem)
     small = picture.resize((64, 64), Image.Resampling.BOX)
     luma = np.asarray(small.convert("L"), np.float32)
     colours = np.asarray(small, np.int16)
+    width, height = size_of(picture)
     return PictureStats(
-        width=picture.width,
-        height=picture.height,
+        width=width,
+        height=height,
         brightness=float(luma.mean()),
         contrast=float(luma.std()),
         is_grey=bool(np.ptp(colours, axis=2).max() <= MAX_TINT),

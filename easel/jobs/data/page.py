@@ -9,11 +9,11 @@ from html import escape
 from PIL import Image
 
 from easel.data import opened
-from easel.errors import EaselError
+from easel.errors import EaselError, printable
 from easel.jobs.data.panels import Panel
 from easel.jobs.data.values import Summary
 
-MAX_PAIRS = 16
+MAX_GROUPS = 16
 MAX_BROKEN = 200
 MAP_SIDE, END_SIDE = 64, 160
 
@@ -57,7 +57,7 @@ def page(summary: Summary) -> str:
         f"<h1>{escape(summary.title)}</h1><table>{rows}</table>",
         f'<h2>Counts</h2><div class="panels">{bars}</div>',
         f"<h2>Map</h2><p>{len(summary.cells):,} pictures; {near}. Point at one for its name.</p>{_map(summary)}",
-        _pairs(summary),
+        _groups(summary),
         *(f"<h2>The {escape(name)}</h2>{_row(summary, indices)}" for name, indices in summary.extremes.items()),
         _broken(summary),
     ]
@@ -101,30 +101,35 @@ def _map(summary: Summary) -> str:
 def _words(summary: Summary, at: int) -> str:
     """Name, class and first caption of a picture."""
     item = summary.pictures[at]
-    return escape("\n".join(text for text in (item.name, item.label or "", *item.captions[:1]) if text))
+    return escape("\n".join(printable(text) for text in (item.name, item.label or "", *item.captions[:1]) if text))
 
 
-def _pairs(summary: Summary) -> str:
-    """The closest near-duplicates, side by side."""
-    if not summary.pairs:
+def _groups(summary: Summary) -> str:
+    """The largest groups of near-duplicates: two of each, side by side."""
+    if not summary.groups:
         return ""
     shown = "".join(
         '<figure><div class="pair">'
-        + "".join(_picture(summary, summary.stats.indices[at], 0.75) for at in (pair.first, pair.second))
-        + f"</div><figcaption>{escape(summary.pictures.names[summary.stats.indices[pair.first]])} and "
-        f"{escape(summary.pictures.names[summary.stats.indices[pair.second]])}: {pair.bits} of 64 bits, "
-        f"{pair.difference:.1f} levels apart</figcaption></figure>"
-        for pair in summary.pairs[:MAX_PAIRS]
+        + "".join(_picture(summary, at, 0.75) for at in places[:2])
+        + f"</div><figcaption>{_name(summary, places[0])} and {_name(summary, places[1])}"
+        + (f", and {len(places) - 2:,} more" if len(places) > 2 else "")
+        + f": at most {group.bits} of 64 bits and {group.difference:.1f} levels apart</figcaption></figure>"
+        for group in summary.groups[:MAX_GROUPS]
+        for places in [[summary.stats.indices[at] for at in group.indices]]
     )
-    left = len(summary.pairs) - MAX_PAIRS
-    more = f"<p>and {left:,} more pairs</p>" if left > 0 else ""
+    left = len(summary.groups) - MAX_GROUPS
+    more = f"<p>and {left:,} more groups</p>" if left > 0 else ""
     return f'<h2>Near-duplicates</h2><div class="row">{shown}</div>{more}'
+
+
+def _name(summary: Summary, at: int) -> str:
+    """The name of a picture of the set."""
+    return escape(printable(summary.pictures.names[at]))
 
 
 def _row(summary: Summary, indices: list[int]) -> str:
     figures = "".join(
-        f"<figure>{_picture(summary, at)}<figcaption>{escape(summary.pictures.names[at])}</figcaption></figure>"
-        for at in indices
+        f"<figure>{_picture(summary, at)}<figcaption>{_name(summary, at)}</figcaption></figure>" for at in indices
     )
     return f'<div class="row">{figures}</div>'
 
@@ -132,7 +137,7 @@ def _row(summary: Summary, indices: list[int]) -> str:
 def _picture(summary: Summary, at: int, scale: float = 1.0) -> str:
     """A picture of the set, small, as it is."""
     try:
-        source = _data(opened(summary.pictures[at]), int(END_SIDE * scale))
+        source = _data(opened(summary.pictures[at], 4 * END_SIDE), int(END_SIDE * scale))
     except EaselError:
         return "<em>gone</em>"  # removed since it was opened
     return f'<img alt="" title="{_words(summary, at)}" src="{source}">'

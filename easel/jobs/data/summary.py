@@ -18,14 +18,14 @@ from PIL import Image
 from easel.data import Item, PictureSet, open_set
 from easel.data.cache import cores
 from easel.data.hashes import data_hash
-from easel.errors import EaselError
+from easel.errors import EaselError, printable
 from easel.jobs.data import chart, page
 from easel.jobs.data.duplicates import near_duplicates
 from easel.jobs.data.inspect import inspect
 from easel.jobs.data.map import grid_cells, tsne
 from easel.jobs.data.panels import panels
 from easel.jobs.data.values import PictureStats, SetStats, Summary
-from easel.jobs.data.words import numbers, unnamed_note
+from easel.jobs.data.words import left_out_notes, numbers
 from easel.jobs.inputs import batches, model_label, shortened_list
 from easel.jobs.judges import load_clip
 from easel.recipes.data import DataSummary
@@ -47,15 +47,15 @@ def run(recipe: DataSummary, workspace: Workspace) -> Result:
     key = data_hash(pictures, report=workspace.step) if len(pictures) <= recipe.count else ""
     stats = inspect_all(pictures, spread_evenly(len(pictures), recipe.count), workspace)
     workspace.step("comparing", 0, 1)
-    pairs = near_duplicates(np.array(stats.bits, np.uint64), np.stack(stats.copies))
+    groups = near_duplicates(np.array(stats.bits, np.uint64), np.stack(stats.copies))
     workspace.step("comparing", 1, 1)
     summary = Summary(
-        title=pictures.folder.absolute().name,
+        title=printable(pictures.folder.absolute().name),
         pictures=pictures,
         stats=stats,
-        numbers=numbers(pictures, stats, pairs, key),
+        numbers=numbers(pictures, stats, groups, key),
         panels=panels(pictures, stats.widths, stats.heights, stats.brightness),
-        pairs=pairs,
+        groups=groups,
         cells=lay_map(recipe.model, stats, workspace),
         extremes=extremes(stats),
         judge=f"clip:{model_label(recipe.model)}",
@@ -95,7 +95,8 @@ def inspect_all(pictures: PictureSet, indices: Sequence[int], workspace: Workspa
             inspect_one = partial(inspect_with_thumbnail, sides=mapped)
             for at, item, found in zip(batch, items, pool.map(inspect_one, batch, items), strict=True):
                 if isinstance(found, str):
-                    stats.broken[item.name] = found.replace(f"{item.path}", item.name)
+                    name = printable(item.name)
+                    stats.broken[name] = printable(found.replace(f"{item.path}", item.name))
                 else:
                     stats.add(at, found)
             done += len(batch)
@@ -158,8 +159,8 @@ def notes(pictures: PictureSet, stats: SetStats) -> tuple[str, ...]:
     """What a person should know before training on the set."""
     found = [f"broken: {text}" for text in shortened_list([*stats.broken.values()])]
     if pictures.missing:
-        found.append(f"{pictures.missing:,} pictures are missing, such as {pictures.missing_names[0]}")
-    found += unnamed_note(pictures)
+        found.append(f"{pictures.missing:,} pictures are missing, such as {printable(pictures.missing_names[0])}")
+    found += left_out_notes(pictures)
     lacking = int((~pictures.captions.present).sum())
     if 0 < lacking < len(pictures):
         found.append(f"{lacking:,} pictures have no caption: text networks refuse the set")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from easel.data import PictureSet
-from easel.jobs.data.duplicates import DuplicatePair
+from easel.jobs.data.duplicates import DuplicateGroup
 from easel.jobs.data.panels import Panel
 
 
@@ -78,7 +78,7 @@ class Summary:
     stats: SetStats
     numbers: dict[str, str]
     panels: list[Panel]
-    pairs: list[DuplicatePair]
+    groups: list[DuplicateGroup]
     cells: dict[int, tuple[int, int]]
     """Column and row on the map by index in the set."""
     extremes: dict[str, list[int]]

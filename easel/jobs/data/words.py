@@ -8,13 +8,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from easel.data import Annotations, PictureSet
-from easel.jobs.data.duplicates import DuplicatePair, redundant
+from easel.errors import printable
+from easel.jobs.data.duplicates import DuplicateGroup, redundant
 from easel.jobs.data.panels import ratio_words
 from easel.jobs.data.values import SetStats
 from easel.jobs.inputs import shortened_list
 
 
-def numbers(pictures: PictureSet, stats: SetStats, pairs: list[DuplicatePair], key: str) -> dict[str, str]:
+def numbers(pictures: PictureSet, stats: SetStats, groups: list[DuplicateGroup], key: str) -> dict[str, str]:
     """The table: each number in words, those that say nothing left out."""
     widths, heights = np.array(stats.widths), np.array(stats.heights)
     short = np.minimum(widths, heights)
@@ -35,20 +36,30 @@ def numbers(pictures: PictureSet, stats: SetStats, pairs: list[DuplicatePair], k
         "shape": ratio_words(float(np.median(widths / heights))),
         "brightness": f"{np.mean(stats.brightness):.0f} of 255, contrast {np.mean(stats.contrast):.0f}",
         "without colour": f"{stats.colourless:,}" if stats.colourless else "",
-        "near-duplicates": f"{len(pairs):,} pairs; {redundant(pairs):,} pictures could go" if pairs else "none",
+        "near-duplicates": duplicate_words(groups),
         "hash": key[:16],
     }
     return {name: text for name, text in found.items() if text}
 
 
-def unnamed_note(pictures: PictureSet) -> list[str]:
-    """That pictures of the folder are none of the set, where that is so."""
-    if not pictures.unnamed:
-        return []
-    count, first = pictures.unnamed, pictures.unnamed_names[0]
-    if count == 1:
-        return [f"1 picture in the folder has no line in its table and is left out: {first}"]
-    return [f"{count:,} pictures in the folder have no line in its table and are left out, such as {first}"]
+def left_out_notes(pictures: PictureSet) -> list[str]:
+    """What of the folder and its tables is none of the set, and what was taken for what."""
+    found = list(pictures.notes)
+    if pictures.unnamed:
+        count, first = pictures.unnamed, printable(pictures.unnamed_names[0])
+        one = f"1 picture in the folder has no line in its table and is left out: {first}"
+        more = f"{count:,} pictures in the folder have no line in its table and are left out, such as {first}"
+        found.insert(0, one if count == 1 else more)
+    return found
+
+
+def duplicate_words(groups: list[DuplicateGroup]) -> str:
+    """'2 groups of 7 pictures; 5 pictures could go'."""
+    if not groups:
+        return "none"
+    several = f"{len(groups):,} groups" if len(groups) > 1 else "1 group"
+    count = redundant(groups)
+    return f"{several} of {count + len(groups):,} pictures; {count:,} {'pictures' if count > 1 else 'picture'} could go"
 
 
 def class_words(pictures: Annotations) -> str:

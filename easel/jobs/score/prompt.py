@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from easel.data.metadata import read_texts
-from easel.jobs.inputs import batches, opened, skipped_notes, thumbnail
+from easel.jobs.inputs import opened_to_read, shortened_list, skipped_notes, thumbnail
 from easel.jobs.judges import CLIP_T, judge_name, load_clip, score_of
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import difference_interval, mean_interval
@@ -32,20 +32,21 @@ def run(recipe: ScorePrompt, workspace: Workspace) -> Result:
 
     Raises EaselError on a folder without metadata.jsonl or without pictures, and Cancelled.
     """
-    texts = read_texts(Path(recipe.folder or ""))
-    paths = {name: Path(recipe.folder or "") / name for name in texts}
+    told = read_texts(Path(recipe.folder or ""))
+    texts = told.texts
     clip = load_clip(recipe.judge, workspace)
     broken: dict[str, str] = {}
     fits: dict[str, tuple[float, float]] = {}
     shown: dict[str, Image.Image] = {}
     wrong = dict(zip(texts, [*list(texts.values())[1:], next(iter(texts.values()))], strict=True))
     workspace.step("comparing", 0, len(texts))
-    for batch in batches(texts, TOGETHER):
-        pictures = opened(batch, paths, broken)
+    notes: list[str] = []
+    for pictures in opened_to_read(texts, told.paths, broken, TOGETHER):
+        notes += [str(picture.info["note"]) for picture in pictures.values() if "note" in picture.info]
         fits |= compared(clip, pictures, texts, wrong)
         shown |= {name: thumbnail(picture) for name, picture in pictures.items() if len(shown) < MOST_CELLS}
         workspace.step("comparing", len(fits) + len(broken), len(texts))
-    notes = skipped_notes(broken, len(texts))
+    notes = [*told.notes, *skipped_notes(broken, len(texts)), *shortened_list(notes)]
     right = [fit for fit, _ in fits.values()]
     judge, of = judge_name(recipe.judge, CLIP_T), f"{len(fits)} pictures"
     scores = [score_of(CLIP_T, mean_interval(right), judge, of)]

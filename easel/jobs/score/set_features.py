@@ -18,26 +18,27 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from easel.data import Box, open_set, square
-from easel.errors import EaselError
+from easel.data import Box, Item, cut, open_set
+from easel.data.hashes import content_hash
+from easel.errors import EaselError, printable
 from easel.files import write_atomic
-from easel.images import open_picture
-from easel.jobs.inputs import batches, skipped_notes
+from easel.images import FORMATS, READ_SIDE, open_picture, size_of
+from easel.jobs.data.words import left_out_notes
+from easel.jobs.inputs import MOST_TOGETHER, skipped_notes
 from easel.models.catalog.locate import own_cache
-from easel.result import OUR_OWN
 from easel.workspace import Workspace
 
 if TYPE_CHECKING:
     from easel.models.set_features import SetFeatureModel
 
 TOGETHER = 64  # pictures in memory at once
-FORM = "1"  # of a kept file: counted up when what stands in it changes
+FORM = "2"  # of a kept file: counted up when what stands in it changes
 
 
 @dataclass(frozen=True)
 class Pictures:
     """The pictures of a set: where each lies and, where they are cut to squares of `side` pixels, the box of those that
-    have one. `missing` is how many more the set's tables name.
+    have one. `missing` is how many more the set's tables name; `notes` say what else is none of the set.
     """
 
     folder: str
@@ -45,24 +46,31 @@ class Pictures:
     boxes: dict[str, Box]
     side: int | None
     missing: int
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, folder: str, side: int | None = None, layout: str | None = None, split: str | None = None) -> Pictures:
         """The set in `folder`, or one split of it. Raises EaselError on none, and on fewer than two pictures."""
         found = open_set(folder, layout, split)
-        items = list(found)
-        if (Path(folder) / "result.json").is_file():  # a run of ours: its sheet and chart are none of the set
-            items = [item for item in items if item.name not in OUR_OWN]
-        if len(items) < 2:
-            count = "one picture" if items else "no picture but a sheet"
-            raise EaselError(f"{folder} has {count}: a set needs at least 2, and numbers that mean something 2,048")
-        boxes = {item.name: item.box for item in items if item.box} if side else {}
-        return cls(folder, {item.name: item.path for item in items}, boxes, side, found.missing)
+        if len(found) < 2:
+            raise EaselError(f"{folder} has one picture: a set needs at least 2, and numbers that mean something 2,048")
+        paths: dict[str, Path] = {}
+        boxes: dict[str, Box] = {}
+        for item in found:
+            name = printable(item.name, len(item.name))
+            name += "_" * (name in paths)  # two names that are not UTF-8 may look the same
+            paths[name] = item.path
+            if side and item.box:
+                boxes[name] = item.box
+        return cls(folder, paths, boxes, side, found.missing, tuple(left_out_notes(found)))
 
     def picture(self, name: str) -> Image.Image:
-        """One picture as the judge gets it: whole, or the square that training cuts out of it. Raises EaselError."""
-        whole = open_picture(self.paths[name])
-        return Image.fromarray(square(whole, self.side, self.boxes.get(name))) if self.side else whole
+        """One picture as the judge gets it: whole, at most 2,048 pixels long, or the square that training cuts out of
+        it. Raises EaselError.
+        """
+        if self.side:
+            return Image.fromarray(cut(Item(name, self.paths[name], box=self.boxes.get(name)), self.side))
+        return open_picture(self.paths[name], READ_SIDE)
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,7 @@ class Looks:
         found = skipped_notes(self.broken, len(self.broken) + len(self.names))
         if self.pictures.missing:
             found.append(f"{self.pictures.missing} pictures that {self.pictures.folder} speaks of are not there")
-        return found
+        return [*found, *self.pictures.notes]
 
 
 def looked_at(pictures: Pictures, judge: SetFeatureModel, workspace: Workspace, phase: str) -> Looks:
@@ -128,11 +136,7 @@ def _digests(pictures: Pictures, workspace: Workspace, phase: str) -> list[bytes
     """Hash of each picture's file."""
     found = []
     for path in pictures.paths.values():
-        try:
-            with path.open("rb") as stream:
-                found.append(hashlib.file_digest(stream, "sha256").digest())
-        except OSError:
-            found.append(b"unreadable")
+        found.append(content_hash(path))
         workspace.step(phase, 0, len(pictures.paths))
     return found
 
@@ -151,25 +155,31 @@ def _seen(pictures: Pictures, contents: str, judge: SetFeatureModel, workspace: 
     """Open every picture once, and look."""
     broken: dict[str, str] = {}
     facts: dict[str, tuple[str, tuple[int, int]]] = {}
-    parts, done = [], 0
-    for names in batches(pictures.paths, TOGETHER):
-        together = []
-        for name in names:
-            try:
-                picture = pictures.picture(name)
-            except EaselError as problem:
-                broken[name] = str(problem)
-                continue
-            with Image.open(pictures.paths[name]) as header:
-                facts[name] = (header.format or "?", picture.size)
+    parts = []
+    together: list[Image.Image] = []
+    pixels = 0
+    for done, name in enumerate(pictures.paths, 1):
+        try:
+            picture = pictures.picture(name)
+        except EaselError as problem:
+            broken[name] = printable(problem)
+        else:
+            facts[name] = (format_of(pictures.paths[name]), size_of(picture))
             together.append(picture)
-        if together:
+            pixels += picture.width * picture.height
+        if together and (done == len(pictures.paths) or len(together) == TOGETHER or pixels > MOST_TOGETHER):
             parts.append(judge.features(together))
-        done += len(names)
-        workspace.step(phase, done, len(pictures.paths))
+            together, pixels = [], 0
+            workspace.step(phase, done, len(pictures.paths))
     skipped_notes(broken, len(pictures.paths))
     formats, sizes = zip(*facts.values(), strict=True)
     return Looks(pictures, contents, tuple(facts), formats, sizes, np.concatenate(parts), broken)
+
+
+def format_of(path: Path) -> str:
+    """What a picture is saved as: 'PNG'. A JPEG with more pictures behind the first (MPO) is one."""
+    with Image.open(path, formats=FORMATS) as header:
+        return {"MPO": "JPEG"}.get(header.format or "?", header.format or "?")
 
 
 def _check_finite(found: Looks, judge: SetFeatureModel) -> None:

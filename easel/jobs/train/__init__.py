@@ -11,7 +11,7 @@ from contextlib import closing
 
 from easel import models
 from easel.errors import EaselError
-from easel.jobs.data.words import unnamed_note
+from easel.jobs.data.words import left_out_notes
 from easel.jobs.train import setup, workers
 from easel.jobs.train.model_card import config, write_pages
 from easel.models import trained
@@ -97,7 +97,7 @@ def notes(training: setup.Training) -> list[str]:
         found.append(f"{len(data.broken)} of {len(pictures)} pictures were left out: {named}")
     if pictures.missing:
         found.append(f"{pictures.missing} pictures that the set's tables name are not there")
-    found += unnamed_note(pictures)
+    found += left_out_notes(pictures)
     if len(data) < FEW and recipe.augment == "none" and recipe.network != "vae":
         found.append(f"{len(data):,} pictures are few: a critic learns them by heart; try --augment adaptive")
     if recipe.network == "vae" and recipe.prior == "normal" and not recipe.perceptual:
