@@ -33,7 +33,7 @@ from easel.metrics.kernel import kernel_distance
 from easel.metrics.manifold import nearest
 from easel.models.diffusion.settings import Defaults
 from easel.pocket.world import words
-from easel.provenance import read_provenance
+from easel.provenance import read_provenance, with_places
 from easel.recipes import Recipe, read_yaml, recipe_from
 from easel.recipes.ask import Ask
 from easel.recipes.caption import Caption
@@ -428,7 +428,8 @@ def test_a_stylized_picture_makes_itself_again(family: fakes.Family, photo: Path
         "a picture of 96 by 64",
     )
     assert "Denoising strength: 0.5" in found["parameters"]
-    again = runners.run(recipe_from(recipe), tmp_path / "again")
+    placed = with_places(recipe, read_yaml(tmp_path / "out" / "recipe.yaml").plain())
+    again = runners.run(recipe_from(placed), tmp_path / "again")
     assert ImageChops.difference(open_picture(path), again.images[0]).getbbox() is None
 
 
@@ -918,7 +919,9 @@ def test_a_real_stylize_and_again(tiny_family: Path, photo: Path, tmp_path: Path
     assert {score.judge for score in result.scores} == {"vqa:tiny", "clip:tiny", "perceptual:tiny"}
     assert str(tiny_family) not in (tmp_path / "out" / "result.json").read_text()
     made = result.picture_paths[1]
-    again = runners.run(recipe_from(read_provenance(made)["easel"]["recipe"]), tmp_path / "again", dtype="float32")
+    inside = read_provenance(made)["easel"]["recipe"]
+    assert str(tmp_path) not in str(inside)
+    again = runners.run(recipe_from(with_places(inside, recipe.plain())), tmp_path / "again", dtype="float32")
     assert ImageChops.difference(open_picture(made), again.images[0]).getbbox() is None
     assert "Model: tiny, " in read_provenance(made)["parameters"]
 

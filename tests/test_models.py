@@ -43,7 +43,7 @@ from easel.models.diffusion import (
 from easel.models.diffusion.settings import Sampling, Settings
 from easel.models.logging import silence
 from easel.models.vision import detokenized
-from easel.provenance import SAMPLERS, read_provenance
+from easel.provenance import SAMPLERS, read_provenance, with_places
 from easel.recipes import SCHEDULERS, recipe_from
 from easel.recipes.generate import Generate
 from easel.runners import machine
@@ -305,7 +305,7 @@ def test_what_a_picture_says_is_what_was_done(shelf: Path, tmp_path: Path, monke
     monkeypatch.setattr("easel.jobs.generate.load_clip", lambda *_: clip)
     recipe = Generate(prompt="a bird", model=str(shelf / "eight"), seed=5, steps=2, scheduler="euler-karras")
     result = runners.run(recipe, tmp_path / "out", "cpu", "bfloat16")
-    frames = deep[0]
+    frames = deep[-1]
     assert len(frames[: frames.index("__init__.run")]) <= 4, frames
     found = read_provenance(result.picture_paths[0])
     assert found["easel"] | {"dtype": "bfloat16", "steps": 2, "guidance_scale": 4.0, "width": 64} == found["easel"]
@@ -823,15 +823,97 @@ def test_a_single_file_finds_its_configurations_in_the_hub_cache(
     assert draw(diffusion(file), ["a"], [1], settings=QUICK)[0].size == (64, 64)
 
 
+def test_a_file_says_that_it_predicts_v(shelf: Path, tmp_path: Path) -> None:
+    """By a tensor called `v_pred` (and `ztsnr`), or in its header; drawn as the folder that says so is."""
+    whole = load_file(tiny.single_file(shelf / "sd", tmp_path / "plain.safetensors"))
+    configs = tiny.configs(shelf / "sd", tmp_path / "configs")
+    mark = {"v_pred": torch.zeros(0)}
+    file = tmp_path / "v.safetensors"
+
+    def folder_with(kind: str, **more: Any) -> Path:
+        folder = copied(shelf / "sd", tmp_path / f"folder-{kind}-{len(more)}")
+        tiny._scheduler(folder / "scheduler", kind, **more)
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        (folder / "model_index.json").write_text(json.dumps(index | {"scheduler": ["diffusers", kind]}))
+        return folder
+
+    v, zero = {"prediction_type": "v_prediction"}, {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    pndm = folder_with("PNDMScheduler", **v)
+    cases: list[tuple[dict[str, Any], dict[str, str], Path, str]] = [
+        (mark, {}, pndm, "trained with v-prediction"),
+        ({}, {"modelspec.prediction_type": "v"}, pndm, "trained with v-prediction"),
+        (
+            mark | {"ztsnr": torch.zeros(0)},
+            {},
+            folder_with("DDIMScheduler", **v, **zero),
+            "trained with v-prediction and zero terminal SNR",
+        ),
+    ]
+    for more, header, folder, note in cases:
+        save_file(whole | more, file, metadata={"format": "pt"} | header)
+        one, same = diffusion(file, config=str(configs)), diffusion(folder)
+        assert any(note in line for line in one.notes)
+        assert far(*(draw(model, ["a bird"], [3], settings=QUICK)[0] for model in (one, same))) == 0
+    plain = diffusion(tmp_path / "plain.safetensors", config=str(configs))
+    assert plain.notes == []
+    assert far(*(draw(model, ["a bird"], [3], settings=QUICK)[0] for model in (plain, one))) > 0
+
+
+def test_an_early_merge_has_no_text_model_in_its_names(shelf: Path, tmp_path: Path) -> None:
+    file, configs = tmp_path / "early.safetensors", tiny.configs(shelf / "sd", tmp_path / "configs")
+    weights = load_file(tiny.single_file(shelf / "sd", tmp_path / "plain.safetensors"))
+    early = {key.replace(".transformer.text_model.", ".transformer."): value for key, value in weights.items()}
+    assert early.keys() != weights.keys()
+    save_file(early, file, metadata={"format": "pt"})
+    one, whole = diffusion(file, config=str(configs)), diffusion(shelf / "sd")
+    assert far(*(draw(m, ["a bird"], [3], settings=QUICK)[0] for m in (one, whole))) == 0
+    del early["cond_stage_model.transformer.final_layer_norm.bias"]
+    save_file(early, file, metadata={"format": "pt"})
+    with pytest.raises(EaselError, match=r"lacks 1 weights of its text encoder.*final_layer_norm\.bias"):
+        diffusion(file, config=str(configs))
+
+
 def test_other_files_are_told_apart(shelf: Path, tmp_path: Path) -> None:
     with pytest.raises(EaselError, match="is a LoRA, not a model"):
         diffusion(tiny.lora(tmp_path / "lora.safetensors"))
     with pytest.raises(EaselError, match="no whole Stable Diffusion checkpoint"):
         diffusion(shelf / "sd" / "unet" / "diffusion_pytorch_model.safetensors")
-    file = tmp_path / "bare.safetensors"
-    save_file({"model.diffusion_model.x": torch.ones(1)}, file)
-    with pytest.raises(EaselError, match="has no VAE"):
-        diffusion(file)
+
+    def bare(*names: str, channels: int = 4, size: tuple[int, ...] = (1,)) -> Path:
+        file = tmp_path / f"{len(list(tmp_path.iterdir()))}.safetensors"
+        first = "model.diffusion_model.input_blocks.0.0.weight"
+        shapes = {name: (8, channels, 1, 1) if name == first else size for name in names}
+        save_file({name: torch.ones(*shape) for name, shape in shapes.items()}, file)
+        return file
+
+    unet, vae, text = "model.diffusion_model.input_blocks.0.0.weight", "first_stage_model.x", "cond_stage_model.y"
+    known = {
+        (unet,): r"no whole Stable Diffusion checkpoint \(only a UNet of one\)",
+        (unet, text): "has no VAE",
+        ("encoder.conv_in.weight", "decoder.conv_in.weight", "x"): "only a VAE of one",
+        (vae,): "only a VAE of one",
+        ("text_model.encoder.x", "text_model.embeddings.y"): "only a text encoder of one",
+        ("encoder.layers.0.x", "embeddings.y"): "only a text encoder of one",
+        ("emb_params",): "is an embedding",
+        ("clip_l", "clip_g"): "is an embedding",
+        ("sks",): "is an embedding",
+        ("control_model.x", unet): "is a ControlNet",
+        ("controlnet_cond_embedding.conv_in.weight",): "is a ControlNet",
+        ("adapter.body.0.x",): "is a T2I-Adapter",
+        ("image_proj.x", "ip_adapter.1.y"): "is an IP-Adapter",
+        ("lora_unet_x.hada_w1_a",): "is a LoRA",
+        ("model.diffusion_model.double_blocks.0.x",): "is a Flux model",
+        ("model.diffusion_model.joint_blocks.0.x", "text_encoders.clip_l.x"): "is a Stable Diffusion 3 model",
+        (unet, vae, "conditioner.embedders.0.model.x"): "is SDXL's refiner",
+        ("whatever.x", "else.y"): "no whole Stable Diffusion checkpoint \\(no model.diffusion_model",
+    }
+    for names, words in known.items():
+        with pytest.raises(EaselError, match=words):
+            diffusion(bare(*names))
+    for channels, words in ((9, r"is an inpainting model.*use the model that it"), (8, "is an instruct-pix2pix model")):
+        with pytest.raises(EaselError, match=words):
+            diffusion(bare(unet, vae, "cond_stage_model.transformer.y", channels=channels))
+    file = bare(unet, vae)
     with pytest.raises(EaselError, match="needs a folder in the transformers layout"):
         models.load(str(file), "clip")
 
@@ -1404,7 +1486,8 @@ def test_pictures_of_a_batch_make_themselves_again(
     for picture, row in zip(drawn.picture_paths[:4], (0, 1, 2, None), strict=True):
         inside = read_provenance(picture)["easel"]["recipe"]
         assert (inside["batch_row"], inside["count"]) == (row, 1)
-        again = runners.run(recipe_from(inside), tmp_path / picture.stem, "cpu", "float32")
+        placed = recipe_from(with_places(inside, recipe.plain()))
+        again = runners.run(placed, tmp_path / picture.stem, "cpu", "float32")
         assert far(again.images[0], Image.open(picture)) == 0
         assert read_provenance(again.picture_paths[0])["easel"]["recipe"] == inside
 
@@ -1494,3 +1577,42 @@ def test_ratios_are_taken_round_by_round() -> None:
     # a slow minute of the machine hits both of a round, and leaves their ratio alone
     assert ratio([2.0, 20.0, 2.0], [1.0, 10.0, 1.0]) == (2.0, 2.0, 2.0, 3)
     assert ratio([4.0, 2.0, 3.0], [1.0, 1.0, 1.0]) == (3.0, 2.0, 4.0, 3)
+
+
+# --- who judges -------------------------------------------------------------------------------------------------------
+
+
+def test_pockets_judge_scores_pockets_pictures_alone(
+    shelf: Path, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another model's pictures are scored by a general family at hand, or by none, which is said."""
+    from easel.jobs import generate as job
+
+    def asked(**more: Any) -> Generate:
+        return Generate(prompt="a", seed=1, steps=1, **more)
+
+    assert job.judge_of(asked()) == "pocket"
+    assert job.judge_of(asked(model=str(shelf / "sd"))) is None
+    assert job.judge_of(asked(model=str(shelf / "sd"), judge="pocket")) == "pocket"
+    family = tmp_path / "family"
+    shutil.copytree(shelf / "sd", family / "diffusion")
+    shutil.copytree(shelf / "clip", family / "clip")
+    assert job.judge_of(asked(model=str(family))) == str(family)
+    cached(empty_cache, "openai/clip-vit-base-patch32", shelf / "clip")
+    assert job.judge_of(asked(model=str(shelf / "sd"))) == "base"
+    cached(empty_cache, "openai/clip-vit-large-patch14", shelf / "clip")
+    assert job.judge_of(asked(model=str(shelf / "sd"))) == "large"
+    assert job.judge_of(asked()) == "pocket"
+
+
+def test_a_score_names_its_judge_and_its_absence_is_said(shelf: Path, tmp_path: Path, empty_cache: Path) -> None:
+    recipe = Generate(prompt="a", seed=1, steps=1, count=2, model=str(shelf / "sd"))
+    result = runners.run(recipe, tmp_path / "none", "cpu", "float32")
+    assert result.scores == ()
+    assert any("`easel models pull base`" in note and "--judge base" in note for note in result.notes)
+    assert "judge" not in read_provenance(result.picture_paths[0])["easel"]
+    cached(empty_cache, "openai/clip-vit-base-patch32", shelf / "clip")
+    result = runners.run(recipe, tmp_path / "some", "cpu", "float32")
+    assert {score.judge for score in result.scores} == {"clip:base"}
+    said = read_provenance(result.picture_paths[0])["easel"]
+    assert (said["judge"], said["recipe"]["judge"]) == ("base", None)

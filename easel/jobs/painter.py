@@ -146,7 +146,7 @@ class Painter:
             guidance_scale=settings.guidance_scale,
             strength=settings.strength,
             first_size=settings.first_size,
-            judge=model_label(self.recipe.judge) if hasattr(self.recipe, "judge") else None,
+            judge=model_label(judge) if (judge := getattr(self.recipe, "judge", None)) else None,
         )
         chosen = {"guidance_scale": settings.guidance_scale, "scheduler": settings.scheduler}
         if self.task == "image-to-image":

@@ -25,6 +25,7 @@ class Clip:
         self.name, self.notes = located.name, list(located.notes)
         self._loaded = load_vision(located, ("CLIPModel",), device, dtype, with_tokenizer=True)
         self.processor = self._loaded.processor
+        self._loaded.trial(lambda image: (self.images([image]), self.texts(["a"])))
         self.scale = float(self._loaded.model.logit_scale.detach().float().exp())
 
     def images(self, images: Sequence[Image.Image]) -> NDArray[float32]:
@@ -58,6 +59,7 @@ class Subject:
         )
         options = {"add_pooling_layer": False} if pooled else {}  # DINO has no pooler; transformers would make one up
         self._loaded = load_vision(located, ("ViTModel", "Dinov2Model"), device, dtype, **options)
+        self._loaded.trial(lambda image: self.images([image]))
         self.processor = self._loaded.processor
 
     def images(self, images: Sequence[Image.Image]) -> NDArray[float32]:
@@ -77,6 +79,7 @@ class Perceptual:
         self.name, self.notes = located.name, list(located.notes)
         self._loaded = load_vision(located, ("ResNetModel",), device, dtype)
         self._loaded.model.requires_grad_(False)
+        self._loaded.trial(lambda image: self.distance([image], [image]))
 
     def distance(self, a: Sequence[Image.Image], b: Sequence[Image.Image]) -> list[float]:
         """For each pair the sum over stages of the mean squared difference of unit-length features; 0 is the same

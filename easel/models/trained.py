@@ -39,6 +39,7 @@ class Trained:
         self.condition_kind = str(facts["condition"])
         """nothing, labels, attributes or captions."""
         self.names, self.shares = tuple(facts["names"]), tuple(facts["shares"])
+        _check_condition(located.path, self.config, self.condition_kind, len(self.names))
         self.text_encoder = str(facts.get("text_encoder") or "pocket")
         self.device = pick_device(device)
         self.players = read_players(located.path, self.config)
@@ -134,15 +135,37 @@ class Trained:
         return row
 
 
+def _check_condition(folder: Path, config: Any, condition: str, names: int) -> None:
+    """EaselError where a config.json says that a network is conditioned on something else than it takes."""
+    sizes = {
+        "labels": getattr(config, "classes", 0),
+        "attributes": getattr(config, "attributes", 0),
+        "captions": getattr(config, "embedding", 0),
+    }
+    takes = next((kind for kind, size in sizes.items() if size), "nothing")
+    if condition != takes or (condition in ("labels", "attributes") and sizes[condition] != names):
+        raise EaselError(
+            f"{folder / CONFIG} is damaged: it says that {config.network} is conditioned on {shortened(condition)} "
+            f"({names} names), and the network takes {takes} ({sizes.get(takes, 0)})"
+        )
+
+
 def read_players(folder: Path, config: Any) -> dict[str, nn.Module]:
     """The players kept in a folder, by their part, on the CPU. Raises EaselError on pickles and what does not fit."""
+    import torch
     from safetensors.torch import load_file
 
     from easel import networks
 
     files, _ = checks.weight_files(folder)
+    with checks.loading(folder, str(config.network)), torch.device("meta"):
+        described = networks.players(config)
+    numbers = {name: sum(one.numel() for one in described[name].parameters()) for name in KEPT if name in described}
+    held = {key.partition(".")[0] for key in checks.check_file(files[0])}
+    whole = sum(count for name, count in numbers.items() if name in held | {"generator"})
+    checks.check_size(folder, str(config.network), whole, files[:1])
     tensors = load_file(files[0])
-    made = networks.players(config)
+    made = {name: player for name, player in networks.players(config).items() if name in held | {"generator"}}
     found = {}
     for name in KEPT:
         inside = {key.removeprefix(f"{name}."): one for key, one in tensors.items() if key.startswith(f"{name}.")}

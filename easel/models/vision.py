@@ -5,7 +5,7 @@ one) and, where it takes text, its tokenizer.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ resized to the model's, and a line of pixels would grow to gigabytes on the way.
 """
 MAX_SIDE = 4096
 """Pixels a side that a processor may ask for."""
+TRIED = 100_000_000
+"""Numbers of a model that is tried as it loads, at most."""
 
 
 def without_ends(image: Image.Image) -> Image.Image:
@@ -43,6 +45,15 @@ class Vision:
     processor: Any
     tokenizer: Any
     device: Any
+    folder: Path
+
+    def trial(self, use: Callable[[Image.Image], object]) -> None:
+        """Use a small model once, so that parts that do not fit together are found as it loads; a large one would take
+        seconds. Raises EaselError.
+        """
+        if sum(one.numel() for one in self.model.parameters()) <= TRIED:
+            with checks.loading(self.folder, "its parts together"):
+                use(Image.new("RGB", (64, 64), "white"))
 
     def pixels(self, images: Sequence[Image.Image]) -> Any:
         """PIL pictures to (n, 3, h, w), normalised as the processor says."""
@@ -57,6 +68,11 @@ class Vision:
         config = getattr(self.model.config, "text_config", self.model.config)
         window = min(int(self.tokenizer.model_max_length), int(getattr(config, "max_position_embeddings", 512)))
         made = self.tokenizer(texts, padding=True, truncation=True, max_length=window, return_tensors="pt")
+        known = int(getattr(config, "vocab_size", 0) or 0)
+        if known and int(made["input_ids"].max()) >= known:
+            raise EaselError(
+                f"the model {self.folder} knows {known:,} tokens, and its tokenizer has more: get it again"
+            )
         return {key: made[key].to(self.device) for key in ("input_ids", "attention_mask")}
 
     def decoded(self, tokens: Any) -> list[str]:
@@ -92,7 +108,7 @@ def load_vision(
         raise EaselError(
             f"{folder} is a single file; this role needs a folder in the transformers layout, or a catalogue word"
         )
-    config = checks.read_config(folder / "config.json")
+    config = checks.read_model_config(folder)
     where = pick_device(device)
     kind = pick_dtype(dtype, where, measuring=True)
     checks.weight_files(folder)
@@ -101,7 +117,7 @@ def load_vision(
         raise EaselError(f"preprocessor_config.json is missing in {folder}")
     if with_tokenizer:
         checks.check_tokenizer(folder)
-    for file in (*processors, folder / "tokenizer_config.json"):
+    for file in (*processors, folder / "tokenizer_config.json", folder / "generation_config.json"):
         if file.exists():
             checks.read_config(file)
     silence()
@@ -116,7 +132,7 @@ def load_vision(
     if with_tokenizer:
         with checks.loading(folder, "tokenizer"):
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    return Vision(model.to(where), processor, tokenizer, where)
+    return Vision(model.to(where), processor, tokenizer, where, folder)
 
 
 def _class_name(config: dict[str, Any], classes: Sequence[str], folder: Path) -> str:

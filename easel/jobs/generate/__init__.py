@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from easel.errors import EaselError
 from easel.jobs.generate.diffusion import FromDiffusion, refuse_no_model
 from easel.jobs.judges import CLIP_T, judge_name, load_clip, score_of
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import mean_interval
-from easel.models.catalog.trained_folders import is_trained
+from easel.models.catalog import locate, tables
+from easel.models.catalog.trained_folders import described, is_trained
 from easel.recipes.generate import Generate
 from easel.recipes.knobs import DIFFUSION, TRAINED
 from easel.result import Result, Score
 from easel.sheet import sheet
 from easel.workspace import Workspace
 
-JUDGE = "pocket"
+GENERAL = ("large", "base")
+"""Families that know the pictures of any model, the best first."""
+NO_JUDGE = (
+    "how well the pictures fit their words was not measured, since no family at hand knows this model's pictures: "
+    "`easel models pull base` fetches one for --judge base (--judge pocket knows pocket's own world alone)"
+)
 ALL = "all pictures"
 
 
@@ -25,16 +34,41 @@ def facts_of(recipe: Generate) -> dict[str, str]:
     return {"family": DIFFUSION}
 
 
+def judge_of(recipe: Generate) -> str | None:
+    """The family that scores the pictures: as asked, or the one that the model belongs to (of a trained model that its
+    text encoder belongs to), or the best at hand of those that know any pictures; None where there is none.
+    """
+    if recipe.judge is not None:
+        return recipe.judge
+    own = recipe.model
+    if is_trained(own):
+        own = str(described(Path(own).expanduser()).get("text_encoder") or own)
+    row = tables.ROWS.get(own)
+    is_family = "clip" in row.parts if row else (Path(own).expanduser() / tables.SUBFOLDERS["clip"]).is_dir()
+    return next((family for family in ((own, *GENERAL) if is_family else GENERAL) if _at_hand(family)), None)
+
+
+def _at_hand(family: str) -> bool:
+    try:
+        locate.find(family, "clip")
+    except EaselError:
+        return False
+    return True
+
+
 def run(recipe: Generate, workspace: Workspace) -> Result:
     """Make the pictures of a Generate recipe. Raises EaselError and Cancelled."""
+    family = judge_of(recipe)
     if is_trained(recipe.model):
         from easel.jobs.generate.trained import FromTrained
 
         source: FromDiffusion | FromTrained = FromTrained(recipe, workspace)
     else:
-        source = FromDiffusion(recipe, workspace)
+        source = FromDiffusion(recipe, workspace, family)
+    if recipe.judge is not None and not source.has_words:
+        raise EaselError("judge: scores how well pictures fit their words, and this model takes none: leave it out")
     # before the expensive part: a judge that is missing is told now
-    clip = load_clip(JUDGE, workspace) if source.has_words else None
+    clip = load_clip(family, workspace) if source.has_words and family is not None else None
     pictures = source.draw()
     files = [one.file for one in source.planned]
     scores = source.scores()
@@ -43,7 +77,7 @@ def run(recipe: Generate, workspace: Workspace) -> Result:
         workspace.step("measuring", 0, 1)
         found = cosines(clip.images(pictures), clip.texts([one.prompt for one in source.planned]))
         workspace.step("measuring", 1, 1)
-        judge, fits = judge_name(JUDGE, CLIP_T), [float(fit) for fit in found]
+        judge, fits = judge_name(str(family), CLIP_T), [float(fit) for fit in found]
         scores += [Score(name=CLIP_T, value=fit, judge=judge, of=file) for file, fit in zip(files, fits, strict=True)]
         scores += [score_of(CLIP_T, mean_interval(fits), judge, ALL)] if len(fits) > 1 else []
     cells = [source.cell(number, picture, fits[number] if fits else None) for number, picture in enumerate(pictures)]
@@ -55,5 +89,5 @@ def run(recipe: Generate, workspace: Workspace) -> Result:
         files=(*source.files, "sheet.png"),
         texts={one.file: one.prompt for one in source.planned if one.prompt},
         scores=tuple(scores),
-        notes=tuple(source.notes),
+        notes=(*source.notes, *([NO_JUDGE] if source.has_words and clip is None else [])),
     )

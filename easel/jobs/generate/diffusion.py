@@ -22,13 +22,13 @@ class FromDiffusion:
     files: tuple[str, ...] = ()
     """Files beside the pictures."""
 
-    def __init__(self, recipe: Generate, workspace: Workspace) -> None:
-        """Plan the pictures and load the model. Raises EaselError."""
+    def __init__(self, recipe: Generate, workspace: Workspace, judge: str | None) -> None:
+        """Plan the pictures and load the model; `judge` is the family that will score them. Raises EaselError."""
         if recipe.prompt is None and recipe.prompts is None:
             raise EaselError(NEITHER)
         self.recipe = recipe
         self.planned: list[PlannedPicture] = planned(recipe)
-        self.painter = Painter(recipe, recipe.model, workspace)
+        self.painter = Painter(recipe.model_copy(update={"judge": judge}), recipe.model, workspace)
 
     def draw(self) -> list[Image.Image]:
         """Draw and save. Raises EaselError and Cancelled."""

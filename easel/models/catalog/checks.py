@@ -7,9 +7,10 @@ A pickle runs code when it is opened, so it is refused by its content, whatever 
 from __future__ import annotations
 
 import json
+import math
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 
 MAX_JSON_BYTES = 50_000_000
 MAX_HEADER_BYTES = 100_000_000
+MOST_SIZE, MOST_BLOCKS, MOST_ENTRIES = 10_000_000, 512, 100_000
+"""The largest size of a layer, the most layers or blocks, and the longest list in the configuration of a model."""
+SMALL = 1_000_000
+"""So many numbers may be missing in weights without a word about their size: what is missing is named then."""
+MOST_STEPS = 100_000
+"""Of the steps that a scheduler was trained with, and of any other number in its configuration."""
+PREDICTIONS = ("epsilon", "v_prediction", "sample")
+FOREIGN_CODE = ("kernel_config", "use_kernels", "trust_remote_code", "custom_pipeline", "custom_generate")
 CONVERT = (
     'convert it once, where it can do no harm: python -c "import torch, safetensors.torch as s; '
     "w = torch.load('IN', weights_only=True); s.save_file({k: v.contiguous() for k, v in "
@@ -148,42 +157,106 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_config(path: Path) -> dict[str, Any]:
     """The configuration of a model, processor or tokenizer; EaselError where it reaches for code or packages.
 
-    Refused are `auto_map` (code of its own), `quantization_config` (packages that unpack its weights) and an attention
-    that names a repository of kernels, wherever they stand in it.
+    Refused are `auto_map` (code of its own), `quantization_config` (packages that unpack its weights) and kernels or an
+    attention from elsewhere, wherever they stand in it.
     """
     config = read_json(path)
     _refuse_code(path, config)
     return config
 
 
+def read_model_config(folder: Path) -> dict[str, Any]:
+    """The config.json of a model's part, its sizes checked. Raises EaselError as `read_config` does, on numbers that
+    are none or beyond what any model has, and on files in the folder that would be read for ever.
+    """
+    check_contents(folder)
+    config = read_config(folder / "config.json")
+    for key, value in _entries(config):
+        numbers = value if isinstance(value, list) else [value]
+        counts_modules = any(word in key for word in ("layer", "depth", "block", "hidden_sizes", "channels"))
+        if isinstance(value, list) and len(value) > (MOST_BLOCKS if counts_modules else MOST_ENTRIES):
+            raise EaselError(f"the model {folder} does not load: its config.json has {len(value):,} '{shortened(key)}'")
+        is_repeated = any(word in key for word in ("layers", "depths")) and "channels" not in key
+        for number in numbers:
+            if isinstance(number, float) and not math.isfinite(number):
+                raise EaselError(f"the model {folder} does not load: '{shortened(key)}' in its config.json is {number}")
+            most = MOST_BLOCKS if is_repeated else MOST_SIZE
+            if type(number) is int and not -MOST_SIZE <= number <= most:
+                raise EaselError(
+                    f"the model {folder} does not load: '{shortened(key)}' in its config.json is {shortened(number)}, "
+                    f"which no model has (at most {most:,})"
+                )
+    return config
+
+
+def check_contents(folder: Path) -> None:
+    """EaselError where a folder holds pipes or devices, texts too long to be a model's, or an adapter that would be
+    put into the model as it loads.
+    """
+    for file in sorted(folder.iterdir()):
+        if file.is_dir():
+            continue
+        size = regular_size(file)
+        if file.suffix in (".json", ".txt", ".model", ".jinja") and size > MAX_JSON_BYTES:
+            raise EaselError(f"{file} has more than {MAX_JSON_BYTES // 1_000_000} MB: that is no configuration")
+    if (folder / "adapter_config.json").is_file():
+        raise EaselError(f"{folder} has an adapter_config.json inside a model: move it away, and give it with --lora")
+
+
+def check_scheduler(path: Path) -> None:
+    """EaselError where a scheduler's configuration has numbers that none has, or another kind of prediction."""
+    check_contents(path.parent)
+    config = read_config(path)
+    steps = config.get("num_train_timesteps", 1000)
+    if type(steps) is not int or not 1 <= steps <= MOST_STEPS:
+        raise EaselError(f"{path}: num_train_timesteps is {shortened(repr(steps))}: a number from 1 to {MOST_STEPS:,}")
+    kind = config.get("prediction_type", "epsilon")
+    if kind not in PREDICTIONS:
+        raise EaselError(f"{path}: prediction_type is {shortened(repr(kind))}: one of {', '.join(PREDICTIONS)}")
+    for key, value in config.items():
+        numbers = value if isinstance(value, list) else [value]
+        wrong = [one for one in numbers if isinstance(one, int | float) and not abs(one) <= MOST_STEPS]
+        if len(numbers) > MOST_STEPS or (wrong and key != "lambda_min_clipped"):  # that one is -Infinity in real ones
+            raise EaselError(f"{path}: '{shortened(key)}' is {shortened(wrong[0] if wrong else len(numbers))}")
+
+
 def _refuse_code(path: Path, config: dict[str, Any]) -> None:
     for key, value in _entries(config):
-        if key == "auto_map" and value:
+        if not value or (value is True and key not in FOREIGN_CODE):
+            continue
+        if key == "auto_map":
             raise EaselError(
                 f"{path} asks to run code of its own ('auto_map'), which easel never does: use a model that "
                 "transformers knows by itself"
             )
-        if key == "quantization_config" and value:
+        if key in ("quantization_config", "quantization"):
             raise EaselError(
-                f"{path} says that its weights are quantised ('quantization_config'), which easel does not read: use "
+                f"{path} says that its weights are quantised ('{key}'), which easel does not read: use "
                 "the same model with plain weights"
             )
-        if "attn_implementation" in key and any(
-            isinstance(word, str) and "/" in word for _, word in _entries({key: value})
-        ):
+        words = [word for _, word in _entries({key: value}) if isinstance(word, str)]
+        if key in FOREIGN_CODE:
+            raise EaselError(f"{path} asks for code from elsewhere ('{key}'), which easel never fetches: take it out")
+        if "_implementation" in key and any("/" in word for word in words):
             raise EaselError(
                 f"{path} asks for attention code from a repository ('{shortened(key)}'), which easel never fetches: "
                 "take that key out"
             )
+        if "_implementation" in key and not set(words) <= {"eager", "sdpa"}:
+            raise EaselError(
+                f"{path} asks for '{shortened(', '.join(words))}' ('{shortened(key)}'), which easel does not have: "
+                "take that key out, or write eager or sdpa"
+            )
 
 
 def _entries(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Every key and value, at any depth of objects in objects; without recursion, however deep they are nested."""
-    waiting = [config]
+    """Every key and value, at any depth of objects and lists; without recursion, however deep they are nested."""
+    waiting: list[Any] = [config]
     while waiting:
-        for key, value in waiting.pop().items():
+        inside = waiting.pop()
+        for key, value in inside.items() if isinstance(inside, dict) else (("", one) for one in inside):
             yield key, value
-            if isinstance(value, dict):
+            if isinstance(value, dict | list):
                 waiting.append(value)
 
 
@@ -192,8 +265,11 @@ def loading(folder: Path, part: str) -> Iterator[None]:
     """Around whatever loads a part of `folder` with somebody else's library: all that it raises becomes an EaselError.
 
     transformers, diffusers, tokenizers and torch have no common error for a configuration that lies; the Rust side of
-    tokenizers even panics, which is no Exception.
+    tokenizers even panics, which is no Exception. The hub's client stays offline meanwhile, whatever a file asks for.
     """
+    from huggingface_hub import constants
+
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
     try:
         yield
     except EaselError:
@@ -205,6 +281,18 @@ def loading(folder: Path, part: str) -> Iterator[None]:
         if "ignore_mismatched_sizes" in reason:  # transformers has printed which, and says no more than that
             reason = "its weights have other shapes than its config.json says"
         raise EaselError(f"the model {folder} does not load: {part}: {reason}") from problem
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def check_size(folder: Path, part: str, described: int, files: Iterable[Path]) -> None:
+    """EaselError where a configuration describes far more numbers than the weights hold, before they are allocated."""
+    held = sum(math.prod(info["shape"]) for file in files for info in check_file(file).values())
+    if described > 2 * held + SMALL:
+        raise EaselError(
+            f"the model {folder} does not load: {part}: its config.json describes a model of {described:,} numbers, "
+            f"and its weights hold {held:,}"
+        )
 
 
 def weight_files(folder: Path) -> tuple[list[Path], str | None]:

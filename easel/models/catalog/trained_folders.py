@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from easel.errors import EaselError
+from easel.errors import EaselError, shortened
 from easel.models.catalog import checks
 
 KIND = "easel-trained"
@@ -14,6 +14,10 @@ KIND = "easel-trained"
 PLACES = ("models", "out")
 """Folders, from where you stand, in which models are looked for; EASEL_MODELS adds others."""
 
+MOST_SIZE, MOST_LAYERS = 1_000_000, 64
+"""The largest size of a network, and the most layers of one kind."""
+REPEATED = ("mapping", "residuals")
+"""Settings that are numbers of layers."""
 FACTS = {"network": dict, "condition": str, "names": list, "shares": list, "data": dict}
 """What config.json says at least: the network's settings, its kind of condition, and the set it learned from."""
 
@@ -34,6 +38,22 @@ def described(folder: Path) -> dict[str, Any]:
         raise EaselError(
             f"{folder / 'config.json'} is damaged: '{wrong[0]}' is missing or no {FACTS[wrong[0]].__name__}"
         )
+    sizes = {key: value for key, value in found["network"].items() if isinstance(value, int)}
+    large = [key for key, value in sizes.items() if abs(value) > MOST_SIZE or (key in REPEATED and value > MOST_LAYERS)]
+    if large:
+        raise EaselError(
+            f"the model {folder} does not load: '{shortened(large[0])}' in its config.json is "
+            f"{shortened(sizes[large[0]])}, which no model has"
+        )
+    shares, names = found["shares"], found["names"]
+    if not all(isinstance(name, str) for name in names):
+        raise EaselError(f"{folder / 'config.json'} is damaged: 'names' are not all texts")
+    if not all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares):
+        raise EaselError(f"{folder / 'config.json'} is damaged: 'shares' are not all numbers from 0 to 1")
+    if found["condition"] in ("labels", "attributes") and not len(names) == len(shares) > 0:
+        raise EaselError(f"{folder / 'config.json'} is damaged: {len(names)} names have {len(shares)} shares")
+    if not isinstance(found.get("text_encoder", ""), str | None):
+        raise EaselError(f"{folder / 'config.json'} is damaged: 'text_encoder' is no text")
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from easel.errors import EaselError
+from easel.models.catalog import checks
 from easel.models.catalog.locate import LocatedModel
 from easel.models.devices import dtype_word, out_of_memory, pick_device, pick_dtype
 from easel.models.diffusion import guidance, latents, lora, pipelines, prompts, schedulers, single_file, tasks
@@ -257,12 +258,38 @@ def load(
     kind = pick_dtype(dtype, where)
     silence()
     if located.path.is_file():
-        pipeline = single_file.assemble(located.path, kind, config)
+        pipeline, notes = single_file.assemble(located.path, kind, config)
+        located = replace(located, notes=(*located.notes, *notes))
     else:
         pipeline = pipelines.assemble(located.path, kind)
-    model = Diffusion(pipeline, located, where)
+    with checks.loading(located.path, "its parts together"):
+        model = Diffusion(pipeline, located, where)
+        _try(model)
     model.add_loras(loras)
     return model
+
+
+def _try(model: Diffusion) -> None:
+    """One small step from words to pixels, so that parts that do not fit together are found here. Raises whatever that
+    leads to.
+    """
+    import torch
+
+    pipeline = model.pipeline
+    unet, vae, scheduler = pipeline.unet, pipeline.vae, schedulers.build(None, pipeline.scheduler)
+    states, pooled = prompts.encode(pipeline, "a", 1)
+    sides = 2 ** max(len(unet.config.block_out_channels) - 1, 3)
+    latent = torch.zeros(1, unet.config.in_channels, sides, sides, device=model.device)
+    added = None
+    if pooled is not None:
+        added = {"text_embeds": pooled, "time_ids": torch.zeros(1, 6, device=model.device, dtype=unet.dtype)}
+    with torch.no_grad():
+        scheduler.set_timesteps(2, device=model.device)
+        time = scheduler.timesteps[0]
+        words = states.to(unet.dtype)
+        answer = unet(latent, time, encoder_hidden_states=words, added_cond_kwargs=added, return_dict=False)
+        scheduler.step(answer[0], time, latent)
+        latents.try_decode(vae, latent)
 
 
 def _cast_inputs(unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -89,6 +89,17 @@ def decode(vae: Any, latent: Tensor, seed: int) -> tuple[Image.Image, str | None
     return image, f"the picture of seed {seed} broke when decoded in {word} and was decoded again in float32"
 
 
+def try_decode(vae: Any, latent: Tensor) -> None:
+    """Decode and encode once, whatever comes out. Raises ValueError on statistics that no latents have, and whatever
+    the VAE raises.
+    """
+    mean, spread = _statistics(vae, latent)
+    if not bool(mean.isfinite().all() and spread.isfinite().all()) or bool((spread == 0).any()):
+        raise ValueError(f"its scaling_factor is {vae.config.scaling_factor}")
+    pixels = vae.decode((latent * spread + mean).to(vae.dtype), return_dict=False)[0]
+    vae.encode(pixels).latent_dist.mode()
+
+
 def way_out(word: str) -> str:
     """What to try when the numbers broke in the format `word`."""
     if word == "float32":

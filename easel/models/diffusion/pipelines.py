@@ -33,15 +33,19 @@ def assemble(folder: Path, dtype: Any) -> Any:
     """
     if not (folder / "model_index.json").is_file():
         raise EaselError(f"{folder} is not a diffusers folder: model_index.json is missing")
-    index = checks.read_json(folder / "model_index.json")
+    index = checks.read_config(folder / "model_index.json")
     word = str(index.get("_class_name"))
     if word not in FAMILIES:
         raise unknown("kind of pipeline", word, FAMILIES)
     family = FAMILIES[word]
     for part in PARTS[family]:
         _check_part(folder, part, index)
+    zeros = index.get("force_zeros_for_empty_prompt", True)
+    if not isinstance(zeros, bool):
+        raise EaselError(f"{folder / 'model_index.json'}: force_zeros_for_empty_prompt is neither true nor false")
     parts = {part: _load_part(folder / part, part, index[part], dtype) for part in PARTS[family]}
-    return join(family, parts, zeros=bool(index.get("force_zeros_for_empty_prompt", True)))
+    with checks.loading(folder, "its parts together"):
+        return join(family, parts, zeros=zeros)
 
 
 def join(family: str, parts: dict[str, Any], *, zeros: bool = True) -> Any:
@@ -87,13 +91,19 @@ def _check_part(folder: Path, part: str, index: dict[str, Any]) -> None:
     _class_of(entry, part)
     if not (folder / part).is_dir():
         raise EaselError(f"the folder {part}/ is missing in {folder}")
+    check_configuration(folder, part)
+    if part != "scheduler" and not part.startswith("tokenizer"):
+        checks.weight_files(folder / part)
+
+
+def check_configuration(folder: Path, part: str) -> None:
+    """EaselError where the configuration of a part is missing, reaches for code, or has numbers that cannot be."""
     if part == "scheduler":
-        checks.read_json(folder / part / "scheduler_config.json")
+        checks.check_scheduler(folder / part / "scheduler_config.json")
     elif part.startswith("tokenizer"):
         checks.check_tokenizer(folder / part)
     else:
-        checks.read_json(folder / part / "config.json")
-        checks.weight_files(folder / part)
+        checks.read_model_config(folder / part)
 
 
 def _class_of(entry: list[str], part: str) -> Any:
@@ -123,7 +133,8 @@ def _class_of(entry: list[str], part: str) -> Any:
 def _load_part(folder: Path, part: str, entry: list[str], dtype: Any) -> Any:
     kind = _class_of(entry, part)
     if part == "scheduler" or part.startswith("tokenizer"):
-        return kind.from_pretrained(folder, local_files_only=True)
+        with checks.loading(folder.parent, part):
+            return kind.from_pretrained(folder, local_files_only=True)
     return load_weights(kind, folder, dtype, part)
 
 
@@ -133,8 +144,16 @@ def load_weights(kind: Any, folder: Path, dtype: Any, what: str, **more: Any) ->
     EaselError if a weight is missing, has another shape, or is not a number: nothing is made up silently.
     """
     import diffusers
+    import torch
 
-    _, variant = checks.weight_files(folder)
+    files, variant = checks.weight_files(folder)
+    checks.read_model_config(folder)
+    with checks.loading(folder, what), torch.device("meta"):
+        if issubclass(kind, diffusers.ModelMixin):
+            described = kind.from_config(kind.load_config(folder, local_files_only=True))
+        else:
+            described = kind(kind.config_class.from_pretrained(folder, local_files_only=True), **more)
+    checks.check_size(folder, what, sum(one.numel() for one in described.parameters()), files)
     word = "torch_dtype" if issubclass(kind, diffusers.ModelMixin) else "dtype"
     options = {word: dtype, "use_safetensors": True, "local_files_only": True, "output_loading_info": True} | more
     if variant is not None:

@@ -43,7 +43,7 @@ NOT_READ = (
 
 
 def parse(text: str) -> list[tuple[str, float]]:
-    r"""Pieces of a prompt with their weights; a BREAK is the piece ("BREAK", -inf). Brackets left open close at the end.
+    r"""Pieces of a prompt with their weights; a BREAK is the piece ("BREAK", -inf). Open brackets close at the end.
 
     Raises EaselError on weights that are not from -1000 to 1000, and on more than a thousand brackets.
 

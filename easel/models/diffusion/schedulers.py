@@ -7,7 +7,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from easel.errors import EaselError, unknown
+from easel.errors import EaselError, shortened, unknown
 
 SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {}),
@@ -56,15 +56,24 @@ def build(name: str | None, own: Any) -> Any:
     check(name)
     class_name, extra = SCHEDULERS[name]
     kind = getattr(diffusers, class_name)
-    if own.config.get("rescale_betas_zero_snr") and not _can_start_from_noise(kind):
-        able = [word for word, (other, _) in SCHEDULERS.items() if _can_start_from_noise(getattr(diffusers, other))]
+    if own.config.get("rescale_betas_zero_snr") and not can_start_from_noise(kind):
+        able = [word for word, (other, _) in SCHEDULERS.items() if can_start_from_noise(getattr(diffusers, other))]
         raise EaselError(
             f"scheduler '{name}' cannot do zero terminal SNR, which this model needs: use one of {', '.join(able)}"
         )
-    return kind.from_config(own.config, **extra)
+    try:
+        made = kind.from_config(own.config, **extra)
+        made.set_timesteps(2)  # where some find out what their configuration is
+    except (ValueError, TypeError, NotImplementedError, RuntimeError, AttributeError, ArithmeticError) as problem:
+        raise EaselError(
+            f"scheduler '{name}' cannot be made of the model's scheduler_config.json ({shortened(problem, 160)}): "
+            "use another --scheduler"
+        ) from problem
+    return made
 
 
-def _can_start_from_noise(kind: Any) -> bool:
+def can_start_from_noise(kind: Any) -> bool:
+    """Whether a class of schedulers can do zero terminal SNR."""
     return "rescale_betas_zero_snr" in inspect.signature(kind.__init__).parameters
 
 

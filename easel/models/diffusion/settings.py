@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from easel.errors import EaselError, nearest
+from easel.errors import EaselError, nearest, shortened
 from easel.models.catalog import checks
 from easel.models.diffusion import schedulers
 
@@ -98,6 +98,16 @@ class Defaults:
 KINDS: dict[str, type | UnionType] = {"scheduler": str | None, "strengths": dict}
 """What a setting in `easel.json` is; the others are numbers."""
 
+LIMITS = {
+    "guidance_scale": (0.0, 50.0),
+    "strength": (0.01, 1.0),
+    "guidance_rescale": (0.0, 1.0),
+    "hires_strength": (0.0, 1.0),
+    "width": (UNIT, LONGEST),
+    "height": (UNIT, LONGEST),
+}
+"""From where to where a number in `easel.json` may be."""
+
 FAMILY = {"sd": 7.5, "sdxl": 5.0}
 """Family -> guidance scale, as the pipelines' authors set it."""
 
@@ -113,17 +123,23 @@ def defaults(family: str, side: int, scheduler: str, row: Mapping[str, Any], fol
         for key, value in checks.read_json(file).items():
             if key not in known:
                 raise EaselError(f"{file}: no setting called '{key}': {nearest(key, known)}")
-            if not isinstance(value, KINDS.get(key, int | float)):
-                raise EaselError(f"{file}: '{key}' cannot be {value!r}")
+            if not isinstance(value, KINDS.get(key, int | float)) or isinstance(value, bool):
+                raise EaselError(f"{file}: '{key}' cannot be {shortened(repr(value))}")
+            low, high = LIMITS.get(key, (-math.inf, math.inf))
+            if isinstance(value, int | float) and not low <= value <= high:
+                raise EaselError(f"{file}: '{key}' is {shortened(value)}: a number from {low:g} to {high:g}")
             values[key] = value
     schedulers.check(values.get("scheduler"))
     own: dict[str, Any] = {"guidance_scale": FAMILY[family], "width": side, "height": side, "scheduler": scheduler}
     made = Defaults(**own | {key: value for key, value in values.items() if value is not None})
     for style, strength in made.strengths.items():
         if not isinstance(strength, int | float) or not 0 < strength <= 1:
-            raise EaselError(f"{file}: the strength for '{style}' must be above 0 and at most 1, not {strength!r}")
-    _check_side(made.width, "width")
-    _check_side(made.height, "height")
+            raise EaselError(
+                f"{file}: the strength for '{shortened(style)}' must be above 0 and at most 1, not "
+                f"{shortened(repr(strength))}"
+            )
+    _check_side(made.width, f"{folder or 'the model'}: its own width")
+    _check_side(made.height, f"{folder or 'the model'}: its own height")
     return made
 
 
