@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -17,6 +18,8 @@ ROOM_WANTED = 32 * 1024 * 1024
 """Bytes that must be free before a run starts: enough for a handful of pictures and the sheet."""
 
 
+PART = re.compile(r"\..*[.-][0-9a-f]{8}\.part", re.DOTALL)
+"""Names of files that are being written, see `atomic_path`."""
 MOST_TEXT = 50_000_000
 """Bytes of a text file that is read whole, where its reader names no smaller number."""
 
@@ -98,6 +101,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Take away what a killed run left of files it was writing, here and below. Nobody else may be writing there."""
+    for path in folder.rglob(".*.part"):
+        if PART.fullmatch(path.name):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def check_folder(folder: Path) -> None:

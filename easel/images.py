@@ -364,7 +364,7 @@ def save_png(path: str | Path, image: Image.Image, texts: dict[str, str] | None 
     """Write a PNG, atomically, with each of `texts` (keyword to UTF-8 text) in an iTXt chunk. Raises EaselError."""
     notes = PngImagePlugin.PngInfo()
     for key, text in (texts or {}).items():
-        notes.add_itxt(key, text)
+        notes.add_itxt(key, text.encode("utf-8", "backslashreplace").decode("utf-8"))
     stream = io.BytesIO()
     image.save(stream, "PNG", pnginfo=notes)
     write_atomic(Path(path), stream.getvalue())

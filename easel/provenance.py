@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from easel.errors import EaselError, shortened
+from easel.errors import EaselError, is_text, shortened
 from easel.images import BROKEN, FORMATS, check_file
 from easel.recipes.knobs import lora_parts
 from easel.version import __version__
@@ -84,7 +84,8 @@ def record(recipe: Mapping[str, Any], *, device: str, dtype: str, versions: Mapp
     '{"recipe": {"kind": "generate"}, "versions": {"easel": "1"}, "device": "cpu", "dtype": "float32", "steps": 4}'
     """
     made = {"recipe": without_places(recipe), "versions": dict(versions), "device": device, "dtype": dtype, **done}
-    return json.dumps(made, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(made, ensure_ascii=False, allow_nan=False)
+    return text if is_text(text) else json.dumps(made, allow_nan=False)  # names that are no UTF-8 come back escaped
 
 
 def parameters(prompt: str, negative_prompt: str, done: Done, loras: Sequence[str] = ()) -> str:

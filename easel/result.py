@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from easel.errors import EaselError, shortened
+from easel.errors import EaselError, is_text, shortened
 from easel.images import OUR_OWN, open_picture
 
 
@@ -65,7 +66,9 @@ class Result(BaseModel):
 
     def to_json(self, *, with_folder: bool = False) -> str:
         """JSON with keys in a fixed order. The folder is left out of the file, so that a moved run stays true."""
-        return self.model_dump_json(indent=2, exclude=None if with_folder else {"folder"}) + "\n"
+        plain = self.model_dump(exclude=None if with_folder else {"folder"})
+        text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False, default=str)
+        return (text if is_text(text) else json.dumps(plain, indent=2, allow_nan=False, default=str)) + "\n"
 
     @classmethod
     def read(cls, folder: str | Path) -> Result:

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from easel.errors import EaselError, unexpected
-from easel.files import advice
+from easel.files import advice, sweep
 from easel.recipes.base import Recipe
 from easel.result import Result
 from easel.runners import machine
@@ -32,6 +32,8 @@ def run(recipe: Recipe, out: str | Path | None, device: str, dtype: str, report:
     workspace = Workspace(folder, device, dtype, report, computed_in)
     try:
         with owned(folder):
+            if not is_new:
+                sweep(folder)
             return jobs.run(recipe, workspace)
     except (EaselError, KeyboardInterrupt, SystemExit):
         take_back(folder, workspace, is_new)
