@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import tracemalloc
 from pathlib import Path
@@ -28,6 +29,7 @@ from easel.data.hashes import data_hash
 from easel.data.metadata import read_texts
 from easel.data.square import around, middle
 from easel.errors import Cancelled, EaselError
+from easel.images import list_pictures
 from easel.jobs.data import panels
 from easel.jobs.data import world as data_world
 from easel.jobs.data.duplicates import near_duplicates, redundant
@@ -35,6 +37,8 @@ from easel.jobs.data.inspect import inspect
 from easel.jobs.data.map import grid_cells, principal_components, tsne
 from easel.jobs.data.values import PictureStats
 from easel.jobs.data.words import left_out_notes
+from easel.jobs.inputs import gather
+from easel.jobs.score.set_features import Pictures
 from easel.pocket.world import captions, segmentation, words
 from easel.recipes import recipe_from
 from easel.recipes.caption import Caption
@@ -280,7 +284,7 @@ def test_a_wrong_line_is_skipped_and_counted(tmp_path, line, words):
 def test_a_line_that_leaves_the_folder_is_refused(tmp_path, name):
     metadata(tmp_path, {"file_name": "a.png"})
     with (tmp_path / "metadata.jsonl").open("a") as stream:
-        stream.write('{"file_name": "%s"}' % name)
+        stream.write(f'{{"file_name": "{name}"}}')
     refused(lambda: open_set(tmp_path), str(tmp_path), "line 2", "is not a file name within")
 
 
@@ -338,10 +342,10 @@ def test_cub_tables_that_disagree(tmp_path):
     found = open_set(tmp_path)
     assert [item.label for item in found] == ["Black footed Albatross", None, "Laysan Albatross"]
     assert [item.box for item in found] == [None, None, (1, 1, 11, 11)]
+    boxes = "bounding_boxes.txt: line 1, bounding_boxes.txt: line 2, ..."
     assert found.notes == (
         "lines of image_class_labels.txt with under 2 words are skipped: 1 (image_class_labels.txt: line 4)",
-        "boxes that are no x, y, width and height are left out: 3 "
-        "(bounding_boxes.txt: line 1, bounding_boxes.txt: line 2, ...)",
+        f"boxes that are no x, y, width and height are left out: 3 ({boxes})",
         "pictures without a class in image_class_labels.txt and classes.txt: 1 (images.txt: line 2)",
     )
 
@@ -508,6 +512,362 @@ def test_every_layout_is_recognised_and_refused_elsewhere_with_its_tree(tmp_path
     refused(lambda: open_set(tmp_path / "empty"), *LAYOUTS, "CLASS/*.jpg", "metadata.jsonl")
     refused(lambda: open_set(tmp_path / "nowhere"), "there is no folder")
     refused(lambda: open_set(tmp_path, "cubs"), "no layout called 'cubs': use one of cub")
+
+
+# What people have beside their pictures
+
+
+def noted(folder: Path, *words: str, **options: Any) -> Any:
+    """The opened set; each of the words stands in one of its notes."""
+    found = open_set(folder, **options)
+    assert [word for word in words if not any(word in note for note in found.notes)] == [], found.notes
+    assert all("\n" not in note for note in found.notes)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("a.txt", "a.jpg"), ("A.TXT", "A.JPG"), ("a.caption", "a.png"), ("a.jpg.txt", "a.jpg")]
+)
+@pytest.mark.parametrize("place", ["", "images", "train", "x"])
+def test_captions_beside_pictures(tmp_path, text, said, place):
+    paint(tmp_path / place / said)
+    write(tmp_path / place / text, "a red square\n\na square, red\n")
+    if place == "x":
+        paint(tmp_path / "y" / "b.jpg")
+    found = {item.name: item.captions for item in open_set(tmp_path)}
+    assert found[f"{place}/{said}" if place else said] == ("a red square", "a square, red")
+
+
+def test_texts_that_are_no_captions_are_counted(tmp_path):
+    for name in "abcd":
+        paint(tmp_path / f"{name}.png")
+    (tmp_path / "a.txt").write_bytes("caf\xe9".encode("latin-1"))
+    write(tmp_path / "b.txt", "0 0.5 0.5 0.2 0.1\n1 0.1 0.2 0.3 0.4\n")
+    write(tmp_path / "c.txt", "x" * 10_001)
+    write(tmp_path / "other.txt", "whose?")
+    write(tmp_path / "README.txt", "about")
+    found = noted(
+        tmp_path,
+        "captions that are not UTF-8 text of at most 1,000,000 bytes are left out: 1 (a.txt)",
+        "texts of numbers beside pictures are no captions: 1 (b.txt)",
+        "captions of over 10,000 letters are left out: 1 (c.txt)",
+        "texts that belong to no picture are not read: 1 (other.txt)",
+    )
+    assert not found.captions.present.any()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_of_values(tmp_path, delimiter, encoding):
+    rows = [
+        ["file_name", "text", "label", "age", "hat"],
+        ["a.png", '"a b\u00e4r, two"', "x", "7", "true"],
+        ["b.png", "", "", "", ""],
+    ]
+    (tmp_path / "metadata.csv").write_text("\n".join(delimiter.join(row) for row in rows), encoding=encoding)
+    for name in "ab":
+        paint(tmp_path / f"{name}.png")
+    found = open_set(tmp_path)
+    assert found.layout == "metadata"
+    assert found[0] == Item("a.png", tmp_path / "a.png", ("a b\u00e4r, two",), "x", {"age": 7, "hat": True})
+    assert found[1] == Item("b.png", tmp_path / "b.png")
+
+
+@pytest.mark.parametrize("name", ["metadata.jsonl", "metadata.csv"])
+@pytest.mark.parametrize(("encoding", "words"), [("latin-1", "it may be Latin-1"), ("utf-16-le", "it may be UTF-16")])
+def test_a_table_in_another_encoding_is_named(tmp_path, name, encoding, words):
+    paint(tmp_path / "a.png")
+    good = "file_name,text\n" if name.endswith("csv") else ""
+    line = '{"file_name": "a.png", "text": "%s"}' if name.endswith("jsonl") else "a.png,%s"
+    (tmp_path / name).write_bytes((good + line % "one" + "\n" + line % "caf\xe9" + "\n").encode(encoding))
+    refused(lambda: open_set(tmp_path), f"{name}: line ", words, "save it as UTF-8")
+
+
+def test_a_table_of_parquet_is_read_or_said(tmp_path, monkeypatch):
+    flat(tmp_path, 2)
+    (tmp_path / "metadata.parquet").write_bytes(b"PAR1")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    found = noted(
+        tmp_path, "metadata.parquet is there and is not read: `pip install pyarrow`, or write it as metadata.csv"
+    )
+    assert found.layout == "flat"
+    rows = [{"file_name": "0.png", "text": "one"}, {"file_name": "1.png", "text": None}]
+    batches = SimpleNamespace(iter_batches=lambda: [SimpleNamespace(to_pylist=lambda: rows)])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr("importlib.import_module", lambda name: SimpleNamespace(ParquetFile=lambda path: batches))
+    assert [item.captions for item in open_set(tmp_path)] == [("one",), ()]
+
+
+def test_labels_of_stylegan(tmp_path):
+    for at in range(3):
+        paint(tmp_path / "00000" / f"img{at}.png")
+    pairs = [["00000/img0.png", 3], ["00000/img1.png", [0, 1, 0]], ["00000/img2.png", None]]
+    write(tmp_path / "dataset.json", json.dumps({"labels": pairs}))
+    assert [item.label for item in open_set(tmp_path)] == ["3", "1", None]
+    write(tmp_path / "dataset.json", json.dumps({"labels": None}))
+    assert noted(tmp_path).layout == "flat"
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("img_align_celeba/img_align_celeba", "000001.jpg"),
+        ("images/images", "a.png"),
+        ("birds/birds/images", "a.png"),
+        ("one/two", "a.png"),
+    ],
+)
+def test_a_set_one_folder_deeper_is_found(tmp_path, place, name):
+    paint(tmp_path / place / name)
+    write(tmp_path / "__MACOSX" / "x", "")
+    found = noted(tmp_path, "the set was found in ")
+    assert [item.path for item in found] == [tmp_path / place / name]
+    assert all(item.path.is_file() for item in found)
+
+
+def test_birds_within_folders_are_found_with_their_captions(tmp_path):
+    cub(tmp_path / "Data" / "birds" / "CUB_200_2011")
+    assert (open_set(tmp_path).layout, len(open_set(tmp_path))) == ("cub", 3)
+    cub(tmp_path / "Data" / "more")
+    found = noted(tmp_path, "more/ is a set of its own (layout 'cub'), here taken for a class: name it")
+    assert found.classes == ("birds", "more")
+
+
+def test_names_are_compared_as_people_see_them(tmp_path):
+    """Accents in one letter or two, the ending's large and small letters, and names that are no UTF-8."""
+    for name in ("caf\u00e9/\u00fcber.png", "nai\u0308ve.png", "B.PNG"):
+        paint(tmp_path / name)
+    strange = os.fsdecode(b"z\xe9.png")
+    paint(tmp_path / strange)
+    names = ["cafe\u0301/u\u0308ber.png", "na\u00efve.png", "B.png", "z\\xe9.png", strange, "b.png"]
+    write(tmp_path / "metadata.jsonl", "")
+    lines = [json.dumps({"file_name": name, "text": str(at)}) for at, name in enumerate(names) if at != 3]
+    write(tmp_path / "metadata.jsonl", "\n".join(lines))
+    found = open_set(tmp_path)
+    assert (len(found), found.missing_names, found.unnamed) == (4, ("b.png",), 0)
+    assert all(item.path.is_file() for item in found)
+    write(tmp_path / "metadata.csv", "")
+    write(tmp_path / "metadata.jsonl", json.dumps({"file_name": "z\\xe9.png"}))  # as easel's own tables have it
+    assert [item.path for item in open_set(tmp_path)] == [tmp_path / strange]
+
+
+def test_a_picture_of_several_lines_has_several_captions(tmp_path):
+    rows = [{"file_name": "a.png", "text": text} for text in ("one", "two", "one")]
+    found = open_set(metadata(tmp_path, rows[0], {"file_name": "b.png", "text": "b"}, *rows[1:]))
+    assert [(item.name, item.captions) for item in found] == [("a.png", ("one", "two")), ("b.png", ("b",))]
+
+
+# Folders: what is a class, what a split, what neither
+
+
+def tree_of(folder: Path, *names: str) -> Path:
+    for name in names:
+        if name.endswith("/"):
+            (folder / name).mkdir(parents=True)
+        elif name.endswith((".png", ".jpg")):
+            paint(folder / name)
+        else:
+            write(folder / name, "x")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "beside", ["runs/events.out", "annotations/a.xml", "empty/", "runs/a.png", "masks/a.png", "other/a.png"]
+)
+@pytest.mark.parametrize("valid", ["val", "valid", "validation", "test", "Test"])
+def test_a_folder_beside_the_splits_does_not_undo_them(tmp_path, beside, valid):
+    names = [f"{split}/{label}/{at}.png" for split in ("train", valid) for label in ("cat", "dog") for at in range(2)]
+    tree_of(tmp_path, *names, beside)
+    found = noted(tmp_path, *(["is left out"] if beside.endswith(".png") else []))
+    assert (found.layout, found.classes, len(found)) == ("classes", ("cat", "dog"), 8)
+    assert len(open_set(tmp_path, split="train")) == 4
+    assert open_set(tmp_path, "classes").classes == ("cat", "dog")
+
+
+def test_a_folder_beside_flat_splits_does_not_undo_them(tmp_path):
+    tree_of(tmp_path, "train/a.png", "val/b.png", "runs/c.png")
+    assert [item.split for item in noted(tmp_path, "runs/ beside train/, val/ is left out")] == ["train", "valid"]
+    assert len(open_set(tmp_path, "flat", "train")) == 1
+
+
+def test_what_is_called_like_a_split_is_no_class_without_a_word(tmp_path):
+    tree_of(tmp_path / "one", "abstract/a.png", "validation/b.png", "portrait/c.png")
+    note = "validation/ beside abstract/, portrait/ is taken for a class: move it elsewhere if it is a split"
+    assert noted(tmp_path / "one", note).classes == ("abstract", "portrait", "validation")
+    tree_of(tmp_path / "two", "cat/a.png", "dog/b.png", "test/cat/c.png", "test/dog/d.png")
+    found = noted(tmp_path / "two", "test/ beside cat/, dog/ is taken for a split, the others for classes")
+    assert [(item.name, item.label, item.split) for item in found] == [
+        ("cat/a.png", "cat", ""),
+        ("dog/b.png", "dog", ""),
+        ("test/cat/c.png", "cat", "test"),
+        ("test/dog/d.png", "dog", "test"),
+    ]
+
+
+@pytest.mark.parametrize("side", ["masks", "Annotations", "labels", "anything"])
+def test_pictures_that_belong_to_pictures_are_no_class(tmp_path, side):
+    tree_of(tmp_path, "images/a.jpg", "images/b.jpg", f"{side}/a.png", f"{side}/b.png")
+    found = noted(tmp_path, f"{side}/ beside images/ is left out")
+    assert (found.layout, list(found.names)) == ("flat", ["images/a.jpg", "images/b.jpg"])
+
+
+def test_images_and_masks_within_splits(tmp_path):
+    tree_of(tmp_path, *(f"{part}/{what}/a.png" for part in ("train", "val") for what in ("images", "masks")))
+    assert list(open_set(tmp_path).names) == ["train/images/a.png", "val/images/a.png"]
+
+
+def test_doubt_is_said(tmp_path):
+    tree_of(tmp_path, "masks/a.png", "hats/b.png")
+    assert noted(tmp_path, "masks/ beside hats/ is taken for a class").classes == ("hats", "masks")
+
+
+def test_splits_in_the_names_of_a_table(tmp_path):
+    rows = [{"file_name": f"{part}/{at}.png", "text": "t"} for part in ("train", "val") for at in range(2)]
+    found = open_set(metadata(tmp_path, *rows), split="train")
+    assert list(found.names) == ["train/0.png", "train/1.png"]
+    assert len(open_set(tmp_path, split="valid")) == 2
+
+
+def test_captions_and_classes_do_not_undo_each_other(tmp_path):
+    tree_of(tmp_path, "cat/1.png", "cat/2.png", "dog/1.png", "overview.png")
+    names = ("cat/1.png", "cat/2.png", "dog/1.png")
+    metadata(tmp_path, *({"file_name": name, "text": f"a {name}"} for name in names))
+    found = open_set(tmp_path)
+    found.require("captions", "labels")
+    assert [(item.name, item.label) for item in found] == [(name, name[:3]) for name in names]
+    metadata(tmp_path, {"file_name": "overview.png", "text": "all"})  # of none of the classes
+    found = noted(tmp_path, "1 (overview.png)")
+    assert (found.layout, len(found), found.classes) == ("classes", 3, ("cat", "dog"))
+    metadata(tmp_path, *({"file_name": name, "text": f"a {name}"} for name in names[:2]))  # of one class alone
+    found = noted(tmp_path, "captions and classes that the pictures lack are taken from metadata.jsonl")
+    assert [(item.label, item.captions) for item in found] == [
+        ("cat", ("a cat/1.png",)), ("cat", ("a cat/2.png",)), ("dog", ()),
+    ]  # fmt: skip
+    assert len(open_set(tmp_path, "metadata")) == 2
+
+
+def sets_of_all_layouts(folder: Path) -> dict[str, Path]:
+    """Sets without captions, one of each layout and of each shape that has one."""
+    cub(folder / "cub")
+    shutil.rmtree(folder / "cub" / "text_c10")
+    tree_of(folder / "celeba", "img_align_celeba/1.jpg", "img_align_celeba/2.jpg")
+    write(folder / "celeba" / "list_attr_celeba.txt", "2\nBald Smiling\n1.jpg 1 1\n2.jpg -1 1\n")
+    tree_of(folder / "dogs", "Images/n1-Pug/a.jpg", "Images/n2-Chow/b.jpg", "Annotation/n1-Pug/", "Annotation/n2-Chow/")
+    hotels(folder / "hotels")
+    tree_of(folder / "flat", "a.png", "b.png")
+    tree_of(folder / "images", "images/a.png", "images/b.png")
+    tree_of(folder / "splits", "train/a.png", "val/b.png")
+    tree_of(folder / "classes", "x/a.png", "y/b.png")
+    tree_of(folder / "many classes", *(f"{name}/{name}.png" for name in "uvwxyz"))
+    tree_of(folder / "classes in splits", *(f"{s}/{c}/a.png" for s in ("train", "test") for c in "xy"))
+    tree_of(folder / "deeper", "one/images/a.png", "one/images/b.png")
+    metadata(folder / "metadata", {"file_name": "a.png"}, {"file_name": "b.png"})
+    return {place.name: place for place in sorted(folder.iterdir())}
+
+
+def test_the_advice_about_captions_is_true_in_every_layout(tmp_path, monkeypatch):
+    """The command that a refusal names, and the table that it names, both give every picture a caption."""
+    monkeypatch.setattr("easel.models.load", lambda name, role, *more: fakes.Captioner())
+    monkeypatch.setattr("easel.runners.machine.resolve", lambda device, dtype: ("cpu", "float32"))
+    places = sets_of_all_layouts(tmp_path / "command") | {
+        f"{name} by hand": place for name, place in sets_of_all_layouts(tmp_path / "hand").items()
+    }
+    for name, place in places.items():
+        before = open_set(place)
+        said = refused(lambda before=before: before.require("captions"), "file_name and text in metadata.jsonl")
+        if name.endswith("by hand") or name == "metadata":
+            rows = ({"file_name": item.name, "text": "said"} for item in before)
+            write(before.folder / "metadata.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        else:
+            words = shlex.split(said.split("`")[1])
+            assert words[:2] == ["easel", "caption"]
+            assert words[-2:] == ["--out", str(before.folder)]
+            photos = [str(one) for word in words[2:-2] for one in sorted(Path("/").glob(word.strip("/")))]
+            runners.run(Caption(photos=tuple(photos)), before.folder)
+        after = open_set(place)
+        after.require("captions")
+        assert list(after.names) == list(before.names) or set(after.names) == set(before.names), name
+        assert after.classes == before.classes, name
+
+
+def test_the_advice_about_classes_is_true_in_every_layout(tmp_path):
+    for name, place in sets_of_all_layouts(tmp_path).items():
+        before = open_set(place)
+        if before.classes and (before.labels >= 0).all():
+            continue
+        refused(lambda before=before: before.require("labels"), ADVICE["labels"])
+        lines = [json.dumps({"file_name": item.name, "label": str(at % 2)}) for at, item in enumerate(before)]
+        write(before.folder / "metadata.jsonl", "\n".join(lines))
+        after = open_set(place)
+        after.require("labels")
+        assert set(after.names) == set(before.names), name
+
+
+@pytest.mark.parametrize("own", ["sheet.png", "chart.png", "preview.png", "walk.png", "walk.webp"])
+def test_the_sheets_of_a_run_are_none_of_a_set(tmp_path, own):
+    flat(tmp_path / "a", 2)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    for place in ("a", "b"):
+        paint(tmp_path / place / own)
+        write(tmp_path / place / "result.json", "{}")
+    assert list(open_set(tmp_path / "a").names) == ["0.png", "1.png"]
+    assert len(open_set(tmp_path)) == 4  # as classes
+    assert list(gather([str(tmp_path / "a")], tmp_path / "out")) == ["0.png", "1.png"]
+    assert list(Pictures.of(str(tmp_path / "a")).paths) == ["0.png", "1.png"]
+    (tmp_path / "a" / "result.json").unlink()
+    assert own in open_set(tmp_path / "a").names  # a picture of somebody's own
+
+
+def test_pictures_of_every_ending_are_read_or_counted(tmp_path):
+    picture = Image.effect_noise((20, 20), 60)
+    for name in ("a.pgm", "b.jp2", "c.ppm", "d.mpo", "e.jpe", "f.apng"):
+        kind = {"d.mpo": "JPEG", "e.jpe": "JPEG", "f.apng": "PNG"}.get(name)
+        picture.convert("L" if name == "a.pgm" else "RGB").save(tmp_path / name, kind)
+    picture.save(tmp_path / "no ending", "PNG")
+    picture.save(tmp_path / "strange.ending", "JPEG")
+    for name in ("g.heic", "h.psd", "i.heic", "no picture", "notes.md"):
+        write(tmp_path / name, "x")
+    found = noted(tmp_path, ".heic files are not read, convert them: 2 (g.heic, i.heic)", ".psd files are not read")
+    assert len(found) == 8
+    assert len(packed(found, 16, tmp_path / "cache")) == 8
+    assert len(gather([str(tmp_path)], tmp_path / "out")) == 8
+
+
+def test_the_same_data_in_another_folder_has_the_same_hash(tmp_path):
+    tree_of(tmp_path / "a", "x/1.png", "y/2.png")
+    write(tmp_path / "a" / "x" / "1.txt", "said")
+    shutil.copytree(tmp_path / "a", tmp_path / "elsewhere" / "b")
+    assert data_hash(open_set(tmp_path / "a")) == data_hash(open_set(tmp_path / "elsewhere" / "b"))
+
+
+def test_what_could_be_read_for_ever_is_not(tmp_path):
+    """Pipes and devices as pictures, as captions beside them, and as tables."""
+    flat(tmp_path, 2)
+    for name in ("a.png", "0.txt", "metadata.jsonl", "metadata.csv", "dataset.json"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "b.png").symlink_to("/dev/zero")
+    (tmp_path / "1.txt").symlink_to("/dev/zero")
+    found = open_set(tmp_path)
+    data = packed(found, 16, tmp_path / "cache")
+    assert (len(data), set(data.broken)) == (2, {"a.png", "b.png"})
+    assert not data.captions.present.any()
+
+
+def test_a_search_for_a_set_does_not_walk_a_disk(tmp_path, monkeypatch):
+    for at in range(40):
+        for deep in range(30):
+            (tmp_path / f"{at:02}" / f"{deep:02}").mkdir(parents=True)
+    count = 0
+    real = os.scandir
+
+    def scandir(place):
+        nonlocal count
+        count += 1
+        return real(place)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    refused(lambda: list_pictures(tmp_path), "there are no pictures in")
+    assert count < 60
 
 
 # Columns

@@ -354,6 +354,9 @@ class Finder:
         """The real name of a file, from the folder; None where there is none."""
         if os.path.isfile(self.place / name):  # noqa: PTH113 - a million times
             return name
+        return self._nearly(name) or (self._nearly(name.replace("\\", "/")) if "\\" in name else None)
+
+    def _nearly(self, name: str) -> str | None:
         way = ""
         parts = name.split("/")
         for at, part in enumerate(parts):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -74,6 +75,7 @@ LAYOUTS: dict[str, Layout] = {
     ),
 }
 """Layouts in the order in which they are tried: those with tables of their own first."""
+WITH_TABLES = [word for word in LAYOUTS if word not in {"classes", "flat"}]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,15 +127,16 @@ class PictureSet(Annotations):
         if self.layout == "metadata":
             return ADVICE["captions"]
         within = dict.fromkeys(name.rpartition("/")[0] for name in self.names)
-        places = [str(self.folder / one) for one in islice(within, MOST_PLACES + 1)]
+        places = [shlex.quote(str(self.folder / one)) for one in islice(within, MOST_PLACES + 1)]
         depths = {len(one.split("/")) if one else 0 for one in within}
         parent = os.path.commonpath(within) if "" not in within else ""
         if len(places) > MOST_PLACES and len(depths) == 1:
             stars = depths.pop() - (len(parent.split("/")) if parent else 0)
-            places = ["/".join([str(self.folder / parent), *["*"] * stars, ""])]
+            places = ["/".join([shlex.quote(str(self.folder / parent)), *["*"] * stars, ""])]
         elif len(places) > MOST_PLACES:
             return ADVICE["captions"]
-        return f"`easel caption {' '.join(places)} --out {self.folder}` writes them; or {ADVICE['captions']}"
+        out = shlex.quote(str(self.folder))
+        return f"`easel caption {' '.join(places)} --out {out}` writes them; or {ADVICE['captions']}"
 
 
 def open_set(folder: str | Path, layout: str | None = None, split: str | None = None) -> PictureSet:
@@ -159,12 +162,25 @@ def open_set(folder: str | Path, layout: str | None = None, split: str | None = 
     if folder != given:
         lost.note(f"the set was found in {folder.relative_to(given).as_posix()}/")
     items = LAYOUTS[word].read(folder, lost)
+    if word == "classes":
+        _note_sets(folder, lost)
     if word != "metadata":
         items = metadata.filled(items, folder, lost)
     found = collect(item for item in items if wanted in (None, item.split))
     if not len(found.annotations):
         _refuse_empty(folder, word, wanted, lost)
     return _made(folder, word, found, lost)
+
+
+def _note_sets(folder: Path, lost: Lost) -> None:
+    """Say which folders of classes are sets of their own."""
+    for home in folders.arranged(folder).homes:
+        for name in folders.listed(folder / home).folders[:MOST_LOOKED_INTO]:
+            own = next((word for word in WITH_TABLES if LAYOUTS[word].matches(folder / home / name)), None)
+            if own:
+                lost.note(
+                    f"{name}/ is a set of its own (layout '{own}'), here taken for a class: name it to open it alone"
+                )
 
 
 def recognised(folder: Path, layout: str | None = None) -> tuple[Path, str]:
