@@ -335,10 +335,10 @@ def stem(name: str) -> str:
 
 
 def same(name: str) -> str:
-    """A name as it is compared: macOS writes u and two dots where others write one letter, and names that are no UTF-8
-    stand escaped in the tables that easel writes.
+    """A name as it is compared: macOS writes u and two dots where others write one letter, and names that cannot be
+    shown stand escaped in the tables that easel writes.
     """
-    return unicodedata.normalize("NFC", name if is_text(name) else printable(name, len(name)))
+    return unicodedata.normalize("NFC", name if name.isprintable() else printable(name, len(name)))
 
 
 class Finder:

@@ -195,7 +195,7 @@ def recognised(folder: Path, layout: str | None = None) -> tuple[Path, str]:
     found = list(_deeper(folder, layout))
     if len(found) == 1:
         return found[0]
-    if found:
+    if found and layout is None:
         named = ", ".join(str(place) for place, _ in found[:MOST_PLACES])
         raise EaselError(f"{folder} holds {len(found)} sets of pictures ({named}): name one of them")
     if layout:

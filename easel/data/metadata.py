@@ -204,8 +204,9 @@ def filled(items: Iterator[Item], folder: Path, lost: Lost) -> Iterator[Item]:
     for where, row in rows(table, lost):
         item = _item(row, where, folder, lost)
         if item is not None:
-            before = known.get(same(item.name), item)
-            known[same(item.name)] = replace(before, captions=tuple(dict.fromkeys((*before.captions, *item.captions))))
+            for name in {same(item.name), same(item.name.replace("\\", "/"))}:
+                before = known.get(name, item)
+                known[name] = replace(before, captions=tuple(dict.fromkeys((*before.captions, *item.captions))))
     lost.note(f"captions and classes that the pictures lack are taken from {table.name}")
     for item in items:
         more = known.get(same(item.name))

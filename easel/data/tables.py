@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -16,7 +15,6 @@ MOST_TABLE = 8 << 30
 """Bytes of a table that is read line by line."""
 MOST_LINE = 32_000_000
 """Letters of one of its lines."""
-BACKSLASH = re.compile(r"\\(?!x[0-9a-f]{2})")
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -94,15 +92,16 @@ def numbered(path: Path, lost: Lost) -> dict[str, str]:
 
 
 def inside(name: str, place: str) -> str:
-    r"""A file name as it stands in a table, with forward slashes; only \xe9 and its like, as easel writes names that
-    are no UTF-8, keep theirs. Raises EaselError when it leaves the folder.
+    """A file name as it stands in a table, without needless parts. Backslashes stay: they part folders on Windows, and
+    escape letters where easel shows strange names; `folders.Finder` tries both.
+
+    Raises EaselError when it leaves the folder.
     """
     plain = name.strip().replace("\\", "/")
     parts = plain.split("/")
     if not plain or plain.startswith("/") or ".." in parts or "\x00" in plain or ":" in parts[0]:
         raise EaselError(f"{place}: '{shortened(name)}' is not a file name within the set's folder")
-    kept = BACKSLASH.sub("/", name.strip())
-    return "/".join(part for part in kept.split("/") if part not in ("", "."))
+    return "/".join(part for part in name.strip().split("/") if part not in ("", "."))
 
 
 def short_place(place: str) -> str:
