@@ -11,6 +11,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
+FAULT = "easel-error.txt"
+"""The traceback of an unexpected fault, in the folder of its run."""
+
+
 class EaselError(Exception):
     """Something a person can put right. The message is one line: what is wrong, where, and what to do."""
 
@@ -20,12 +24,12 @@ class UnexpectedError(EaselError):
 
 
 def unexpected(problem: BaseException, folder: Path | None = None) -> UnexpectedError:
-    """One line about a fault of easel's own; its traceback is in error.txt in `folder`, else where logs are kept."""
+    """One line about a fault of easel's own; its traceback is in easel-error.txt in `folder`, else where logs are kept."""
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "easel"
     text = "".join(traceback.format_exception(problem)).encode("utf-8", "backslashreplace")
     where = "nowhere, since no file could be written"
     for place in (folder, state, Path(tempfile.gettempdir())):
-        file = place / ("error.txt" if place == folder else f"easel-error-{os.getpid()}.txt") if place else None
+        file = place / (FAULT if place == folder else f"easel-error-{os.getpid()}.txt") if place else None
         try:
             if file is not None:
                 file.parent.mkdir(parents=True, exist_ok=True)

@@ -364,7 +364,7 @@ def test_a_fault_is_one_line_and_its_traceback_lies_in_the_run(fake_job, photo, 
     shown = capsys.readouterr().err
     assert shown.count("\n") == 1
     assert "did not expect: ZeroDivisionError: oh no \\x1b[31m; the whole of it is in" in shown
-    assert "Traceback" in (tmp_path / "out" / "error.txt").read_text()
+    assert "Traceback" in (tmp_path / "out" / "easel-error.txt").read_text()
 
 
 def test_a_fault_before_any_run_is_written_where_logs_are(tmp_path, monkeypatch, capsys):

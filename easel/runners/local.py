@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from easel.errors import EaselError, unexpected
+from easel.errors import FAULT, EaselError, unexpected
 from easel.files import advice, sweep
 from easel.recipes.base import Recipe
 from easel.result import Result
@@ -34,7 +34,9 @@ def run(recipe: Recipe, out: str | Path | None, device: str, dtype: str, report:
         with owned(folder):
             if not is_new:
                 sweep(folder)
-            return jobs.run(recipe, workspace)
+            result = jobs.run(recipe, workspace)
+            (folder / FAULT).unlink(missing_ok=True)
+            return result
     except (EaselError, KeyboardInterrupt, SystemExit):
         take_back(folder, workspace, is_new)
         raise
