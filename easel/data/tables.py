@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -15,6 +16,8 @@ MOST_TABLE = 8 << 30
 """Bytes of a table that is read line by line."""
 MOST_LINE = 32_000_000
 """Letters of one of its lines."""
+ESCAPED = re.compile(r"^\\(x[0-9a-f]{2}|u[0-9a-f]{4}|[nrt])")
+"""How a name begins whose first letter cannot be shown."""
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -97,7 +100,7 @@ def inside(name: str, place: str) -> str:
 
     Raises EaselError when it leaves the folder.
     """
-    plain = name.strip().replace("\\", "/")
+    plain = ESCAPED.sub("-", name.strip()).replace("\\", "/")
     parts = plain.split("/")
     if not plain or plain.startswith("/") or ".." in parts or "\x00" in plain or ":" in parts[0]:
         raise EaselError(f"{place}: '{shortened(name)}' is not a file name within the set's folder")

@@ -22,7 +22,8 @@ class Train(Recipe):
 
     positional: ClassVar = ("network", "data")
     resumes: ClassVar = True
-    free: ClassVar = frozenset({"easel", "seed", "kimg", "minutes", "licence"})
+    # data may lie elsewhere: what is in it may not change, which its hash shows
+    free: ClassVar = frozenset({"easel", "seed", "data", "kimg", "minutes", "licence"})
 
     kind: Literal["train"] = "train"
     """The kind of job."""
