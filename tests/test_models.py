@@ -777,6 +777,144 @@ def test_a_matrix_for_a_convolution_of_one_pixel_fits(shelf: Path, tmp_path: Pat
     assert far(drawn[0], draw(diffusion(shelf / "sd"), ["a"], [1], settings=QUICK)[0]) > 0
 
 
+BLOCK = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+CONVOLUTION = "down_blocks.0.resnets.0.conv1"
+IN_KOHYA = f"lora_unet_{BLOCK.replace('.', '_')}"
+
+
+def matrices() -> tuple[torch.Tensor, torch.Tensor]:
+    """The two matrices of a layer of 32 by 32, of rank 2."""
+    generator = torch.Generator().manual_seed(7)
+    return torch.randn(2, 32, generator=generator) / 10, torch.randn(32, 2, generator=generator) / 10
+
+
+def strengths() -> dict[str, tuple[dict[str, torch.Tensor], dict[str, Any], float]]:
+    """Files in every layout: tensors, the header's facts, and the factor before up @ down that they say."""
+    down, up = matrices()
+    kohya = {f"{IN_KOHYA}.lora_down.weight": down, f"{IN_KOHYA}.lora_up.weight": up}
+    peft = {f"unet.{BLOCK}.lora_A.weight": down, f"unet.{BLOCK}.lora_B.weight": up}
+    named = {key.replace(".weight", ".default.weight"): value for key, value in peft.items()}
+    old = {f"unet.{BLOCK}.lora.down.weight": down, f"unet.{BLOCK}.lora.up.weight": up}
+    first = BLOCK.replace("attn1.to_q", "attn1.processor.to_q_lora")
+    oldest = {f"{first}.down.weight": down, f"{first}.up.weight": up}
+    embedding = {"bundle_emb.sks.string_to_param.*": torch.ones(2, 32)}
+    alpha = {f"{IN_KOHYA}.alpha": torch.tensor(1.0)}
+    return {
+        "kohya": (kohya, {}, 1.0),
+        "kohya with alpha": (kohya | alpha, {}, 0.5),
+        "kohya with alpha 0": (kohya | {f"{IN_KOHYA}.alpha": torch.tensor(0.0)}, {}, 0.0),
+        "bundle": (kohya | alpha | embedding, {}, 0.5),
+        "diffusers": (old, {}, 1.0),
+        "attn_procs": (oldest, {}, 1.0),
+        "peft": (peft, {}, 1.0),
+        "peft, named": (named, {}, 1.0),
+        "header": (peft, {"r": 2, "lora_alpha": 6}, 3.0),
+        "header, root": (peft, {"r": 2, "lora_alpha": 2, "use_rslora": True}, 2**0.5),
+        "header, pattern": (peft, {"lora_alpha": 2, "alpha_pattern": {"to_q": 1}}, 0.5),
+    }
+
+
+@pytest.mark.parametrize("name", strengths())
+def test_the_merged_weight_is_worked_out_by_hand(shelf: Path, tmp_path: Path, name: str) -> None:
+    """W + scale * alpha / rank * up @ down, in every layout."""
+    tensors, facts, factor = strengths()[name]
+    down, up = matrices()
+    header = {"lora_adapter_metadata": json.dumps(facts)} if facts else {}
+    save_file(tensors, tmp_path / "x.safetensors", metadata={"format": "pt"} | header)
+    model = diffusion(shelf / "sd", loras=[f"{tmp_path / 'x.safetensors'}:0.8"])
+    layer = model.pipeline.unet.get_submodule(BLOCK)
+    before = layer.base_layer.weight.detach().clone()
+    layer.merge()
+    torch.testing.assert_close(layer.weight.detach(), before + 0.8 * factor * up @ down)
+    assert ("the embedding 'sks' inside is left out" in model.notes[0]) == (name == "bundle")
+
+
+def test_a_convolution_in_three_parts_is_put_together(shelf: Path, tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(1)
+    down, middle = torch.randn(2, 32, 1, 1, generator=generator), torch.randn(2, 2, 3, 3, generator=generator)
+    up = torch.randn(32, 2, 1, 1, generator=generator)
+    stem = f"lora_unet_{CONVOLUTION.replace('.', '_')}"
+    tensors = {"lora_down": down, "lora_mid": middle, "lora_up": up}
+    file = tmp_path / "x.safetensors"
+    save_file({f"{stem}.{part}.weight": one for part, one in tensors.items()} | {f"{stem}.alpha": torch.ones(())}, file)
+    layer = diffusion(shelf / "sd", loras=[str(file)]).pipeline.unet.get_submodule(CONVOLUTION)
+    wanted = 0.5 * torch.einsum("oi,ijhw,jc->ochw", up[:, :, 0, 0], middle, down[:, :, 0, 0])
+    torch.testing.assert_close(layer.get_delta_weight("lora0"), wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("layout", ["kohya", "peft"])
+def test_dora_is_worked_out_by_hand(shelf: Path, tmp_path: Path, layout: str) -> None:
+    """Each row of W + up @ down at its own length; at scale 0 it is the model itself."""
+    down, up = matrices()
+    whole = load_file(shelf / "sd" / "unet" / "diffusion_pytorch_model.safetensors")[f"{BLOCK}.weight"] + up @ down
+    lengths = whole.norm(dim=1) * torch.linspace(0.5, 2, 32)
+    tensors = {
+        "kohya": {"lora_down.weight": down, "lora_up.weight": up, "dora_scale": lengths[:, None]},
+        "peft": {"lora_A.weight": down, "lora_B.weight": up, "lora_magnitude_vector.weight": lengths},
+    }[layout]
+    file, stem = tmp_path / "x.safetensors", {"kohya": IN_KOHYA, "peft": f"unet.{BLOCK}"}[layout]
+    save_file({f"{stem}.{key}": value.contiguous() for key, value in tensors.items()}, file)
+    model = diffusion(shelf / "sd", loras=[str(file)])
+    inputs = torch.randn(3, 32, generator=torch.Generator().manual_seed(2))
+    wanted = inputs @ (whole * (lengths / whole.norm(dim=1))[:, None]).T
+    torch.testing.assert_close(model.pipeline.unet.get_submodule(BLOCK)(inputs).detach(), wanted, rtol=1e-4, atol=1e-5)
+    nothing, plain = diffusion(shelf / "sd", loras=[f"{file}:0"]), diffusion(shelf / "sd")
+    assert far(*(draw(one, ["a"], [1], settings=QUICK)[0] for one in (nothing, plain))) == 0
+    if layout == "kohya":
+        save_file(
+            {f"{stem}.{key}": value.contiguous() for key, value in (tensors | {"dora_scale": lengths[None]}).items()},
+            file,
+        )
+        with pytest.raises(EaselError, match=r"is DoRA with lengths of shape \(1, 32\), one a row is read"):
+            diffusion(shelf / "sd", loras=[str(file)])
+
+
+def damaged() -> dict[str, tuple[dict[str, torch.Tensor], dict[str, Any], str]]:
+    """Files that cannot be loaded: tensors, the header's facts, and what is said."""
+    down, up = matrices()
+    first, second = f"unet.{BLOCK}.lora_A.weight", f"unet.{BLOCK}.lora_B.weight"
+    plain = {first: down, second: up}
+    other = f"lora_unet_{CONVOLUTION.replace('.', '_')}"
+    return {
+        "norms": (plain | {f"{other}.w_norm": torch.ones(3)}, {}, "is a LyCORIS norm adapter"),
+        "full": (plain | {f"{other}.diff": torch.ones(3)}, {}, "is a LyCORIS full adapter"),
+        "no rank": ({first: torch.zeros(0, 32), second: torch.zeros(32, 0)}, {}, r"is damaged: .* \(0, 32\)"),
+        "three sides": (
+            {first: down[..., None], second: up},
+            {},
+            r"is damaged: the matrices of .*to_q are \(2, 32, 1\)",
+        ),
+        "two ranks": ({first: down, second: torch.ones(32, 3)}, {}, r"is damaged: .* \(2, 32\) and \(32, 3\)"),
+        "whole numbers": ({first: down.to(torch.int8), second: up}, {}, "holds whole numbers"),
+        "alpha of two": (plain | {f"unet.{BLOCK}.alpha": torch.ones(2)}, {}, "has 2 numbers, not one"),
+        "alpha in words": (plain, {"lora_alpha": "x"}, "its alpha is 'x', which is no number"),
+        "alpha nan": (plain, {"lora_alpha": math.nan}, "its alpha is nan, which is no number"),
+        "pattern list": (plain, {"lora_alpha": 1, "alpha_pattern": ["a"]}, "its alpha_pattern is no table"),
+        "pattern open": (plain, {"lora_alpha": 1, "alpha_pattern": {"(": 1}}, r"alpha_pattern '\(' cannot be used"),
+        "pattern slow": (plain, {"lora_alpha": 1, "alpha_pattern": {"(a*)*(a|.)*x": 1}}, "too much to compare"),
+    }
+
+
+@pytest.mark.parametrize("name", damaged())
+def test_a_damaged_lora_is_one_line(shelf: Path, tmp_path: Path, name: str) -> None:
+    tensors, facts, words = damaged()[name]
+    header = {"lora_adapter_metadata": json.dumps(facts)} if facts else {}
+    save_file(tensors, tmp_path / "x.safetensors", metadata={"format": "pt"} | header)
+    with pytest.raises(EaselError, match=words) as caught:
+        diffusion(shelf / "sd", loras=[str(tmp_path / "x.safetensors")])
+    assert "\n" not in str(caught.value)
+
+
+def test_an_adapters_configuration_reaches_for_nothing(shelf: Path, tmp_path: Path) -> None:
+    down, up = matrices()
+    save_file({f"base_model.model.{BLOCK}.lora_A.weight": down, f"base_model.model.{BLOCK}.lora_B.weight": up},
+              tmp_path / "adapter_model.safetensors")  # fmt: skip
+    for facts in ({"auto_map": {"a": "b"}}, {"quantization_config": {"a": 1}}, {"attn_implementation": "a/b"}):
+        (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"} | facts))
+        with pytest.raises(EaselError, match=r"adapter_config\.json (asks|says)"):
+            diffusion(shelf / "sd", loras=[str(tmp_path)])
+
+
 def test_a_lora_whose_values_do_not_arrive_is_an_error(
     shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1115,10 +1253,10 @@ def test_the_catalogue_holds_together() -> None:
             assert part in tables.SOURCES or part.startswith("pocket/")
     for info in listing.rows():
         assert info.licence
-        assert info.megabytes > 0 or info.name == "pocket"
+        assert info.megabytes > 0 or info.sources == ("inside the package",)
     turbo = locate.LocatedModel(Path(), "sd-turbo", tables.ROWS["sd-turbo"].defaults)
     assert turbo.defaults["guidance_scale"] == 0.0
-    assert set(tables.ROWS["pocket"].parts) == set(tables.ROLES) - {"generator"}
+    assert set(tables.ROWS["pocket"].parts) == set(tables.ROLES) - {"generator", "controlnet", "adapter"}
 
 
 def test_pull_fetches_one_set_of_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

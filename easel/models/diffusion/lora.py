@@ -93,6 +93,7 @@ def load(pipeline: Any, spec: Spec, name: str) -> Loaded:
     where = f"{matched['unet']} in the UNet, {found - matched['unet']} in the text encoder"
     scales = f"scales {spec.unet:g} and {spec.text:g}"
     note = f"LoRA {path.name}: {found} of {total} layers matched ({where}), {scales}, {adapter.alpha_from}"
+    note += f"; {adapter.left_out}" if adapter.left_out else ""
     return Loaded(name, spec, found, total, note)
 
 
@@ -115,6 +116,7 @@ def _fitting(weights: Mapping[str, Tensor], pipeline: Any, path: Path) -> dict[s
             other = f"{part}.{module_path}.lora_{'B' if matrix.startswith('A') else 'A'}.weight"
             if other not in weights:
                 raise EaselError(f"the LoRA {path} has only one of the two matrices of {module_path}: get it again")
+            _check_shapes(path, module_path, weights[key], weights[other], is_down=matrix.startswith("A"))
             side, ours = (1, weights[key].shape[1]) if matrix.startswith("A") else (0, weights[key].shape[0])
             if weight.shape[side] != ours:
                 raise EaselError(
@@ -127,6 +129,18 @@ def _fitting(weights: Mapping[str, Tensor], pipeline: Any, path: Path) -> dict[s
             f"the LoRA {path} does not fit this model: none of its layers has a place (another family of models?)"
         )
     return kept
+
+
+def _check_shapes(path: Path, module: str, matrix: Tensor, other: Tensor, *, is_down: bool) -> None:
+    """EaselError unless a matrix and the other one of its layer have a rank in common, and 2 or 4 dimensions."""
+    if matrix.ndim == 1 and not is_down:  # the bias of an upper matrix, or DoRA's magnitudes
+        return
+    down, up = (matrix, other) if is_down else (other, matrix)
+    ranks = (down.shape[0] if down.ndim else 0, up.shape[1] if up.ndim > 1 else 0)
+    if down.ndim not in (2, 4) or up.ndim not in (2, 4) or ranks[0] != ranks[1] or not ranks[0]:
+        raise EaselError(
+            f"the LoRA {path} is damaged: the matrices of {module} are {tuple(down.shape)} and {tuple(up.shape)}"
+        )
 
 
 def _shaped(matrix: Tensor, dimensions: int) -> Tensor:
@@ -148,7 +162,7 @@ def _check_arrived(pipeline: Any, weights: Mapping[str, Tensor], name: str, path
         letter, _, kind = matrix.partition(".")
         layer = getattr(pipeline, part).get_submodule(module_path)
         held = getattr(layer, f"lora_{letter}", {})
-        found = getattr(held[name], kind, None) if name in held else None
+        found = getattr(held[name], kind or "weight", None) if name in held else None
         if found is None or not torch.equal(found.detach().cpu(), tensor.to(found.dtype)):
             raise EaselError(f"the LoRA {path} did not arrive in the model: its '{key}' is not what the model holds")
         if layer.scaling[name] != 1:
@@ -173,8 +187,12 @@ def switch(pipeline: Any, loras: Sequence[Loaded], active: Sequence[Loaded] | No
         model = getattr(pipeline, part, None)
         own = [lora for lora in loras if _count(model, lora.name)]
         if own:
-            scales = [(lora.spec.unet if part == "unet" else lora.spec.text) * (lora.name in on) for lora in own]
-            set_weights_and_activate_adapters(model, [lora.name for lora in own], scales)
+            scales = {
+                lora.name: scale
+                for lora in own
+                if (scale := lora.spec.unet if part == "unet" else lora.spec.text) and lora.name in on
+            }  # the others are left out: a DoRA at scale 0 would still bring its magnitudes
+            set_weights_and_activate_adapters(model, list(scales), list(scales.values()))
 
 
 def effect(lora: Loaded, plain: Image.Image, changed: Image.Image) -> str:
