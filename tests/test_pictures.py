@@ -17,7 +17,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from easel import runners
 from easel.cli import main
-from easel.data import Item, cut
+from easel.data import Item, cut, open_set
 from easel.errors import EaselError
 from easel.images import READ_SIDE, open_picture, size_of
 from easel.jobs.data.duplicates import near_duplicates, redundant
@@ -267,7 +267,11 @@ def test_names_of_any_bytes_go_through_every_door(fake, tmp_path, capsys):
     assert {row["file_name"] for row in rows} == {"caf\\xe9.png", "line\\nbreak.png", "\\x1b[31mred.png", "ü.png"}
     assert main(["score", "prompt", str(folder), "--out", str(tmp_path / "scored")]) == 0, capsys.readouterr().err
     assert main(["data", "summary", str(folder), "--out", str(tmp_path / "summary")]) == 0
-    assert main(["data", "summary", str(folder), "--layout", "classes", "--out", str(tmp_path / "classes")]) == 0
+    for at, label in enumerate((b"x\xe9", b"y")):
+        (tmp_path / "set" / os.fsdecode(label)).mkdir(parents=True)
+        noisy().save(tmp_path / "set" / os.fsdecode(label) / f"{at}.png")
+    assert main(["data", "summary", str(tmp_path / "set"), "--out", str(tmp_path / "classes")]) == 0
+    assert open_set(tmp_path / "set").classes == ("x\\xe9", "y")
     shown = capsys.readouterr()
     assert "\x1b[31m" not in shown.out + shown.err
     result = json.loads((tmp_path / "scored" / "result.json").read_text())

@@ -232,7 +232,7 @@ def classes(folder: Path, lost: Lost) -> Iterator[Item]:
             lost.skip("pictures beside the folders of classes are left out", prefix + name)
         for label in labels:
             if home or label not in arrangement.apart:
-                for inner, found in tree(place / label, MOST_DEEP, (place.resolve(),)):
+                for inner, found in tree(place / label, MOST_DEEP, lost, (place.resolve(),)):
                     yield from _items(place / label / inner, f"{prefix}{label}/{inner}", found, lost, label, split)
 
 
@@ -308,23 +308,28 @@ def kept_captions(texts: list[str], name: str, lost: Lost) -> tuple[str, ...]:
 
 def below(folder: Path, depth: int) -> Iterator[str]:
     """Names of the pictures in a folder and below, folder after folder."""
-    return (prefix + name for prefix, found in tree(folder, depth) for name in found.pictures)
+    return (prefix + name for prefix, found in tree(folder, depth, Lost()) for name in found.pictures)
 
 
-def tree(folder: Path, depth: int, above: tuple[Path, ...] = ()) -> Iterator[tuple[str, Listing]]:
-    """A folder and those below, each with its path from there ("deep/") and what it holds.
+def tree(folder: Path, depth: int, lost: Lost, above: tuple[Path, ...] = ()) -> Iterator[tuple[str, Listing]]:
+    """A folder and those below, each with its path from there ("deep/") and what it holds. Folders that nobody may read
+    are counted.
 
     A link that leads back to a folder on the way here (`above`), or to one that holds such a folder, is not followed.
     """
     real = folder.resolve()
     if any(one.is_relative_to(real) for one in above):
         return iter(())
-    found, way = listed(folder), (*above, real)
+    try:
+        found, way = listed(folder), (*above, real)
+    except EaselError:
+        lost.skip("folders that cannot be read are left out", str(folder))
+        return iter(())
     deeper = (
         (f"{name}/{prefix}", one)
         for name in found.folders
         if depth
-        for prefix, one in tree(folder / name, depth - 1, way)
+        for prefix, one in tree(folder / name, depth - 1, lost, way)
     )
     return chain([("", found)], deeper)
 

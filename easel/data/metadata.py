@@ -169,7 +169,7 @@ def metadata(folder: Path, lost: Lost) -> Iterator[Item]:
         if table and not lines:
             raise EaselError(problems.first or f"{table} is empty")
         split = SPLITS.get(prefix.rstrip("/").lower(), "")
-        for name in _in_folder(place) if lost.counts(split) else ():
+        for name in below(place, MOST_DEEP) if lost.counts(split) else ():
             if hash(same(name)) not in seen:
                 lost.unnamed.add(prefix + name)
         if table:
@@ -276,12 +276,6 @@ class Told:
         """The name escaped, and told apart from another that looks the same."""
         key = printable(name, len(name))
         return key if key not in self.texts else f"{key} ({len(self.texts)})"
-
-
-def _in_folder(place: Path) -> Iterator[str]:
-    """The pictures in a folder and below."""
-    with contextlib.suppress(EaselError):  # a folder that nobody may read holds no picture of the set
-        yield from below(place, MOST_DEEP)
 
 
 def _places(folder: Path) -> list[tuple[str, Path]]:
