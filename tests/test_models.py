@@ -35,6 +35,7 @@ from easel.models.diffusion import (
     guidance,
     latents,
     lora,
+    memory,
     pipelines,
     prompts,
     schedulers,
@@ -381,6 +382,23 @@ def test_out_of_memory_halves_the_batch_once_and_says_so(
     limited(model, 1, error, monkeypatch)
     with pytest.raises(EaselError, match="no memory for 2 pictures of 64x64 in float32: use a smaller --batch-size"):
         draw(model, ["a"] * 4, [1, 2, 3, 4], settings=QUICK)
+
+
+def test_what_cannot_fit_is_refused_before_it_is_drawn(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The estimate by hand: skip connections and a feed-forward layer, twice for guidance, or the VAE's widest step."""
+    model = diffusion(shelf / "sd")
+    settings = model.resolve(Sampling(steps=1, width=512, height=256))
+    # two levels of 32 and 64 maps, one layer each, at 64 x 32 and 32 x 16; four bytes a number
+    kept = 2 * 32 * 64 * 32 + 2 * 64 * 32 * 16
+    assert memory.needed(model.pipeline, settings, 5) == 5 * 2 * (kept + 8 * 32 * 64 * 32) * 4
+    unguided = replace(settings, guidance_scale=1.0)
+    assert memory.needed(model.pipeline, unguided, 1) == max((kept + 8 * 32 * 64 * 32) * 4, 512 * 256 * (8 + 16) * 4)
+    memory.check(model.pipeline, settings, 1)
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=10_000_000))
+    monkeypatch.setattr(memory.psutil, "swap_memory", lambda: SimpleNamespace(free=0))
+    monkeypatch.setattr(model, "_draw", lambda *_: pytest.fail("was drawn"))
+    with pytest.raises(EaselError, match=r"3 pictures of 512x256 at once need at least 0\.0 GB .*--batch-size"):
+        draw(model, ["a"] * 3, [1, 2, 3], settings=Sampling(steps=1, width=512, height=256))
 
 
 def test_other_errors_are_not_taken_for_lack_of_memory(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -344,7 +344,11 @@ def _index_file(folder: Path, plain: str, variant: str | None) -> Path | None:
 
 
 def check_tokenizer(folder: Path) -> None:
-    """EaselError if a tokenizer's folder lacks its vocabulary."""
+    """EaselError if a tokenizer's folder lacks its vocabulary, or a configuration in it reaches for code."""
+    check_contents(folder)
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        if (folder / name).is_file():
+            read_config(folder / name)
     if (folder / "tokenizer.json").is_file() or (folder / "vocab.txt").is_file():
         return
     missing = [name for name in ("vocab.json", "merges.txt") if not (folder / name).is_file()]

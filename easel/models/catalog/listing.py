@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from easel.errors import EaselError, shortened
+from easel.errors import EaselError, printable, shortened
 from easel.models.catalog import checks, locate, trained_folders
 from easel.models.catalog.tables import PACKAGE, ROWS, SOURCES, Row
 
@@ -43,13 +43,14 @@ def _trained(folder: Path) -> Info:
     except EaselError as problem:
         note = shortened(problem, 160)
     network, data = facts.get("network", {}), facts.get("data", {})
+    about = f"{network.get('network')} of {data.get('name')}, {network.get('resolution')} px" if facts else "damaged"
     return Info(
         name=str(folder),
-        about=f"{network.get('network')} of {data.get('name')}, {network.get('resolution')} px" if facts else "damaged",
+        about=printable(about, 100),
         roles=("generator",),
         sources=("trained here",),
-        revisions=(str(data.get("hash"))[:12],),
-        licence=str(data.get("licence") or "not told"),
+        revisions=(printable(str(data.get("hash"))[:12]),),
+        licence=printable(data.get("licence") or "not told", 60),
         megabytes=max(1, round(weights.stat().st_size / 1e6)),
         at_hand=not note,
         note=note,
@@ -59,18 +60,22 @@ def _trained(folder: Path) -> Info:
 def _info(row: Row) -> Info:
     distinct = list(dict.fromkeys(row.parts.values()))
     sources = [SOURCES[part] for part in distinct if part in SOURCES]
-    inside = [PACKAGE / part for part in distinct if part not in SOURCES]
+    meant = [PACKAGE / part for part in distinct if part not in SOURCES]
+    inside = [folder for folder in meant if folder.is_dir()]
+    here = tuple(role for role, part in row.parts.items() if part in SOURCES or (PACKAGE / part).is_dir())
     size = sum(source.megabytes for source in sources)
     size += round(sum(_folder_bytes(folder) for folder in inside) / 1e6)
     return Info(
         name=row.name,
         about=row.about,
-        roles=tuple(row.parts),
+        roles=here or tuple(row.parts),
         sources=tuple(source.repository for source in sources) or ("inside the package",),
         revisions=tuple(source.revision for source in sources),
         licence=", ".join(dict.fromkeys(source.licence for source in sources)) or "MIT",
         megabytes=size,
-        at_hand=all(locate.in_cache(source) is not None for source in sources) and all(map(_has_model, inside)),
+        at_hand=all(locate.in_cache(source) is not None for source in sources)
+        and all(map(_has_model, inside))
+        and bool(sources or inside),
         note="; ".join(source.note for source in sources if source.note),
     )
 

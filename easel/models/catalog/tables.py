@@ -12,9 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+DRAWING = ("text-to-image", "image-to-image", "instruct", "inpaint")
+"""Roles of diffusion models, which may be single files and take LoRAs."""
 ROLES = (
-    "text-to-image",
-    "image-to-image",
+    *DRAWING,
+    "controlnet",
+    "adapter",
+    "depth",
     "caption",
     "ask",
     "clip",
@@ -28,6 +32,9 @@ ROLES = (
 SUBFOLDERS = {
     "text-to-image": "diffusion",
     "image-to-image": "diffusion",
+    "instruct": "instruct",
+    "inpaint": "diffusion",
+    "depth": "depth",
     "caption": "caption",
     "ask": "ask",
     "clip": "clip",
@@ -36,7 +43,9 @@ SUBFOLDERS = {
     "features": "clip",
     "style": "perceptual",
 }
-"""Role -> the subfolder of a folder that holds a whole family of models, as pocket's does."""
+"""Role -> the subfolder of a folder that holds a whole family of models, as pocket's does. A family may have several
+controls, so those are asked for by their own names.
+"""
 PACKAGE = Path(__file__).parents[2]
 """The folder `easel`, in which pocket's weights lie."""
 NOTHING: Mapping[str, float | int | str] = MappingProxyType({})
@@ -79,6 +88,7 @@ class Row:
 CREATIVE = "CreativeML Open RAIL-M"
 CREATIVE_PLUS = "CreativeML Open RAIL++-M"
 COMMUNITY = "Stability AI Community (check before commercial use)"
+UNPINNED = "not pinned: its commit was not at hand"
 CONVERTED = "not pinned: its branch main has a pickle only, so the hub's own conversion to safetensors is fetched"
 SOURCES: dict[str, Source] = {
     source.repository: source
@@ -106,6 +116,22 @@ SOURCES: dict[str, Source] = {
             "fp16",
         ),
         Source("stabilityai/sd-turbo", "b261bac6fd2cf515557d5d0707481eafa0485ec2", COMMUNITY, 2600, "fp16"),
+        Source("timbrooks/instruct-pix2pix", "main", "MIT", 2200, "fp16", UNPINNED),
+        Source("stable-diffusion-v1-5/stable-diffusion-inpainting", "main", CREATIVE, 2200, "fp16", UNPINNED),
+        Source("diffusers/stable-diffusion-xl-1.0-inpainting-0.1", "main", CREATIVE_PLUS, 7000, "fp16", UNPINNED),
+        Source("lllyasviel/control_v11p_sd15_canny", "main", CREATIVE, 730, "fp16", UNPINNED),
+        Source("lllyasviel/control_v11f1p_sd15_depth", "main", CREATIVE, 730, "fp16", UNPINNED),
+        Source("lllyasviel/control_v11p_sd15_openpose", "main", CREATIVE, 730, "fp16", UNPINNED),
+        Source("lllyasviel/control_v11p_sd15_seg", "main", CREATIVE, 730, "fp16", UNPINNED),
+        Source("lllyasviel/control_v11p_sd15_scribble", "main", CREATIVE, 730, "fp16", UNPINNED),
+        Source("diffusers/controlnet-canny-sdxl-1.0", "main", CREATIVE_PLUS, 2500, "fp16", UNPINNED),
+        Source("diffusers/controlnet-depth-sdxl-1.0", "main", CREATIVE_PLUS, 2500, "fp16", UNPINNED),
+        Source("TencentARC/t2iadapter_canny_sd15v2", "main", "Apache-2.0", 310, note=UNPINNED),
+        Source("TencentARC/t2iadapter_depth_sd15v2", "main", "Apache-2.0", 310, note=UNPINNED),
+        Source("TencentARC/t2i-adapter-canny-sdxl-1.0", "main", "Apache-2.0", 160, "fp16", UNPINNED),
+        Source("TencentARC/t2i-adapter-depth-midas-sdxl-1.0", "main", "Apache-2.0", 160, "fp16", UNPINNED),
+        Source("depth-anything/Depth-Anything-V2-Small-hf", "main", "Apache-2.0", 100, note=UNPINNED),
+        Source("Intel/dpt-hybrid-midas", "main", "Apache-2.0", 490, note=UNPINNED),
         Source("Salesforce/blip-image-captioning-base", "main", "BSD-3-Clause", 990, note=CONVERTED),
         Source(
             "Salesforce/blip-image-captioning-large", "353689b859fcf0523410b1806dace5fb46ecdf41", "BSD-3-Clause", 1880
@@ -122,7 +148,7 @@ SOURCES: dict[str, Source] = {
             "main",
             "BSD-3-Clause",
             575,
-            note="not pinned: its commit was not at hand; torchvision's weights",
+            note=f"{UNPINNED}; torchvision's weights",
         ),
         Source(
             "mseitzer/pytorch-fid",
@@ -142,11 +168,21 @@ MOVED = {
 
 
 def _pictures(repository: str) -> dict[str, str]:
-    return {"text-to-image": repository, "image-to-image": repository}
+    return {"text-to-image": repository, "image-to-image": repository, "inpaint": repository}
 
 
+METHOD_NAMES = {"controlnet": "ControlNet", "adapter": "T2I-Adapter"}
+BASE_NAMES = {"sd-1.5": "Stable Diffusion 1.5", "sdxl": "Stable Diffusion XL", "pocket": "pocket"}
 INSIDE = "pocket/weights/"
 """How a part begins that lies inside the package."""
+
+
+def _control(name: str, words: str, method: str, part: str) -> Row:
+    """The row of a network that steers a base, whose name its own begins with."""
+    base = next(about for word, about in BASE_NAMES.items() if name.startswith(word))
+    return Row(name, f"steers {base} by {words} ({METHOD_NAMES[method]})", {method: part})
+
+
 POCKET = {role: f"{INSIDE}{folder}" for role, folder in SUBFOLDERS.items()}
 ROWS: dict[str, Row] = {
     row.name: row
@@ -161,6 +197,51 @@ ROWS: dict[str, Row] = {
             _pictures("stabilityai/sd-turbo"),
             {"guidance_scale": 0.0, "strength": 0.5, "width": 512, "height": 512},
         ),
+        Row(
+            "instruct-pix2pix",
+            "edits a photo by an instruction (Brooks et al. 2022), 512 px",
+            {"instruct": "timbrooks/instruct-pix2pix"},
+        ),
+        Row(
+            "sd-1.5-inpaint",
+            "Stable Diffusion 1.5 for inpainting, 512 px",
+            {"inpaint": "stable-diffusion-v1-5/stable-diffusion-inpainting"},
+        ),
+        Row(
+            "sdxl-inpaint",
+            "Stable Diffusion XL for inpainting, 1024 px",
+            {"inpaint": "diffusers/stable-diffusion-xl-1.0-inpainting-0.1"},
+        ),
+        _control("sd-1.5-canny", "edges", "controlnet", "lllyasviel/control_v11p_sd15_canny"),
+        _control("sd-1.5-depth", "depth", "controlnet", "lllyasviel/control_v11f1p_sd15_depth"),
+        _control("sd-1.5-pose", "poses", "controlnet", "lllyasviel/control_v11p_sd15_openpose"),
+        _control("sd-1.5-segmentation", "segments", "controlnet", "lllyasviel/control_v11p_sd15_seg"),
+        _control("sd-1.5-scribble", "scribbles", "controlnet", "lllyasviel/control_v11p_sd15_scribble"),
+        _control("sdxl-canny", "edges", "controlnet", "diffusers/controlnet-canny-sdxl-1.0"),
+        _control("sdxl-depth", "depth", "controlnet", "diffusers/controlnet-depth-sdxl-1.0"),
+        _control("sd-1.5-canny-adapter", "edges", "adapter", "TencentARC/t2iadapter_canny_sd15v2"),
+        _control("sd-1.5-depth-adapter", "depth", "adapter", "TencentARC/t2iadapter_depth_sd15v2"),
+        _control("sdxl-canny-adapter", "edges", "adapter", "TencentARC/t2i-adapter-canny-sdxl-1.0"),
+        _control("sdxl-depth-adapter", "depth", "adapter", "TencentARC/t2i-adapter-depth-midas-sdxl-1.0"),
+        *(
+            _control(f"pocket-{kind}", words, "controlnet", f"{INSIDE}control-{kind}")
+            for kind, words in (
+                ("canny", "edges"),
+                ("depth", "depth"),
+                ("segmentation", "segments"),
+                ("scribble", "scribbles"),
+            )
+        ),
+        *(
+            _control(f"pocket-{kind}-adapter", words, "adapter", f"{INSIDE}adapter-{kind}")
+            for kind, words in (("canny", "edges"), ("depth", "depth"))
+        ),
+        Row(
+            "depth-small",
+            "how far things are (Depth Anything 2)",
+            {"depth": "depth-anything/Depth-Anything-V2-Small-hf"},
+        ),
+        Row("dpt-hybrid", "how far things are (MiDaS 3.0)", {"depth": "Intel/dpt-hybrid-midas"}),
         Row("blip-base", "captions", {"caption": "Salesforce/blip-image-captioning-base"}),
         Row("blip-large", "captions, longer", {"caption": "Salesforce/blip-image-captioning-large"}),
         Row("blip-vqa-base", "answers about pictures", {"ask": "Salesforce/blip-vqa-base"}),

@@ -62,9 +62,12 @@ def folders() -> list[Path]:
     named = [Path(place).expanduser() for place in os.environ.get("EASEL_MODELS", "").split(os.pathsep) if place]
     found: list[Path] = []
     for place in [*map(Path, PLACES), *named]:
-        if place.is_dir():
-            inside = [place, *sorted(place.iterdir())] if place in named else sorted(place.iterdir())
-            found += [folder for folder in inside if (folder / "model.safetensors").is_file() and is_trained(folder)]
+        try:
+            inside = sorted(place.iterdir())
+        except (OSError, ValueError):  # not there, not ours to read, or no name that a folder can have
+            continue
+        inside = [place, *inside] if place in named else inside
+        found += [folder for folder in inside if (folder / "model.safetensors").is_file() and is_trained(folder)]
     return list(dict.fromkeys(found))
 
 

@@ -13,16 +13,18 @@ from PIL import Image
 
 from easel.errors import EaselError
 from easel.models.catalog import checks
+from easel.models.catalog.controls import base_of, control_for
 from easel.models.catalog.locate import LocatedModel
 from easel.models.devices import dtype_word, out_of_memory, pick_device, pick_dtype
-from easel.models.diffusion import guidance, latents, lora, pipelines, prompts, schedulers, single_file, tasks
+from easel.models.diffusion import guidance, latents, lora, memory, pipelines, prompts, schedulers, single_file, tasks
 from easel.models.diffusion import settings as sampling
-from easel.models.diffusion.batch import Batch, DrawnPicture, PictureRequest, batches
+from easel.models.diffusion.batch import Batch, Control, DrawnPicture, PictureRequest, batches
 from easel.models.diffusion.cache import Cache
+from easel.models.diffusion.control import ControlNetwork, check_fits
 from easel.models.diffusion.settings import Defaults, Sampling, Settings
 from easel.models.logging import silence
 
-__all__ = ["Diffusion", "DrawnPicture", "PictureRequest", "Sampling", "Settings", "load"]
+__all__ = ["Control", "Diffusion", "DrawnPicture", "PictureRequest", "Sampling", "Settings", "load"]
 
 TRIAL_STEPS = 4
 """Steps of the half-size pictures that show what a LoRA does."""
@@ -35,6 +37,8 @@ class Diffusion:
         name: as the person gave it. default_size: (width, height) in pixels. defaults: the model's own settings.
         device, dtype: where and in which number format the UNet computes.
         file_hash: the first ten digits of the SHA-256 of a model that is a single file, as A1111 shows it; else None.
+        base: the family of bases that it shares its controls with (`catalog.controls.BASES`), by its sizes; else None.
+        unet_kind: what its UNet takes, a row of `tasks.UNETS`.
         notes: what a person should know (long prompts, a LoRA's effect, retries), each line once.
     """
 
@@ -48,6 +52,7 @@ class Diffusion:
         pipeline.unet.register_forward_hook(_cast_output)
         size = pipeline.unet.config.sample_size
         side = int(size if isinstance(size, int) else size[0]) * int(pipeline.vae_scale_factor)
+        self.base = base_of(pipeline.unet.config.cross_attention_dim, tuple(pipeline.unet.config.block_out_channels))
         folder = located.path if located.path.is_dir() else None
         self._scheduler = pipeline.scheduler
         self._family = pipelines.family_of(pipeline)
@@ -55,7 +60,9 @@ class Diffusion:
             self._family, side, schedulers.name_of(self._scheduler), located.defaults, folder
         )
         self.default_size = (self.defaults.width, self.defaults.height)
+        self.unet_kind = tasks.kind_of_unet(pipeline.unet.config.in_channels, pipeline.vae.config.latent_channels)
         self._pipelines: dict[str, Any] = {"text-to-image": pipeline}
+        self._steered: tuple[tuple[Any, ...], Any] | None = None
         self._most: int | None = None
         self._loras: list[lora.Loaded] = []
         self._effects_noted = True
@@ -84,12 +91,30 @@ class Diffusion:
         lora.switch(self.pipeline, self._loras, active)
         self._cache.clear()
 
-    def resolve(self, asked: Sampling, photo: Image.Image | None = None) -> Settings:
-        """What will be done where this is asked for, with this photo if one is given. Raises EaselError."""
-        return sampling.resolve(asked, self.defaults, photo)
+    def resolve(self, asked: Sampling, photo: Image.Image | None = None, task: str | None = None) -> Settings:
+        """What will be done where this is asked for, with this photo (or map) if one is given. Without a task it is
+        text-to-image, or image-to-image with a photo. Raises EaselError.
+        """
+        word = task or ("text-to-image" if photo is None else "image-to-image")
+        row = tasks.TASKS[tasks.row_for(word, self.unet_kind)] if task else tasks.TASKS[word]
+        if asked.strength is None and row.strength is not None:
+            asked = replace(asked, strength=row.strength)
+        return sampling.resolve(asked, self.defaults, photo, redraws=row.redraws, by_photo=row.by_photo)
 
-    def pipeline_for(self, task: str) -> Any:
-        """diffusers' pipeline for a task, around the same weights."""
+    def control_for(self, kind: str, method: str = "controlnet") -> str:
+        """The catalogue's word for the network that steers this model by a kind of map ('canny', 'depth', ...); method
+        is 'controlnet' or 'adapter'. Raises EaselError where there is none.
+        """
+        return control_for(self.base, kind, method)
+
+    def pipeline_for(self, task: str, networks: tuple[ControlNetwork, ...] = ()) -> Any:
+        """diffusers' pipeline for a row of `tasks.TASKS`, around the same weights; with the networks that steer it,
+        where it takes some.
+        """
+        if networks:  # the last one is kept
+            if self._steered is None or self._steered[0] != (task, *networks):
+                self._steered = (task, *networks), pipelines.for_task(self.pipeline, task, networks)
+            return self._steered[1]
         if task not in self._pipelines:
             self._pipelines[task] = pipelines.for_task(self.pipeline, task)
         return self._pipelines[task]
@@ -124,6 +149,8 @@ class Diffusion:
                 report(min(total, round(now)), total)
 
         size = batch_size or max(1, len(requests))
+        for settings in {one for each in whole for one in each.passes}:
+            memory.check(self.pipeline, settings, min(size, max(1, len(requests))))
         for first in range(0, len(requests), size):
             numbers = range(first, min(first + size, len(requests)))
             inputs = {number: requests[number] for number in numbers}
@@ -159,7 +186,13 @@ class Diffusion:
         whole, chunks, counts = [], [], dict[str, int]()
         for request in requests:
             tasks.check(request)
-            settings = self.resolve(request.sampling, request.image)
+            controls = request.controls or ()
+            shape = request.image or (controls[0].image if controls else None)
+            settings = self.resolve(request.sampling, shape, request.task)
+            for network in {control.network for control in controls}:
+                check_fits(network, self.pipeline)
+                _check_sides(settings, network)
+                self._note(*network.notes)
             schedulers.build(settings.scheduler, self._scheduler)
             for text in (request.prompt, request.negative_prompt):
                 if text not in counts:
@@ -182,12 +215,16 @@ class Diffusion:
         shape = (vae.config.latent_channels, settings.height // factor, settings.width // factor)
         started = [latents.noise(request.seed, shape) for request in batch.requests]
         noise = torch.cat([tensor for tensor, _ in started]).to(self.device)
-        pipeline = self.pipeline_for(batch.task)
+        name = tasks.row_for(batch.task, self.unet_kind)
+        row = tasks.TASKS[name]
+        pipeline = self.pipeline_for(name, tuple(control.network for control in batch.controls))
         pipeline.scheduler = schedulers.build(settings.scheduler, self._scheduler)
 
         def step_end(running: Any, index: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
             share = (index + 1) / max(1, running.num_timesteps)
             step(done + len(batch.wanted) * settings.steps_done * share)
+            if row.after_step is not None:
+                tensors["latents"] = row.after_step(running, index, tensors["latents"])
             return tensors
 
         words = tasks.embeddings(self.pipeline, self._family, batch, self._cache)
@@ -195,7 +232,7 @@ class Diffusion:
         with guidance.reused(unet, settings.guidance_every if is_guided else 1, len(batch.requests)):
             result = pipeline(
                 **words,
-                **tasks.TASKS[batch.task].arguments(pipeline, batch, noise, self._cache),
+                **row.arguments(pipeline, batch, noise, self._cache),
                 num_inference_steps=settings.steps,
                 guidance_scale=settings.guidance_scale,
                 generator=[generator for _, generator in started],
@@ -203,10 +240,10 @@ class Diffusion:
                 callback_on_step_end=step_end,
             ).images.float()
         drawn = {}
-        for number, row in batch.wanted.items():
-            image, note = latents.decode(vae, result[row : row + 1], batch.requests[row].seed)
+        for number, place_in in batch.wanted.items():
+            image, note = latents.decode(vae, result[place_in : place_in + 1], batch.requests[place_in].seed)
             self._note(*([note] if note else []))
-            place = (row, len(batch.requests)) if len(batch.requests) > 1 else None
+            place = (place_in, len(batch.requests)) if len(batch.requests) > 1 else None
             drawn[number] = DrawnPicture(image, settings, place)
         return drawn
 
@@ -247,10 +284,16 @@ class Diffusion:
 
 
 def load(
-    located: LocatedModel, device: str, dtype: str, *, config: str | None = None, loras: Sequence[str] = ()
+    located: LocatedModel,
+    device: str,
+    dtype: str,
+    *,
+    role: str = "text-to-image",
+    config: str | None = None,
+    loras: Sequence[str] = (),
 ) -> Diffusion:
     """The model at `located`: a diffusers folder, or a single file with its configurations from the hub cache or
-    `config`.
+    `config`. Its UNet must be one that plays the role.
     """
     for text in loras:  # a misspelt LoRA is refused before gigabytes are read
         lora.check(lora.parse(text))
@@ -258,10 +301,10 @@ def load(
     kind = pick_dtype(dtype, where)
     silence()
     if located.path.is_file():
-        pipeline, notes = single_file.assemble(located.path, kind, config)
+        pipeline, notes = single_file.assemble(located.path, kind, config, role)
         located = replace(located, notes=(*located.notes, *notes))
     else:
-        pipeline = pipelines.assemble(located.path, kind)
+        pipeline = pipelines.assemble(located.path, kind, role)
     with checks.loading(located.path, "its parts together"):
         model = Diffusion(pipeline, located, where)
         _try(model)
@@ -288,6 +331,7 @@ def _try(model: Diffusion) -> None:
         time = scheduler.timesteps[0]
         words = states.to(unet.dtype)
         answer = unet(latent, time, encoder_hidden_states=words, added_cond_kwargs=added, return_dict=False)
+        latent = latent[:, : vae.config.latent_channels]
         scheduler.step(answer[0], time, latent)
         latents.try_decode(vae, latent)
 
@@ -296,12 +340,25 @@ def _cast_inputs(unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
     """Float32 latents into the UNet's own dtype; they stay float32 between steps."""
     if kwargs.get("timestep_cond") is not None:
         kwargs["timestep_cond"] = kwargs["timestep_cond"].to(unet.dtype)
+    for name in ("down_block_additional_residuals", "down_intrablock_additional_residuals"):
+        if kwargs.get(name) is not None:  # from networks that may compute in another format
+            kwargs[name] = [residual.to(unet.dtype) for residual in kwargs[name]]
+    if kwargs.get("mid_block_additional_residual") is not None:
+        kwargs["mid_block_additional_residual"] = kwargs["mid_block_additional_residual"].to(unet.dtype)
     return (args[0].to(unet.dtype), *args[1:]), kwargs
 
 
 def _cast_output(_unet: Any, _args: tuple[Any, ...], output: Any) -> Any:
     """The UNet's prediction in float32, so that guidance and the scheduler compute in float32."""
     return (output[0].float(), *output[1:]) if isinstance(output, tuple) else output
+
+
+def _check_sides(settings: Settings, network: ControlNetwork) -> None:
+    if settings.width % network.multiple or settings.height % network.multiple:
+        raise EaselError(
+            f"'{network.name}' needs sides that are multiples of {network.multiple}, not {settings.width} x "
+            f"{settings.height}"
+        )
 
 
 def _no_memory(batch: Batch, dtype: Any) -> str:
