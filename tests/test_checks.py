@@ -320,6 +320,11 @@ def test_the_hub_is_offline_while_something_loads(monkeypatch: pytest.MonkeyPatc
     with checks.loading(tmp_path, "x"):
         assert constants.HF_HUB_OFFLINE is True
     assert constants.HF_HUB_OFFLINE is False
-    with pytest.raises(EaselError, match="does not load: x: KeyError: 'a'"), checks.loading(tmp_path, "x"):
-        raise KeyError("a")
+
+    def fail() -> None:
+        with checks.loading(tmp_path, "x"):
+            raise KeyError("a")
+
+    with pytest.raises(EaselError, match="does not load: x: KeyError: 'a'"):
+        fail()
     assert constants.HF_HUB_OFFLINE is False

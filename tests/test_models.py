@@ -106,7 +106,9 @@ def draw_fully(
     photos: list[Any] = [None] * len(texts) if images is None else list(images)
     rows = zip(texts, seeds, negative_prompts or [""] * len(texts), photos, strict=True)
     asked = replace(settings, strength=strength)
-    requests = [PictureRequest(text, seed, unwanted, asked, task, image, place) for text, seed, unwanted, image in rows]
+    requests = [
+        PictureRequest(text, seed, unwanted, asked, task, image, place=place) for text, seed, unwanted, image in rows
+    ]
     return list(model.generate(requests, report=report))
 
 
@@ -394,8 +396,8 @@ def test_what_cannot_fit_is_refused_before_it_is_drawn(shelf: Path, monkeypatch:
     unguided = replace(settings, guidance_scale=1.0)
     assert memory.needed(model.pipeline, unguided, 1) == max((kept + 8 * 32 * 64 * 32) * 4, 512 * 256 * (8 + 16) * 4)
     memory.check(model.pipeline, settings, 1)
-    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: SimpleNamespace(available=10_000_000))
-    monkeypatch.setattr(memory.psutil, "swap_memory", lambda: SimpleNamespace(free=0))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=10_000_000))
+    monkeypatch.setattr("psutil.swap_memory", lambda: SimpleNamespace(free=0))
     monkeypatch.setattr(model, "_draw", lambda *_: pytest.fail("was drawn"))
     with pytest.raises(EaselError, match=r"3 pictures of 512x256 at once need at least 0\.0 GB .*--batch-size"):
         draw(model, ["a"] * 3, [1, 2, 3], settings=Sampling(steps=1, width=512, height=256))

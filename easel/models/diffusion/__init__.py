@@ -149,8 +149,8 @@ class Diffusion:
                 report(min(total, round(now)), total)
 
         size = batch_size or max(1, len(requests))
-        for settings in {one for each in whole for one in each.passes}:
-            memory.check(self.pipeline, settings, min(size, max(1, len(requests))))
+        for once in {one for each in whole for one in each.passes}:
+            memory.check(self.pipeline, once, min(size, max(1, len(requests))))
         for first in range(0, len(requests), size):
             numbers = range(first, min(first + size, len(requests)))
             inputs = {number: requests[number] for number in numbers}
