@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +15,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from easel.metrics import clip
-from easel.metrics.frechet import frechet_distance, frechet_interval, frechet_of_moments, moments
-from easel.metrics.inception_score import inception_score
+from easel.metrics.frechet import (
+    Moments,
+    frechet,
+    frechet_distance,
+    frechet_interval,
+    frechet_of_moments,
+    gaussian_bias,
+    moments,
+)
+from easel.metrics.inception_score import inception_score, missing, parts_of
 from easel.metrics.intervals import (
+    T95,
     difference_interval,
+    grouped_rate_difference_interval,
+    grouped_rate_interval,
     mean_interval,
     rate_difference_interval,
     rate_interval,
@@ -23,6 +38,7 @@ from easel.metrics.intervals import (
 from easel.metrics.kernel import kernel_distance
 from easel.metrics.manifold import nearest, precision_recall
 from easel.metrics.path_length import PathOptions, along_sphere, path_lengths, perceptual_path_length
+from easel.metrics.retrieval import retrieval
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
 MARKS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
@@ -83,6 +99,85 @@ def test_the_bootstrap_agrees_with_theory() -> None:
     assert mean_interval(values, seed=1) != estimate
 
 
+def covered(draw: Callable[[], Any], truth: float, times: int) -> float:
+    """In what share of so many draws the interval holds the truth."""
+    found = [draw() for _ in range(times)]
+    return float(np.mean([one.low - 1e-12 <= truth <= one.high + 1e-12 for one in found]))
+
+
+def test_students_t_is_the_published_table() -> None:
+    # Fisher & Yates, table III: 1, 2, 5, 10 and 29 degrees of freedom.
+    assert [T95[n - 1] for n in (1, 2, 5, 10, 29)] == pytest.approx([12.706, 4.303, 2.571, 2.228, 2.045], abs=5e-4)
+    half = 2.776445 * np.std([1, 2, 3, 4, 5], ddof=1) / 5**0.5
+    assert mean_interval([1, 2, 3, 4, 5])[:3] == pytest.approx((3, 3 - half, 3 + half))
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 12, 30, 100])
+def test_intervals_of_means_hold_the_truth(n: int) -> None:
+    random = np.random.default_rng(n)
+    assert 0.9 <= covered(lambda: mean_interval(random.normal(size=n), resamples=300), 0.0, 1000) <= 0.98
+    assert 0.9 <= covered(lambda: mean_interval(random.random(n), resamples=300, within=(0, 1)), 0.5, 1000) <= 0.98
+
+    def difference() -> Any:
+        before = random.normal(size=n)
+        return difference_interval(before + 0.3 + random.normal(size=n), before, resamples=300)
+
+    assert 0.9 <= covered(difference, 0.3, 1000) <= 0.98
+
+
+@pytest.mark.parametrize("n", [3, 5, 12, 30])
+@pytest.mark.parametrize("alike", [0.0, 0.3, 1.0])
+def test_intervals_of_grouped_rates_hold_the_truth(n: int, alike: float) -> None:
+    """Three pictures of each of n photos; how alike they are is the correlation within a photo (beta-binomial)."""
+    random = np.random.default_rng(n)
+
+    def answers(rate: float) -> list[Any]:
+        if alike in {0.0, 1.0}:
+            yes = random.random((n, 3 if alike == 0 else 1)) < rate
+        else:
+            size = 1 / alike - 1
+            yes = random.random((n, 3)) < random.beta(rate * size, (1 - rate) * size, (n, 1))
+        return list(np.broadcast_to(yes, (n, 3)).astype(float))
+
+    assert covered(lambda: grouped_rate_interval(answers(2 / 3)), 2 / 3, 500) >= 0.9
+    difference = covered(lambda: grouped_rate_difference_interval(answers(0.8), answers(0.3)), 0.5, 500)
+    assert difference >= 0.9
+
+
+def test_rates_that_all_agree_have_a_width() -> None:
+    # 2 of 3 in each of five photos: as wide as five answers.
+    found = grouped_rate_interval([[1, 1, 0]] * 5)
+    assert (found.value, found.n) == (pytest.approx(2 / 3), 5)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < wilson(2, 3)[0] + 0.1
+    assert found.high - found.low > 0.5
+    gain = grouped_rate_difference_interval([[1, 1, 0]] * 5, [[0, 0, 0]] * 5)
+    assert gain.low is not None
+    assert gain.high is not None
+    assert gain.high - gain.low > 0.5
+    # One answer each is Wilson's and Newcombe's.
+    ones = [[1], [0], [1], [1]]
+    assert grouped_rate_interval(ones) == rate_interval([1, 0, 1, 1])
+    assert grouped_rate_difference_interval(ones, [[0]] * 4) == rate_difference_interval([1, 0, 1, 1], [0] * 4)
+
+
+def test_several_pictures_of_one_photo_say_nothing_of_others() -> None:
+    assert grouped_rate_interval([[1, 1, 0, 1]]) == (0.75, None, None, 1)
+    assert grouped_rate_difference_interval([[1, 1]], [[0, 1]]) == (0.5, None, None, 1)
+    assert grouped_rate_interval([[1]])[1:] == (*wilson(1, 1), 1)
+
+
+def test_retrieval_by_hand() -> None:
+    # Own column best, second and last of three: among 2 drawn ones the second is found in half of the draws.
+    likeness = [[0.9, 0.1, 0.2], [0.5, 0.4, 0.1], [0.3, 0.2, 0.1]]
+    assert retrieval(likeness, [0, 1, 2], among=3).value == pytest.approx(1 / 3)
+    assert retrieval(likeness, [0, 1, 2], among=2).value == pytest.approx((1 + 0.5 + 0) / 3)
+    assert retrieval(np.ones((4, 5)), [0, 1, 2, 3]).value == 0.0  # all alike: nothing is found
+    both = retrieval([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]], [0, 0, 1])
+    assert (both.value, both.n) == (0.75, 2)
+
+
 def test_one_value_has_no_interval() -> None:
     assert mean_interval([0.3]) == (0.3, None, None, 1)
 
@@ -116,8 +211,12 @@ def test_a_mean_lies_in_its_interval_and_shifts(values: list[float], shift: floa
     assert estimate.low is not None
     assert estimate.high is not None
     assert moved.low is not None
-    assert min(values) - 1e-6 <= estimate.low <= estimate.value <= estimate.high <= max(values) + 1e-6
-    assert moved.low == pytest.approx(estimate.low + shift, abs=1e-6)
+    assert estimate.low <= estimate.value <= estimate.high
+    assert moved.low == pytest.approx(estimate.low + shift, rel=1e-6, abs=1e-5)
+    inside = mean_interval(values, resamples=200, within=(min(values), max(values)))
+    assert inside.low is not None
+    assert inside.high is not None
+    assert min(values) - 1e-6 <= inside.low <= inside.high <= max(values) + 1e-6
 
 
 @settings(max_examples=40, deadline=None)
@@ -272,6 +371,56 @@ def test_frechet_intervals_are_as_wide_as_chance() -> None:
     assert claimed == pytest.approx(seen, rel=0.15)
 
 
+@pytest.mark.parametrize(("n", "m"), [(200, 200), (400, 100)])
+def test_the_bias_of_frechet_is_as_derived(n: int, m: int) -> None:
+    """Fresh sets of known moments: what they exceed the true distance by, within 5 % (4 % is chance's)."""
+    spectrum = np.arange(1, 33) ** -1.0
+    turn, _ = np.linalg.qr(gaussian(32, 32, 0))
+    other = (turn * spectrum**0.5) @ turn.T
+    true = Moments(np.zeros(32), np.diag(spectrum), n), Moments(np.zeros(32), other, m)
+    random, root = np.random.default_rng(1), np.linalg.cholesky(other).T
+    values = [
+        frechet_distance(random.normal(size=(n, 32)) * spectrum**0.5, random.normal(size=(m, 32)) @ root)
+        for _ in range(120)
+    ]
+    excess = np.mean(values) - frechet_of_moments(*true)
+    assert gaussian_bias(*true) == pytest.approx(excess, rel=0.05)
+
+
+def test_the_bias_of_equal_sets_by_hand() -> None:
+    # d = 1: (sqrt(s) - sqrt(s'))^2 is s / (2 (n - 1)) on average, each mean's error s / n.
+    one = Moments(np.zeros(1), np.full((1, 1), 4.0), 101)
+    assert gaussian_bias(one, one) == pytest.approx(2 * 4 / 101 + 4 / 100 / 2 * 2)
+
+
+def test_the_corrected_distance_is_that_of_sets_without_end() -> None:
+    random = np.random.default_rng(0)
+    spectrum = np.arange(1, 33) ** -0.5
+    found = [
+        frechet(*(random.exponential(size=(200, 32)) * spectrum + shift for shift in (0.0, 0.1))) for _ in range(60)
+    ]
+    truth, excess = 32 * 0.01, np.mean([one.distance.value for one in found]) - 32 * 0.01
+    assert excess > 0.3 * truth
+    assert np.mean([one.bias for one in found]) == pytest.approx(excess, rel=0.1)
+    assert np.mean([one.corrected.value for one in found if one.corrected]) == pytest.approx(truth, abs=0.1 * excess)
+    few = frechet(gaussian(40, 32, 0), gaussian(40, 32, 1))
+    assert few.corrected is None
+    assert 0 < few.bias < few.distance.value
+
+
+def test_what_the_page_says_of_the_bias() -> None:
+    """Two sets of one kind, 512 numbers with a spectrum of 1 / i: the numbers of docs/score.md."""
+    said = []
+    for n in (2048, 8192, 50_000):
+        one = Moments(np.zeros(512), np.diag(np.arange(1, 513) ** -1.0), n)
+        said.append(f"{gaussian_bias(one, one):.3f} at {n:,}")
+    trace = float((np.arange(1, 513) ** -1.0).sum())
+    page = (Path(__file__).parent.parent / "docs" / "score.md").read_text(encoding="utf-8")
+    assert ", ".join(said) in " ".join(page.split())
+    times = 2048 * float(said[0].split()[0]) / trace
+    assert f"{times:.0f} times (trace of the covariance) / n" in " ".join(page.split())
+
+
 def test_frechet_has_no_interval_with_fewer_pictures_than_numbers() -> None:
     estimate = frechet_interval(gaussian(10, 12, 0), gaussian(30, 12, 1))
     assert (estimate.low, estimate.high, estimate.n) == (None, None, 10)
@@ -322,6 +471,25 @@ def test_kernel_subsets_take_every_picture_once_and_repeat() -> None:
     assert first.value == pytest.approx(kernel_distance(one, other).value, rel=0.5)
 
 
+def test_kernel_distance_in_blocks_is_the_whole_matrix_s() -> None:
+    real, made = gaussian(1500, 5, 0), gaussian(2600, 5, 1) + 0.3
+    inner, outer = (real @ real.T / 5 + 1) ** 3, (made @ made.T / 5 + 1) ** 3
+    value = (inner.sum() - np.trace(inner)) / 1500 / 1499 + (outer.sum() - np.trace(outer)) / 2600 / 2599
+    value -= 2 * ((real @ made.T / 5 + 1) ** 3).mean()
+    assert kernel_distance(real, made, subset_size=3000).value == pytest.approx(value, rel=1e-9)
+
+
+def test_kernel_distance_of_a_large_set_and_a_small_one_stays_small_in_memory() -> None:
+    real, made = gaussian(20_000, 64, 0), gaussian(2000, 64, 1)
+    tracemalloc.start()
+    try:
+        kernel_distance(real, made)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 80e6  # the features are 11 MB; the whole kernel of the old parts was 800
+
+
 def both(real: np.ndarray, made: np.ndarray) -> tuple[float, float]:
     found = precision_recall(real, made)
     return found.precision.value, found.recall.value
@@ -340,7 +508,12 @@ def test_precision_and_recall_by_hand() -> None:
     # 0.1, 0.1 and 4.4 wide: 0.5 and 0.6 reach nobody, and 5 reaches 1 alone (from 0.6 to 9.4).
     found = precision_recall([[0.0], [1.0], [10.0], [11.0]], [[0.5], [0.6], [5.0]], neighbours=1)
     assert tuple(found.precision) == pytest.approx((2 / 3, *wilson(2, 3), 3))
-    assert tuple(found.recall) == pytest.approx((1 / 4, *wilson(1, 4), 4))
+    assert (found.recall.value, found.recall.n) == (1 / 4, 4)
+    # Made without one picture (of 0.5, 0.6 and 5): 4.5, 4.5 and 0.1 wide; then 1, 1 and none are reached.
+    assert found.recall.low is not None
+    assert found.recall.high is not None
+    assert found.recall.low < wilson(1, 4)[0]
+    assert found.recall.high > wilson(1, 4)[1]
 
 
 def test_one_mode_is_precise_and_reaches_little() -> None:
@@ -362,6 +535,63 @@ def test_nearest() -> None:
     places, far = nearest([[0.0, 0.0], [9.0, 9.0]], [[9.0, 10.0], [3.0, 4.0]])
     assert places.tolist() == [1, 0]
     assert far.tolist() == pytest.approx([5.0, 1.0])
+
+
+def test_precision_and_recall_hold_what_fresh_sets_give() -> None:
+    random = np.random.default_rng(0)
+    found = [precision_recall(random.normal(size=(100, 4)), random.normal(size=(100, 4)) + 0.5) for _ in range(100)]
+    for name in ("precision", "recall"):
+        mine = [getattr(one, name) for one in found]
+        truth = np.mean([one.value for one in mine])
+        assert np.mean([one.low <= truth <= one.high for one in mine]) >= 0.9
+
+
+def test_the_balls_without_a_group_are_those_of_a_smaller_set() -> None:
+    from easel.metrics.manifold import _Rows
+
+    rows = gaussian(45, 3, 0)
+    found = _Rows.of(rows, 3)
+    for radii in found.without:
+        kept = radii >= 0
+        assert radii[kept] == pytest.approx(_Rows.of(rows[kept], 3).radii, rel=1e-5)
+    assert (found.without < 0).sum(axis=0).tolist() == [1] * 45  # each picture is left out once
+
+
+def test_clusters_that_are_very_narrow_do_not_collapse() -> None:
+    # Pictures 1e-4 apart, ten times the length away from the centre: each is its own nearest, and no ball holds others.
+    far, small = np.full((1, 4), 10.0), gaussian(30, 4, 0) * 1e-4
+    real = np.vstack([far + small, -far + gaussian(30, 4, 1)])
+    places, distances = nearest(far + small + 1e-7, real)
+    assert places.tolist() == list(range(30))
+    assert distances == pytest.approx([2e-7] * 30, rel=1e-3)
+    assert nearest(real + 1e6, real + 1e6)[0].tolist() == list(range(60))  # nothing hangs on where the centre is
+    beside = precision_recall(real, far + 5e-3 + gaussian(30, 4, 2) * 1e-4)
+    assert beside.precision.value == 0.0
+
+
+def test_parts_of_the_inception_score() -> None:
+    assert [parts_of(n) for n in (2, 999, 1000, 9999, 10_000, 50_000, 10**6)] == [1, 1, 1, 1, 2, 10, 10]
+    weights = np.exp(3 * gaussian(1000, 50, 0))
+    rows = weights / weights.sum(axis=1, keepdims=True)
+    assert inception_score(rows[:999]).value == pytest.approx(inception_score(rows).value, rel=0.01)
+    assert inception_score(rows).value > 1.05 * inception_score(rows, 10).value
+
+
+def test_what_a_small_set_lacks_of_its_inception_score() -> None:
+    random = np.random.default_rng(0)
+
+    def rows(n: int) -> np.ndarray:
+        weights = np.exp(3 * random.normal(size=(n, 30)))
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+    truth = inception_score(rows(20_000), 1).value
+    small = [rows(60) for _ in range(100)]
+    lacks = truth - np.mean([inception_score(one).value for one in small])
+    assert lacks > 0.05 * truth
+    assert np.mean([missing(one) for one in small]) == pytest.approx(lacks, rel=0.2)
+    # By leaving out each picture, one after the other.
+    score = [float(inception_score(np.delete(small[0], place, 0)).value) for place in range(60)]
+    assert missing(small[0]) == pytest.approx(59 * (inception_score(small[0]).value - math.fsum(score) / 60))
 
 
 def test_inception_score_by_hand() -> None:
@@ -467,7 +697,11 @@ def test_other_arguments_that_make_no_sense() -> None:
     with pytest.raises(ValueError, match="sum to 1"):
         inception_score(x, splits=1)
     with pytest.raises(ValueError, match="at least 20 are needed"):
-        inception_score(np.full((8, 2), 0.5))
+        inception_score(np.full((8, 2), 0.5), splits=10)
+    with pytest.raises(ValueError, match="splits is 0"):
+        inception_score(np.full((8, 2), 0.5), splits=0)
+    with pytest.raises(ValueError, match="wanted likeness"):
+        retrieval(x, [0])
     with pytest.raises(ValueError, match="8 starts and 7 ends"):
         path_lengths(x, x[:7], lambda z: z, squared)
     with pytest.raises(ValueError, match="wanted one number a pair"):

@@ -1,13 +1,18 @@
 """Means, rates and differences with their 95 % intervals.
 
-A mean gets a percentile bootstrap interval (Efron & Tibshirani 1993, section 13.3) drawn from a seeded generator, so
-that the same numbers give the same interval for ever. A rate gets Wilson's interval (1927), and the difference of two
-rates on the same items Newcombe's (1998, Statistics in Medicine 17:2635, method 10): a bootstrap of ten hits out of ten
-would claim a spread of nothing, and these do not.
+A mean of fewer than 30 values gets Student's t interval, which asks for a bell-shaped spread and pays for a small n
+with its width: at n 2, 3, 5 and 12 it covers the truth in 95 % of cases where a percentile bootstrap covers 45, 75, 83
+and 90. From 30 on it is that bootstrap (Efron & Tibshirani 1993, section 13.3), drawn from a seeded generator, so that the
+same numbers give the same interval for ever, and asking for no shape. A rate gets Wilson's interval (1927), and the
+difference of two rates on the same items Newcombe's (1998, Statistics in Medicine 17:2635, method 10): a bootstrap of
+ten hits out of ten would claim a spread of nothing, and these do not. Where several answers belong to one item, items
+are what was drawn, and the rate's n is the effective one (Kish 1965, section 5.4; Korn & Graubard 1998).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +22,15 @@ Floats = NDArray[np.float64]
 
 Z95 = 1.959963984540054  # the 97.5 % point of the normal distribution: two-sided 95 %
 RESAMPLES = 2000
+BELL = 30
+"""From so many values on a mean is bootstrapped; below it has Student's t interval."""
+# The 97.5 % point of Student's t with 1, 2, ... 29 degrees of freedom.
+T95 = (
+    12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157, 2.228139, 2.200985,
+    2.178813, 2.160369, 2.144787, 2.131450, 2.119905, 2.109816, 2.100922, 2.093024, 2.085963, 2.079614, 2.073873,
+    2.068658, 2.063899, 2.059539, 2.055529, 2.051831, 2.048407, 2.045230,
+)  # fmt: skip
+EVERYWHERE = (-math.inf, math.inf)
 DRAWS_AT_ONCE = 2_000_000  # so many indices are drawn in one go: 16 MB however long the list is
 
 
@@ -29,26 +43,47 @@ class Estimate(NamedTuple):
     n: int
 
 
-def mean_interval(values: ArrayLike, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
-    """Mean of `values` (n,), any range, with a bootstrap interval when n > 1.
+def t95(degrees: int) -> float:
+    """The 97.5 % point of Student's t; beyond 29 degrees of freedom by Cornish and Fisher's first term, 0.1 % off."""
+    return T95[degrees - 1] if degrees <= len(T95) else Z95 + (Z95**3 + Z95) / (4 * degrees)
 
-    Raises ValueError on no values or a value that is not finite.
+
+def mean_interval(
+    values: ArrayLike,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    within: tuple[float, float] = EVERYWHERE,
+) -> Estimate:
+    """Mean of `values` (n,), any range, with its interval when n > 1: Student's t below `BELL`, else a bootstrap.
+
+    `within` is the least and the greatest that a mean can be: an interval ends there. Raises ValueError on no values or
+    a value that is not finite.
     """
     numbers = _numbers(values)
-    mean = float(numbers.mean())
-    if len(numbers) < 2:
-        return Estimate(mean, None, None, len(numbers))
-    low, high = np.quantile(_resampled_means(numbers, seed, resamples), (0.025, 0.975))
+    n, mean = len(numbers), float(numbers.mean())
+    if n < 2:
+        return Estimate(mean, None, None, n)
+    if n < BELL:
+        half = t95(n - 1) * float(numbers.std(ddof=1)) / math.sqrt(n)
+        low, high = mean - half, mean + half
+    else:
+        low, high = (float(end) for end in np.quantile(_resampled_means(numbers, seed, resamples), (0.025, 0.975)))
     # Rounding may put an end a hair on the wrong side of the mean when all values are equal.
-    return Estimate(mean, min(float(low), mean), max(float(high), mean), len(numbers))
+    return Estimate(mean, min(max(low, within[0]), mean), max(min(high, within[1]), mean), n)
 
 
-def difference_interval(after: ArrayLike, before: ArrayLike, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
-    """Mean of `after - before`, both (n,) and about the same items in the same order; the items are resampled, so the
-    pairs stay together.
+def difference_interval(
+    after: ArrayLike,
+    before: ArrayLike,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    within: tuple[float, float] = EVERYWHERE,
+) -> Estimate:
+    """Mean of `after - before`, both (n,) and about the same items in the same order: `mean_interval` of the items'
+    own differences, so that the pairs stay together.
     """
     first, second = _pair(after, before)
-    return mean_interval(first - second, seed, resamples)
+    return mean_interval(first - second, seed, resamples, within)
 
 
 def rate_interval(hits: ArrayLike) -> Estimate:
@@ -76,14 +111,90 @@ def rate_difference_interval(after: ArrayLike, before: ArrayLike) -> Estimate:
     return Estimate(difference, max(-1.0, difference - below), min(1.0, difference + above), n)
 
 
+def grouped_rate_interval(groups: Sequence[ArrayLike]) -> Estimate:
+    """Mean of the groups' own rates, with an interval over groups, which are what was drawn; n counts groups.
+
+    A group holds the answers, each 0 or 1, that belong to one item, such as all pictures of one photo. The interval is
+    Wilson's at the effective number of answers: so many independent ones would give the spread that the groups' rates
+    have (the design effect, Kish 1965), made less for the few groups that it is known from by (z / t)^2 (Korn &
+    Graubard 1998), and neither less than the number of groups nor more than that of answers. So it has a width even
+    where all groups agree. One group of several answers says nothing of other items: no interval. Raises ValueError as above.
+    """
+    marks = [_marks(group) for group in groups]
+    shares = _numbers([float(group.mean()) for group in marks])
+    answers = sum(len(group) for group in marks)
+    value, n = float(shares.mean()), len(shares)
+    if n == 1 and answers > 1:
+        return Estimate(value, None, None, n)
+    low, high = _wilson_of(value, _effective(shares, answers))
+    return Estimate(value, low, high, n)
+
+
+def grouped_rate_difference_interval(after: Sequence[ArrayLike], before: Sequence[ArrayLike]) -> Estimate:
+    """`grouped_rate_interval` of `after` less that of `before`, in -1..1, about the same items in the same order.
+
+    With one answer an item this is Newcombe's. Else the two intervals' halves are joined in the same way, as lengths at
+    an angle (Zou & Donner 2008), with the correlation of the items' rates for that of the answers.
+    """
+    first, second = [_marks(group) for group in after], [_marks(group) for group in before]
+    one, other = (_numbers([float(group.mean()) for group in groups]) for groups in (first, second))
+    one, other = _pair(one, other)
+    n, sizes = len(one), [sum(len(group) for group in groups) for groups in (first, second)]
+    if n == 1 and max(sizes) > 1:
+        return Estimate(float(one[0] - other[0]), None, None, 1)
+    if _all_whole(one) and _all_whole(other):
+        return rate_difference_interval(one, other)
+    p1, p2 = float(one.mean()), float(other.mean())
+    low1, high1 = _wilson_of(p1, _effective(one, sizes[0]))
+    low2, high2 = _wilson_of(p2, _effective(other, sizes[1]))
+    # Of few items a correlation is mostly chance: one that would narrow the interval counts for less.
+    found = _correlation(one, other)
+    phi = found if found < 0 else max(0.0, found - 1 / math.sqrt(n))
+    below, above = _joined_length(p1 - low1, high2 - p2, phi), _joined_length(high1 - p1, p2 - low2, phi)
+    difference = p1 - p2
+    return Estimate(difference, max(-1.0, difference - below), min(1.0, difference + above), n)
+
+
+def _effective(shares: Floats, answers: int) -> float:
+    """How many independent answers the rates of groups (n,) with so many answers in all are worth."""
+    n, rate = len(shares), float(shares.mean())
+    if n == answers:
+        return float(n)
+    variance = float(shares.var(ddof=1)) / n if n > 1 else 0.0
+    if variance <= 0:  # no spread is seen: what it is cannot be told, so each group counts as one answer
+        return float(n)
+    return min(float(answers), max(float(n), rate * (1 - rate) / variance * (Z95 / t95(n - 1)) ** 2))
+
+
+def _correlation(first: Floats, second: Floats) -> float:
+    """Of two lists (n,), in -1..1; 0 where one does not vary."""
+    one, other = first - first.mean(), second - second.mean()
+    size = math.sqrt(float(one @ one) * float(other @ other))
+    return float(one @ other) / size if size > 0 else 0.0
+
+
+def _all_whole(shares: Floats) -> bool:
+    return bool(np.isin(shares, (0.0, 1.0)).all())
+
+
 def wilson(successes: int, n: int) -> tuple[float, float]:
     """Low and high end, in 0..1, of Wilson's 95 % score interval for `successes` out of `n` (Wilson 1927)."""
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"{successes} successes out of {n} is not a rate")
-    rate, square = successes / n, Z95 * Z95
+    return _wilson_of(successes / n, n)
+
+
+def rate_of(rate: float, worth: float, n: int) -> Estimate:
+    """A rate, 0..1, of n answers that are worth so many independent ones, > 0, with Wilson's interval."""
+    return Estimate(rate, *_wilson_of(rate, worth), n)
+
+
+def _wilson_of(rate: float, n: float) -> tuple[float, float]:
+    """The same for a rate, 0..1, of so many answers, which need not be a whole number."""
+    square = Z95 * Z95
     centre = (rate + square / (2 * n)) / (1 + square / n)
-    half = Z95 * float(np.sqrt(rate * (1 - rate) / n + square / (4 * n * n))) / (1 + square / n)
-    return (0.0 if successes == 0 else centre - half, 1.0 if successes == n else centre + half)
+    half = Z95 * math.sqrt(rate * (1 - rate) / n + square / (4 * n * n)) / (1 + square / n)
+    return (0.0 if rate == 0 else centre - half, 1.0 if rate == 1 else centre + half)
 
 
 def _phi(both: float, only_first: float, only_second: float, neither: float) -> float:

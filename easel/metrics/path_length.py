@@ -5,6 +5,7 @@ Karras et al. 2019, arXiv 1812.04948, section 4.1, equations 2 and 3.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -55,13 +56,13 @@ def perceptual_path_length(
 
 
 def kept_mean(lengths: ArrayLike, options: PathOptions = PathOptions(), seed: int = 0) -> Estimate:
-    """Mean of lengths (n,) without the share at either end of their order, with its bootstrap interval and n kept."""
+    """Mean of lengths (n,) without the share at either end of their order, with its interval and n kept."""
     ordered = np.sort(np.asarray(lengths, np.float64))
     low, high = (
         np.quantile(ordered, options.discarded, method="lower"),
         np.quantile(ordered, 1 - options.discarded, method="higher"),
     )
-    return mean_interval(ordered[(ordered >= low) & (ordered <= high)], seed)
+    return mean_interval(ordered[(ordered >= low) & (ordered <= high)], seed, within=(0.0, math.inf))
 
 
 def path_lengths(
