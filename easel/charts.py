@@ -97,7 +97,7 @@ LINE_COLOURS = ("#c4472d", "#2f6f8f", "#8a8f3c", "#8a5a83", "#5c5c62")
 PANELS = (
     ("losses", ("critic", "generator", "classifier", "classifier_fake", "reconstruction", "elbo"), False),
     ("the critic's scores", ("real", "fake"), False),
-    ("KID", ("KID",), True),
+    ("kernel distance", ("kernel distance",), True),
     ("diversity (1: the set's)", ("diversity", "p", "precision", "recall"), False),
 )
 """Title, the numbers shown, and whether on a logarithmic scale."""
@@ -106,8 +106,10 @@ Rows = Sequence[dict[str, float]]
 """Rows of metrics.csv: `kimg` and the numbers measured then."""
 
 
-def training_curves(rows: Rows, title: str) -> bytes:
-    """PNG of up to four panels over thousands of pictures seen; panels without numbers are left out."""
+def training_curves(rows: Rows, title: str, judged: str = "kernel distance") -> bytes:
+    """PNG of up to four panels over thousands of pictures seen; panels without numbers are left out. `judged` is what
+    the kernel distance is called, with its judge: it heads its panel.
+    """
     shown = [panel for panel in PANELS if any(name in row for row in rows for name in panel[1])]
     wide = 3.6 * max(1, len(shown))
     figure = new_figure(wide, 3.2, 110)
@@ -115,9 +117,9 @@ def training_curves(rows: Rows, title: str) -> bytes:
     figure.suptitle(title, fontsize=11, parse_math=False)
     for place, (heading, names, is_log) in enumerate(shown):
         axes = figure.add_subplot(1, len(shown), place + 1)
-        axes.set_title(heading, fontsize=10)
+        axes.set_title(judged if heading == "kernel distance" else heading, fontsize=10)
         _lines(axes, rows, names)
-        if is_log and all(row["KID"] > 0 for row in rows if "KID" in row):
+        if is_log and all(row[heading] > 0 for row in rows if heading in row):
             axes.set_yscale("log")
         axes.set_xlabel("thousand pictures seen", fontsize=8)
         axes.tick_params(labelsize=8)
@@ -127,12 +129,12 @@ def training_curves(rows: Rows, title: str) -> bytes:
 
 
 def _lines(axes: Any, rows: Rows, names: Sequence[str]) -> None:
-    """A line for each number; KID's with its interval."""
+    """A line for each number; the kernel distance's with its interval."""
     for colour, name in zip(LINE_COLOURS, (n for n in names if any(n in row for row in rows)), strict=False):
         own = [row for row in rows if name in row]
         axes.plot(
             [row["kimg"] for row in own], [row[name] for row in own], "o-", color=colour, label=name, markersize=2
         )
-        if name == "KID" and all("low" in row for row in own):
+        if name == "kernel distance" and all("low" in row for row in own):
             low = [max(row["low"], 1e-9) for row in own]
             axes.fill_between([row["kimg"] for row in own], low, [row["high"] for row in own], color=colour, alpha=0.2)

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from easel.jobs.inputs import batches
+from easel.models.captioners import Reading, Trust
 from easel.models.diffusion.batch import DrawnPicture, PictureRequest
 from easel.models.diffusion.settings import Defaults, Sampling, Settings, resolve
 
@@ -26,6 +27,7 @@ COLOURS = {
     "blue": (0, 0, 255),
 }
 OTHER = (120, 120, 120)
+STRANGE, DOUBTFUL = (1, 2, 3), (4, 5, 6)
 
 
 def colour_of(text: str) -> tuple[int, int, int]:
@@ -82,7 +84,7 @@ class Diffusion:
 
 
 class Captioner:
-    """Says the size."""
+    """Says the size; knows nothing of a strange colour, and little of a doubtful one."""
 
     def __init__(self) -> None:
         self.seen = 0
@@ -91,6 +93,17 @@ class Captioner:
         self.seen += len(images)
         more = [f"sampled {seed} {number}" for number in range(1, count)]
         return [[f"a picture of {image.width} by {image.height}", *more] for image in images]
+
+    def read(self, images: Sequence[Image.Image], count: int = 1, seed: int = 0) -> list[Reading]:
+        sure = [0.02 if centre(image) == STRANGE else 0.2 if centre(image) == DOUBTFUL else 0.9 for image in images]
+        said = self.caption(images, count=count, seed=seed) if count > 1 else self.caption(images, count=1)
+        return [
+            Reading(captions, one, guess=one < 0.5, silent=one < 0.1, instead="base")
+            for captions, one in zip(said, sure, strict=True)
+        ]
+
+    def out_of_depth(self, images: Sequence[Image.Image]) -> list[bool]:
+        return [centre(image) == STRANGE for image in images]
 
 
 class Answerer:
@@ -104,6 +117,9 @@ class Answerer:
         self, images: Sequence[Image.Image], questions: Sequence[str], count: int = 1
     ) -> list[list[tuple[str, float]]]:
         return [[("no", 0.75), ("yes", 0.25)][:count] for _ in images]
+
+    def knows(self, images: Sequence[Image.Image], questions: Sequence[str]) -> list[Trust]:
+        return [Trust(0.04 if centre(image) == STRANGE else 1.0, 0.5, "base") for image in images]
 
 
 class Clip:
@@ -140,6 +156,7 @@ class SetFeatureModel:
     """Features are the mean colours, 0 to 1, and the width; two classes: is it red?"""
 
     name, resize, fingerprint, has_classes = "fake", "none", "0", True
+    kind, frechet, kernel = "clip", "Frechet distance", "kernel distance"
     notes: tuple[str, ...] = ()
 
     def __init__(self) -> None:

@@ -104,6 +104,24 @@ def test_the_resize_is_bilinear_without_aligned_corners() -> None:
     assert FidInception.resized(whole) is whole
 
 
+def test_folded_it_gives_the_same_rows(network: FidInception) -> None:
+    random = torch.Generator().manual_seed(1)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1, generator=random)  # type: ignore[union-attr, operator]
+            module.bias.data.normal_(0, 0.1, generator=random)
+    pixels = torch.rand(2, 3, 299, 299, generator=random) * 255
+    before = network(pixels)
+    folded = FidInception()
+    folded.load_state_dict(network.state_dict())
+    folded = folded.folded()
+    with torch.no_grad():
+        after = folded(pixels.contiguous(memory_format=torch.channels_last))
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    assert float((after - before).abs().max()) < 1e-5 * float(before.abs().max())
+    assert torch.equal(folded.folded()(pixels), folded(pixels))  # twice is once
+
+
 def test_pooling_is_as_in_the_first_release(network: FidInception, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Convolution, "forward", lambda self, x: x)
     x = torch.zeros(1, 1, 3, 3)

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,12 @@ from easel.images import open_picture
 from easel.jobs import caption, journal
 from easel.jobs.caption import tags
 from easel.jobs.inputs import file_name, gather, model_label
+from easel.jobs.judges import Fitness, Verdict
 from easel.jobs.score.rates import rates
 from easel.jobs.score.set_features import Pictures
 from easel.jobs.stylize import styles
 from easel.kinds import KINDS
-from easel.metrics.frechet import frechet_distance
+from easel.metrics.frechet import frechet, frechet_distance
 from easel.metrics.intervals import Estimate, wilson
 from easel.metrics.kernel import kernel_distance
 from easel.metrics.manifold import nearest
@@ -279,7 +281,9 @@ def test_caption_a_folder_as_an_imagefolder(family: fakes.Family, folder: Path, 
     out = tmp_path / "out"
     result = run(Caption(photos=(str(folder),), batch_size=3), out)
     rows = [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
-    assert rows == [{"file_name": f"{n}.png", "text": f"a picture of {60 + n} by 40"} for n in range(4)]
+    assert rows == [
+        {"file_name": f"{n}.png", "text": f"a picture of {60 + n} by 40", "confidence": 0.9} for n in range(4)
+    ]
     assert result.notes[0].startswith("1 of 5 pictures were skipped: ")
     assert "broken.jpg" in result.notes[0]
     assert sorted(set(folder.rglob("*")) - {folder / "broken.jpg"}) == before
@@ -341,6 +345,7 @@ def test_ask(family: fakes.Family, photo: Path, tmp_path: Path) -> None:
     assert [(score.name, score.value, score.judge) for score in result.scores] == [
         ("answer 'no'", 0.75, "vqa:pocket"),
         ("answer 'yes'", 0.25, "vqa:pocket"),
+        ("answer confidence", 0.75, "vqa:pocket"),
     ]
 
 
@@ -405,12 +410,15 @@ def test_stylize_scores_by_hand(family: fakes.Family, folder: Path, tmp_path: Pa
     assert numbers["style on the photo"] == 0.2
     assert numbers["CLIP-T"] == pytest.approx(1.0)
     assert numbers["perceptual distance"] == 0.5
-    assert numbers["CLIP-I"] < 0.6
+    assert "CLIP-I" not in numbers  # pocket's CLIP cannot find a photo again
+    assert any(note.startswith("CLIP-I is left out: clip:pocket finds the photo of a") for note in result.notes)
     judges = {score.name: score.judge for score in result.scores if score.of == "01-van-gogh.png"}
     assert set(judges.values()) == {"vqa:pocket", "clip:pocket", "perceptual:pocket"}
-    # Two of three styles are recognised, none on the photo.
-    assert value(result, "style recognised", "all pictures")[:3] == pytest.approx((2 / 3, *wilson(2, 3)))
-    assert value(result, "style success", "all pictures")[0] == pytest.approx(2 / 3)
+    # Two of three styles are recognised, none on the photo; one photo says nothing of others.
+    of = "all 3 pictures of one photo"
+    assert value(result, "style recognised", of) == (pytest.approx(2 / 3), None, None, 1)
+    assert value(result, "style success", of) == (pytest.approx(2 / 3), None, None, 1)
+    assert value(result, "perceptual distance", of)[1:] == (None, None, 1)
 
 
 def test_a_stylized_picture_makes_itself_again(family: fakes.Family, photo: Path, tmp_path: Path) -> None:
@@ -477,17 +485,13 @@ def test_the_captions_own_manner_is_not_asked_for(
 
 def test_several_pictures_a_style_have_intervals(family: fakes.Family, photo: Path, tmp_path: Path) -> None:
     result = run(Stylize(photo=str(photo), styles=("van-gogh", "banksy"), count=3, steps=1), tmp_path / "out")
-    assert value(result, "style", "van-gogh (3 pictures)") == (
+    assert value(result, "style", "van-gogh (3 pictures of one photo)") == (
         pytest.approx(0.9),
         pytest.approx(0.9),
         pytest.approx(0.9),
         3,
     )
-    mean, low, high, n = value(result, "style", "all pictures")
-    assert (mean, n) == (pytest.approx(0.55), 6)
-    assert low is not None
-    assert high is not None
-    assert low < mean < high
+    assert value(result, "style", "all 6 pictures of one photo") == (pytest.approx(0.55), None, None, 1)
 
 
 @pytest.mark.parametrize(
@@ -609,9 +613,56 @@ def test_several_pictures_of_a_photo_count_as_one() -> None:
     assert (after.value, after.n) == (0.75, 2)
     assert before.value == 0.5
     assert gain.value == 0.25
-    assert (gain.low, gain.high) == (0.0, 0.5)
+    assert gain.low is not None
+    assert gain.high is not None
+    assert gain.low < 0
+    assert gain.high > 0.5
+    assert rates([[(0.9, 0.1), (0.1, 0.1)]])[0] == (0.5, None, None, 1)
     never, _, _ = rates([[(0.1, 0.1), (0.1, 0.1)]] * 4)
     assert (never.low, never.high) == pytest.approx(wilson(0, 4))
+
+
+def test_a_judge_is_asked_to_find_the_photos_of_the_folder(
+    family: fakes.Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fake's CLIP sees the colour in the middle: with the photo's own it finds the photo, else never."""
+    place = tmp_path / "photos"
+    place.mkdir()
+    for index in range(12):
+        Image.new("RGB", (48, 48), (20 * index, 250 - 20 * index, 40)).save(place / f"{index:02}.png")
+    recipe = ScoreStyles(folder=str(place), styles=("van-gogh",), steps=1, seed=3)
+    blind = run(recipe, tmp_path / "blind")
+    assert "CLIP-I" not in {score.name for score in blind.scores}
+    (note,) = [note for note in blind.notes if note.startswith("CLIP-I")]
+    assert note.startswith("CLIP-I is left out: clip:pocket finds the photo of a restyled picture among 12 in 8%")
+    with monkeypatch.context() as patched:
+        patched.setattr(fakes.Diffusion, "generate", _keeping(fakes.Diffusion.generate))
+        seeing = run(recipe, tmp_path / "seeing")
+    assert value(seeing, "CLIP-I", "van-gogh")[0] == pytest.approx(1.0)
+    (note,) = [note for note in seeing.notes if note.startswith("CLIP-I")]
+    assert note.startswith("CLIP-I: clip:pocket finds the photo of a restyled picture among 12 in 100%")
+
+
+def _keeping(generate: Any) -> Any:
+    """Draws the photo itself."""
+
+    def kept(self: Any, requests: Any, batch_size: int | None = None, report: Any = None) -> Any:
+        for request, drawn in zip(requests, generate(self, requests, batch_size, report), strict=True):
+            yield replace(drawn, image=request.image)
+
+    return kept
+
+
+def test_the_fitness_of_a_judge_is_kept_beside_its_weights(tmp_path: Path) -> None:
+    pocket = Fitness.of("pocket")
+    assert pocket.found is not None
+    assert pocket.found.n == 65
+    assert not pocket.is_fit
+    unknown = Fitness("base")
+    assert unknown.is_fit
+    assert "was not measured" in unknown.note
+    assert "CLIP-I 0.70" in Verdict(0.9, 0.1, 0.5, 0.7, 0.2).lines(unknown)[1]
+    assert "CLIP-I" not in Verdict(0.9, 0.1, 0.5, 0.7, 0.2).lines(pocket)[1]
 
 
 def test_score_prompt_by_hand(family: fakes.Family, tmp_path: Path) -> None:
@@ -674,14 +725,23 @@ def test_score_sets_by_hand(family: fakes.Family, sets: tuple[Path, Path], tmp_p
     of = "12 PNG, most 64x64 against 12 PNG, most 64x64"
     fake = fakes.SetFeatureModel()
     real, made = (fake.features([open_picture(path) for path in sorted(place.glob("*.png"))]) for place in sets)
-    assert value(result, "FID", of)[0] == pytest.approx(frechet_distance(real, made), rel=1e-5)
-    assert value(result, "FID", of)[1] is not None
-    assert value(result, "KID", of) == pytest.approx(tuple(kernel_distance(real, made)), rel=1e-4)
+    distance, kernel = "Frechet distance (clip:pocket)", "kernel distance (clip:pocket)"
+    assert value(result, distance, of)[0] == pytest.approx(frechet_distance(real, made), rel=1e-5)
+    assert value(result, distance, of)[1] is not None
+    assert value(result, kernel, of) == pytest.approx(tuple(kernel_distance(real, made)), rel=1e-4)
     assert value(result, "Inception Score", of)[0] == pytest.approx(1)
     assert {score.judge for score in result.scores} == {"features:pocket"}
-    assert [score.name for score in result.scores] == ["FID", "KID", "precision", "recall", "Inception Score"]
+    assert [score.name for score in result.scores] == [
+        distance, f"{distance} corrected", kernel, "precision", "recall", "Inception Score"
+    ]  # fmt: skip
+    told = frechet(real, made, 1)
+    assert told.corrected is not None
+    assert value(result, f"{distance} corrected", of)[0] == pytest.approx(told.corrected.value, rel=1e-4)
+    assert [note for note in result.notes if note.startswith(f"expected bias of {distance}")]
+    assert [note for note in result.notes if "the papers' are of VGG-16's" in note]
+    assert [note for note in result.notes if "Inception Score of 12 pictures comes out low" in note]
     assert result.texts == {"real": "12 PNG, most 64x64", "made": "12 PNG, most 64x64", "resize": "none"}
-    assert [note for note in result.notes if note.startswith("12 pictures are few: FID grows")]
+    assert [note for note in result.notes if note.startswith("12 pictures are few: the Fréchet distance grows")]
     rows = read_csv(tmp_path / "out" / "table.csv")
     places, far = nearest(made, real)
     assert [row["nearest real"] for row in rows] == [f"{place:02}.png" for place in places]
@@ -732,7 +792,7 @@ def test_score_sets_says_what_to_mind(family: fakes.Family, sets: tuple[Path, Pa
         assert any(note.startswith("the real pictures are PNG and the made ones JPEG") for note in notes)
         assert any("are most 64x64 and the made ones 32x32" in note for note in notes)
         assert any("--resolution 32 cuts both" in note for note in notes)
-        assert "FID has no interval: this judge needs more than 4 pictures in both sets" in notes
+        assert "the Fréchet distance has no interval: this judge needs more than 4 pictures in both sets" in notes
         assert "precision and recall need more than 3 pictures in both sets" in notes
 
 

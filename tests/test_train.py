@@ -52,6 +52,7 @@ from easel.training.batches import (
     label_conditions,
 )
 from easel.training.distributed import Team, join
+from easel.training.evaluation import Evaluation, Evaluator, read_rows
 from easel.training.trainer import Context, Trainer
 from easel.workspace import Step, Workspace
 from tests import fakes
@@ -59,6 +60,7 @@ from tests import fakes
 ROOT = Path(__file__).parent.parent
 FACES = ROOT / "examples" / "faces"
 NETWORKS = list(plans.PLANS)
+KERNEL = "kernel distance (clip:pocket)"
 TINY: dict[str, Any] = {
     "data": str(FACES), "resolution": 16, "kimg": 0.032, "batch_size": 8, "channels": 4, "widest": 8, "latent": 4,
     "count": 4, "score_count": 12, "seed": 3,
@@ -88,7 +90,7 @@ def family(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
 
     monkeypatch.setattr("easel.models.load", load)
     monkeypatch.setattr(
-        "easel.jobs.train.model_card.training_curves", lambda rows, title: b"a chart"
+        "easel.jobs.train.model_card.training_curves", lambda rows, title, judged: b"a chart"
     )  # matplotlib is slow
     monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path_factory.getbasetemp() / "assets"))
     torch.set_num_threads(1)
@@ -144,7 +146,7 @@ def test_every_network_trains_is_scored_and_draws(network: str, shelfful: dict[s
     folder = model_of(network, shelfful)
     result = Result.read(folder)
     assert all(path.is_file() for path in result.paths)
-    assert {"KID", "KID untrained"} <= {score.name for score in result.scores}
+    assert {KERNEL, f"{KERNEL} untrained"} <= {score.name for score in result.scores}
     assert all(score.judge == "features:pocket" for score in result.scores)
     assert "hash of their content" in (folder / "README.md").read_text()
     assert len(list((folder / "samples").glob("*.png"))) == 2
@@ -369,7 +371,7 @@ def test_a_flipped_byte_of_a_checkpoint_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"step,kimg,KID,made\n0.0,0.0,low,24\n", "could not convert string to float: 'low'"),
+        (b"step,kimg,kernel distance,made\n0.0,0.0,low,24\n", "could not convert string to float: 'low'"),
         (bytes(range(256)), "can't decode byte"),
         (b"kimg,KID,made\n0.0,0.5,24\n", "row 1 has no step"),
         (b"step,kimg,KID\n0.0,0.0,0.5\n", "row 1 has no made"),
@@ -416,7 +418,7 @@ def test_dcgan_comes_to_draw_the_two_colours_of_its_set(tmp_path: Path) -> None:
     wide = {"batch_size": 32, "channels": 16, "widest": 32, "score_count": 64}
     result = run(tiny("dcgan", data=str(data), kimg=8, learning_rate=2e-3, score_every=2, **wide), tmp_path / "model")
     scores = {score.name: score.value for score in result.scores}
-    assert scores["KID"] < 0.3 * scores["KID untrained"]
+    assert scores[KERNEL] < 0.3 * scores[f"{KERNEL} untrained"]
     pictures = drawn(tmp_path / "model", tmp_path / "made", count=40).images
     colours = np.array([np.asarray(picture, float).mean(axis=(0, 1)) for picture in pictures])
     assert colours[:, 1].mean() < 95
@@ -463,7 +465,9 @@ def test_a_loss_that_is_no_number_is_said_and_the_last_good_model_kept(
         return real(context, *more) * (float("nan") if context.step >= 3 else 1.0)
 
     monkeypatch.setattr(phases, "generated", broken)
-    with pytest.raises(EaselError, match=r"loss of 'critic' is nan at step 3: the model of .* kimg \(KID .*\) is kept"):
+    with pytest.raises(
+        EaselError, match=r"loss of 'critic' is nan at step 3: the model of .* kimg \(kernel distance .*\) is kept"
+    ):
         run(tiny("dcgan", score_every=0.016), tmp_path)
     monkeypatch.undo()
     assert "stopped early" in (tmp_path / "README.md").read_text()
@@ -777,9 +781,10 @@ def test_settings_of_other_networks_are_refused() -> None:
 
 def test_the_curves_are_a_picture(tmp_path: Path) -> None:
     rows = [
-        {"step": k, "kimg": k, "KID": 1 / (k + 1), "low": 0.0, "high": 1.0, "real": k, "fake": -k} for k in (0, 1, 2)
+        {"step": k, "kimg": k, "kernel distance": 1 / (k + 1), "low": 0.0, "high": 1.0, "real": k, "fake": -k}
+        for k in (0, 1, 2)
     ]
-    (tmp_path / "chart.png").write_bytes(charts.training_curves(rows, "a title with $"))
+    (tmp_path / "chart.png").write_bytes(charts.training_curves(rows, "a title with $", KERNEL))
     chart = open_picture(tmp_path / "chart.png")
     assert chart.width > chart.height > 300
     assert len({chart.getpixel((x, y)) for x in range(0, chart.width, 3) for y in range(0, chart.height, 3)}) > 20
@@ -939,7 +944,7 @@ def test_stackgans_words_are_not_put_out() -> None:
 @pytest.mark.parametrize("objective", ["wgan-gp", "least-squares", "hinge"])
 def test_other_objectives_train(objective: str, tmp_path: Path) -> None:
     result = run(tiny("dcgan", objective=objective, kimg=0.016, augment="differentiable"), tmp_path)
-    assert "KID" in {score.name for score in result.scores}
+    assert KERNEL in {score.name for score in result.scores}
     critics = [key for key in state(tmp_path) if key.startswith("player/critic") and "running_mean" in key]
     assert (critics == []) == (objective == "wgan-gp")
 
@@ -953,6 +958,54 @@ def test_minutes_end_it_and_count_over_kills(tmp_path: Path, monkeypatch: pytest
     assert first.seconds >= 120
     run(recipe, tmp_path)
     assert checkpoints.read(tmp_path / setup.CHECKPOINT)[1].step == first.step
+
+
+def test_minutes_pay_for_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock on which each measuring takes 100 s and each step 10: half a minute is three steps, and all are measured
+    at the end.
+    """
+    now, phases = [0.0], []
+    step, evaluate = Trainer.step, Evaluator.evaluate
+
+    def passing(method: Any, seconds: float) -> Any:
+        def taking(self: Any, *args: Any) -> Any:
+            now[0] += seconds
+            return method(self, *args)
+
+        return taking
+
+    monkeypatch.setattr("easel.training.loop.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(Trainer, "step", passing(step, 10.0))
+    monkeypatch.setattr(Evaluator, "evaluate", passing(evaluate, 100.0))
+    recipe = Train(network="dcgan", **{key: value for key, value in TINY.items() if key != "kimg"}, minutes=0.5,
+                   score_every=0.008)  # fmt: skip
+    result = run(recipe, tmp_path, lambda step: phases.append(step.phase))
+    assert checkpoints.read(tmp_path / setup.CHECKPOINT)[1].step == 3
+    # Due after each step of 8 pictures, but left out while measuring has taken longer than training.
+    measured = [float(row["step"]) for row in curves_of(tmp_path) if row["kernel distance"]]
+    assert measured == [0, 3]
+    assert any(phase.startswith("training for 0.5 min, with measuring at most ") for phase in phases)
+    untrained = [note for note in result.notes if note.startswith("the best of the measured models is the untrained")]
+    assert len(untrained) == (trained.read_header(tmp_path)["step"] == "0.0")
+
+
+def test_what_is_kept_is_told_where_it_is_worth_nothing() -> None:
+    evaluator = object.__new__(Evaluator)
+    evaluator.seen, evaluator.best = 64, Evaluation(0, 0, 1.5, 1, 2, 24)
+    evaluator.rows = [{"step": 0.0, "kimg": 0.0, "kernel distance": 1.5, "made": 24.0, "diversity": 0.001}]
+    untrained, flat = evaluator.notes
+    assert "is the untrained one: 0.064 thousand pictures were too few" in untrained
+    assert "are all alike (their variance is 0.1% of the set's)" in flat
+    evaluator.rows.append({"step": 8.0, "kimg": 0.064, "kernel distance": 1.0, "made": 24.0, "diversity": 0.5})
+    evaluator.best = Evaluation.of_row(evaluator.rows[-1])
+    assert evaluator.notes == []
+
+
+def test_curves_and_models_of_before_are_read(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("step,kimg,KID,made\n0.0,0.0,0.5,24\n")
+    assert read_rows(tmp_path / "metrics.csv")[0]["kernel distance"] == 0.5
+    old = {"format": "pt", "step": "8.0", "kimg": "0.064", "KID": "0.25", "low": "0.1", "high": "0.3", "made": "24.0"}
+    assert Evaluation.of_header(old) == Evaluation(8.0, 0.064, 0.25, 0.1, 0.3, 24.0)
 
 
 # --- benchmarks.domains -----------------------------------------------------------------------------------------------
@@ -1256,9 +1309,13 @@ def test_tensorboard_shows_curves_and_grids_and_no_step_twice(tmp_path: Path, mo
     run(recipe, tmp_path)
     run(tiny("dcgan", score_every=0.016, kimg=0.048), tmp_path)
     found = events_of(tmp_path)
-    rows = [row for row in csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()) if row["KID"]]
-    assert [event.step for event in found.Scalars("KID")] == [0, 16, 32, 48]
-    assert [event.value for event in found.Scalars("KID")] == pytest.approx([float(row["KID"]) for row in rows])
+    rows = [
+        row for row in csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()) if row["kernel distance"]
+    ]
+    assert [event.step for event in found.Scalars("kernel distance")] == [0, 16, 32, 48]
+    assert [event.value for event in found.Scalars("kernel distance")] == pytest.approx(
+        [float(row["kernel distance"]) for row in rows]
+    )
     grids = [np.asarray(open_picture(path)) for path in sorted((tmp_path / "samples").iterdir())]
     shown = [np.asarray(Image.open(io.BytesIO(event.encoded_image_string))) for event in found.Images("samples")]
     assert [event.step for event in found.Images("samples")] == [0, 16, 32, 48]

@@ -6,6 +6,7 @@ runs compare.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,15 +14,19 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from easel import models
+from easel.errors import EaselError
 from easel.jobs.inputs import batches, model_label
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import Estimate
+from easel.metrics.retrieval import AMONG
+from easel.models.catalog import checks, locate
 from easel.result import Score
 from easel.workspace import Workspace
 
 if TYPE_CHECKING:
     from easel.models.captioners import Answerer
     from easel.models.features import Clip, Perceptual
+    from easel.models.set_features import SetFeatureModel
 
 STYLE = "style"
 STYLE_BEFORE = "style on the photo"
@@ -31,7 +36,16 @@ DISTANCE = "perceptual distance"
 TOGETHER = 16  # pictures before a judge at once
 HIT = 0.5
 """From this probability of yes on, the judge has said yes."""
-
+FIT = 0.5
+"""A CLIP that finds less of the photos among 20 cannot say how much of one is kept: its CLIP-I is left out."""
+ENDS = {
+    STYLE: (0.0, 1.0),
+    STYLE_BEFORE: (0.0, 1.0),
+    CLIP_T: (-1.0, 1.0),
+    CLIP_I: (-1.0, 1.0),
+    DISTANCE: (0.0, math.inf),
+}
+"""The least and the greatest that a score can be."""
 
 WHO = {STYLE: "vqa", STYLE_BEFORE: "vqa", CLIP_T: "clip", CLIP_I: "clip", DISTANCE: "perceptual"}
 """Which judge of a family gives a score."""
@@ -42,6 +56,57 @@ def judge_name(family: str, score: str) -> str:
     return f"{WHO[score]}:{model_label(family)}"
 
 
+def distance_name(judge: SetFeatureModel, model: str, of: str = "kernel") -> str:
+    """What the kernel or the Fréchet distance by a judge is called: KID and FID where it is Inception, and else with
+    the judge in the name, such as 'kernel distance (clip:pocket)'.
+    """
+    name = judge.kernel if of == "kernel" else judge.frechet
+    return name if name in {"KID", "FID"} else f"{name} ({judge.kind}:{model_label(model)})"
+
+
+@dataclass(frozen=True)
+class Fitness:
+    """How often a family's CLIP, by CLIP-I, finds the photo that a restyled picture was made of among 20 photos."""
+
+    family: str
+    found: Estimate | None = None
+    """None where nobody has measured it."""
+    among: int = AMONG
+
+    @classmethod
+    def of(cls, family: str) -> Fitness:
+        """As it was measured once, and kept in the CLIP's own folder: `fitness` in easel.json (benchmarks.fitness).
+
+        Raises EaselError where that is damaged.
+        """
+        folder = locate.find(family, "clip").path
+        if not (folder / "easel.json").is_file():
+            return cls(family)
+        kept = checks.read_json(folder / "easel.json").get("fitness")
+        try:
+            return cls(family, Estimate(kept["value"], kept["low"], kept["high"], kept["n"])) if kept else cls(family)
+        except (KeyError, TypeError) as problem:
+            raise EaselError(f"{folder / 'easel.json'} is damaged at fitness: get the model again") from problem
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether CLIP-I may be shown. What nobody has measured is shown, and said not to be."""
+        return self.found is None or self.found.value >= FIT
+
+    @property
+    def note(self) -> str:
+        """It, in a sentence."""
+        judge = judge_name(self.family, CLIP_I)
+        if self.found is None:
+            return f"{CLIP_I}: how well {judge} finds a photo again was not measured; {DISTANCE} tells content kept too"
+        low, high = self.found.low, self.found.high
+        ends = "" if low is None or high is None else f" ({low:.0%} to {high:.0%}, {self.found.n} photos)"
+        said = f"{judge} finds the photo of a restyled picture among {self.among} in {self.found.value:.0%}{ends}"
+        if self.is_fit:
+            return f"{CLIP_I}: {said}"
+        return f"{CLIP_I} is left out: {said}, too seldom to say what content is kept; {DISTANCE} is for that"
+
+
 @dataclass(frozen=True)
 class Judges:
     """One family of judges, loaded."""
@@ -50,6 +115,7 @@ class Judges:
     ask: Answerer
     clip: Clip
     perceptual: Perceptual
+    fitness: Fitness
 
     def name_of(self, score: str) -> str:
         """Who gives a score, such as 'vqa:pocket'."""
@@ -87,12 +153,12 @@ class Verdict:
         """The verdict whose `values` these are."""
         return cls(values[STYLE], values[STYLE_BEFORE], values[CLIP_T], values[CLIP_I], values[DISTANCE])
 
-    @property
-    def lines(self) -> tuple[str, ...]:
+    def lines(self, fitness: Fitness) -> tuple[str, ...]:
         """The numbers as a sheet says them."""
+        content = f", CLIP-I {self.clip_i:.2f}" if fitness.is_fit else ""
         return (
             f"style {self.style:.2f} (photo {self.style_before:.2f})",
-            f"CLIP-T {self.clip_t:.2f}, CLIP-I {self.clip_i:.2f}",
+            f"CLIP-T {self.clip_t:.2f}{content}",
             f"perceptual distance {self.distance:.3f}",
         )
 
@@ -115,7 +181,7 @@ def load_judges(family: str, workspace: Workspace) -> Judges:
     workspace.step("loading judges", 2, 3)
     perceptual = models.load(family, "perceptual", device)
     workspace.step("loading judges", 3, 3)
-    return Judges(family, ask, clip, perceptual)
+    return Judges(family, ask, clip, perceptual, Fitness.of(family))
 
 
 def verdicts(
@@ -146,8 +212,12 @@ def verdicts(
 
 
 def picture_scores(judges: Judges, of: str, verdict: Verdict) -> list[Score]:
-    """The five scores of one picture."""
-    return [Score(name=name, value=value, judge=judges.name_of(name), of=of) for name, value in verdict.values.items()]
+    """The scores of one picture; without CLIP-I where the judge is not fit for it."""
+    return [
+        Score(name=name, value=value, judge=judges.name_of(name), of=of)
+        for name, value in verdict.values.items()
+        if name != CLIP_I or judges.fitness.is_fit
+    ]
 
 
 def score_of(name: str, estimate: Estimate, judge: str, of: str) -> Score:

@@ -32,10 +32,15 @@ class SetFeatureModel:
     """
 
     has_classes = False
+    frechet = "Frechet distance"
+    """What the Fréchet distance of these features is called; the published name is Inception's alone."""
+    kernel = "kernel distance"
+    """What their kernel distance is called."""
 
     def __init__(self, located: LocatedModel, device: str = "auto", dtype: str = "auto") -> None:
         kind = checks.read_json(located.path / "config.json").get("model_type") if located.path.is_dir() else None
         judge: Clip | Subject = (Clip if kind == "clip" else Subject)(located, device, dtype)
+        self.kind = "clip" if kind == "clip" else "dino"
         self.name, self.notes, self.fingerprint = located.name, judge.notes, fingerprint(located.path)
         self.resize = _resize(judge.processor)
         self._judge = judge
@@ -54,6 +59,9 @@ class InceptionFeatures(SetFeatureModel):
     """The network that FID is defined by, with the reference's own resize."""
 
     has_classes = True
+    kind = "inception"
+    """What sort of network it is: clip, dino or inception."""
+    frechet, kernel = "FID", "KID"
 
     def __init__(self, located: LocatedModel, device: str = "auto", dtype: str = "auto") -> None:  # noqa: ARG002 - float32 always
         from safetensors.torch import load_file
@@ -68,7 +76,7 @@ class InceptionFeatures(SetFeatureModel):
         self.name, self.notes, self.fingerprint = located.name, list(located.notes), fingerprint(located.path)
         self.resize = f"bilinear to {SIDE} px, corners not aligned"
         self._device = pick_device(device)
-        self._network: Any = network.to(self._device)
+        self._network: Any = network.folded().to(self._device)
 
     def features(self, images: Sequence[Image.Image]) -> NDArray[float32]:
         """Features (n, 2048), >= 0, in float32."""
@@ -84,6 +92,7 @@ class InceptionFeatures(SetFeatureModel):
                 parts = [torch.cat(pixels)] if same else pixels
                 # pictures of several sizes are resized one by one, and then go through together
                 sides = torch.cat([self._network.resized(part) for part in parts])
+                sides = sides.contiguous(memory_format=torch.channels_last)
                 made.append(self._network(sides).cpu().numpy())
         return np.concatenate(made) if made else np.zeros((0, 2048), np.float32)
 

@@ -1,10 +1,13 @@
-"""What is seen of a training while it runs: a grid of samples, KID, how varied the pictures are, and the curves."""
+"""What is seen of a training while it runs: a grid of samples, how near they come to the set (by the kernel distance,
+which is KID where Inception judges), how varied they are, and the curves.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,6 +39,10 @@ if TYPE_CHECKING:
     from easel.models.set_features import SetFeatureModel
 
 METRICS = "metrics.csv"
+DISTANCE = "kernel distance"
+"""The column of metrics.csv that tells how near the pictures come to the set."""
+FORMERLY = {"KID": DISTANCE}
+"""Columns of easel 0.2, whatever the judge was."""
 EVERY = 50
 """Steps from one row of losses to the next; each row is their mean."""
 TOGETHER = 32
@@ -47,18 +54,21 @@ FLAT = 0.02
 PATIENCE = 3
 """Evaluations, the one before training aside, before sameness is called a collapse; the last two must show it."""
 LEAST_MADE = 100
+MADE_A_MINUTE = 100
+"""Of a training by minutes, pictures that are measured for each: a short one must not wait for its measuring."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """KID of the averaged generator after ``step`` steps, with its 95 % interval; ``made`` pictures were drawn for it.
+    """Kernel distance of the averaged generator's pictures to the set after ``step`` steps, with its 95 % interval;
+    ``made`` pictures were drawn for it.
 
     Whole numbers are floats too: these are the words in the header of the weights that it belongs to.
     """
 
     step: float
     kimg: float
-    KID: float
+    distance: float
     low: float
     high: float
     made: float
@@ -66,13 +76,14 @@ class Evaluation:
     @classmethod
     def of_row(cls, row: Mapping[str, float]) -> Evaluation:
         """That of a row of the curves."""
-        return cls(row["step"], row["kimg"], row["KID"], row.get("low", row["KID"]), row.get("high", row["KID"]),
-                   row["made"])  # fmt: skip
+        value = row[DISTANCE]
+        return cls(row["step"], row["kimg"], value, row.get("low", value), row.get("high", value), row["made"])
 
     @classmethod
     def of_header(cls, header: Mapping[str, str]) -> Evaluation | None:
         """That of a model's weights, as `header` wrote it; None where it says none."""
-        return cls(**{name: float(header[name]) for name in cls.__annotations__}) if "KID" in header else None
+        known = {"distance": header["KID"]} | dict(header) if "KID" in header else header  # as easel 0.2 wrote it
+        return cls(**{name: float(known[name]) for name in cls.__annotations__}) if "distance" in known else None
 
     def header(self) -> dict[str, str]:
         """As words for a file's header."""
@@ -82,7 +93,7 @@ class Evaluation:
 class Evaluator:
     """Evaluates a training every so often, keeps its curves and its best model, and reports to the workspace.
 
-    It is `loop.Observer` of `easel train`. ``judge`` gives the features that KID compares; ``images`` are the pictures
+    It is `loop.Observer` of `easel train`. ``judge`` gives the features that are compared; ``images`` are the pictures
     that the whole training will see, 0 where minutes decide.
     """
 
@@ -101,7 +112,11 @@ class Evaluator:
         self.best: Evaluation | None = None
         self.preview: Image.Image | None = None
         self.seconds = 0.0
-        """Spent on the training so far."""
+        """Spent on the training so far, measuring aside."""
+        self.first_measuring: float | None = None
+        """Seconds that the first evaluation of this run took: what is said of the whole rests on it."""
+        self.count = self._count()
+        """Pictures, real and made, that are compared, at most."""
         self.seen = 0
         """Pictures seen so far, counted as often as they were."""
         self._losses: dict[str, list[Tensor]] = {}
@@ -111,12 +126,12 @@ class Evaluator:
     @property
     def untrained(self) -> Evaluation | None:
         """The evaluation before the first step."""
-        return next((Evaluation.of_row(row) for row in self.rows if row["step"] == 0 and "KID" in row), None)
+        return next((Evaluation.of_row(row) for row in self.rows if row["step"] == 0 and DISTANCE in row), None)
 
     @property
     def evaluated(self) -> set[int]:
         """Steps that were evaluated."""
-        return {int(row["step"]) for row in self.rows if "KID" in row}
+        return {int(row["step"]) for row in self.rows if DISTANCE in row}
 
     def resume(self, position: Position) -> None:
         """Go on from here: rows of later steps are forgotten, the best model is the one in the folder.
@@ -141,17 +156,20 @@ class Evaluator:
         self.seconds = seconds
         if step in self.evaluated:
             return
+        begun = time.monotonic()
         generator = recalibrated(self.trainer.averaged("generator"), self.batches)
-        count = min(self.recipe.score_count, max(LEAST_MADE, len(self.batches.pictures)))
+        count = min(self.count, max(LEAST_MADE, len(self.batches.pictures)))
         features = self._features(self.drawn(generator, count, "measuring"))
         found = self._statistics(features)
         self._save_grid(generator, step)  # before the row, which says that this step is evaluated: it can be stopped
         self._add(step, self._mean_losses() | found | {"seconds": seconds})
-        if not math.isfinite(found["KID"]):
-            raise FloatingPointError(f"KID is no number at step {step}")
-        if self.best is None or found["KID"] < self.best.KID:
+        if not math.isfinite(found[DISTANCE]):
+            raise FloatingPointError(f"the {DISTANCE} is no number at step {step}")
+        if self.best is None or found[DISTANCE] < self.best.distance:
             self._save_best(generator)
         self._write()
+        if self.first_measuring is None:
+            self.first_measuring = time.monotonic() - begun
         self._refuse_collapse()
 
     def note(self, step: int, numbers: Mapping[str, Tensor]) -> None:
@@ -167,10 +185,37 @@ class Evaluator:
         self.seconds = seconds
         if self.recipe.minutes:
             total = max(1, round(self.recipe.minutes * 60))
-            self.workspace.step("training", min(total, int(seconds)), total, self.preview)
+            self.workspace.step(self.phase, min(total, int(seconds)), total, self.preview)
         else:
             done = min(self.images, step * self.batches.batch_size)
             self.workspace.step("training", done, self.images, self.preview)
+
+    @property
+    def phase(self) -> str:
+        """'training', and for one by minutes how long the whole may take: measuring, which they do not pay for, takes
+        no longer than the training (`loop.train`), but for its last time.
+        """
+        if not self.recipe.minutes or self.first_measuring is None:
+            return "training"
+        whole = 2 * self.recipe.minutes + 2 * self.first_measuring / 60
+        return f"training for {self.recipe.minutes:g} min, with measuring at most {whole:.2g}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person must know of the model that is kept."""
+        row = next((row for row in self.rows if self.best and row["step"] == self.best.step and DISTANCE in row), None)
+        found = []
+        if row is not None and row["step"] == 0 and self.seen:
+            found.append(
+                f"the best of the measured models is the untrained one: {self.seen / 1000:.4g} thousand pictures were "
+                f"too few to come nearer to the set than it; train longer, in this --out"
+            )
+        if row is not None and row.get("diversity", 1.0) < FLAT:
+            found.append(
+                f"the pictures of the model that is kept are all alike (their variance is {row['diversity']:.1%} of "
+                "the set's): it has learned nothing of what tells the set's pictures apart"
+            )
+        return found
 
     def flush(self) -> dict[str, list[float]]:
         """Write metrics.csv; the losses that are in no row yet: a curve must not depend on where it was cut."""
@@ -218,10 +263,16 @@ class Evaluator:
         self._losses = {}
         return found
 
+    def _count(self) -> int:
+        """The recipe's number, or of a short training fewer."""
+        if not self.recipe.minutes:
+            return self.recipe.score_count
+        return min(self.recipe.score_count, max(LEAST_MADE, round(MADE_A_MINUTE * self.recipe.minutes)))
+
     def _features_of_the_set(self) -> NDArray[np.float64]:
         """The judge's features of pictures from all over the set."""
         pictures = self.batches.pictures
-        count = min(self.recipe.score_count, len(pictures))
+        count = min(self.count, len(pictures))
         places = np.linspace(0, len(pictures) - 1, count).round().astype(np.int64)
         return self._features(
             [Image.fromarray(np.asarray(pictures.pixels[place])) for place in places], "seeing the set"
@@ -239,7 +290,7 @@ class Evaluator:
         if not np.isfinite(features).all():
             raise FloatingPointError("the judge's view of the pictures is no longer made of numbers")
         distance = kernel_distance(self._real, features)
-        found = {"KID": distance.value, "made": float(len(features))}
+        found = {DISTANCE: distance.value, "made": float(len(features))}
         if distance.low is not None and distance.high is not None:
             found |= {"low": distance.low, "high": distance.high}
         if min(len(features), len(self._real)) > NEIGHBOURS:
@@ -288,9 +339,9 @@ def read_rows(file: Path) -> list[dict[str, float]]:
         return []
     try:
         table = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")), strict=True)
-        rows = [{name: float(value) for name, value in row.items() if value} for row in table]
+        rows = [{FORMERLY.get(name, name): float(value) for name, value in row.items() if value} for row in table]
         for number, row in enumerate(rows):
-            lacking = [name for name in ("step", "kimg", *(("made",) if "KID" in row else ())) if name not in row]
+            lacking = [name for name in ("step", "kimg", *(("made",) if DISTANCE in row else ())) if name not in row]
             if lacking:
                 raise ValueError(f"row {number + 1} has no {lacking[0]}")
     except (ValueError, TypeError, csv.Error) as problem:

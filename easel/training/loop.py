@@ -21,12 +21,16 @@ class Collapsed(Exception):
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a training lasts, all its runs together: so many ``steps``, or so many ``seconds``."""
+    """How long a training lasts, all its runs together: so many ``steps``, or so many ``seconds``. Seconds pay for
+    steps and checkpoints; evaluations are not counted.
+    """
 
     steps: int | None = None
     seconds: float | None = None
     evaluate_every: int = 0
-    """Steps from one evaluation to the next; 0 evaluates at the end alone."""
+    """Steps from one evaluation to the next; 0 evaluates at the end alone. Where seconds are the budget, one that comes
+    while more time has gone into evaluations than into the training is left out.
+    """
     save_seconds: float = 120.0
     """Seconds from one checkpoint to the next."""
 
@@ -78,6 +82,7 @@ def train(trainer: Trainer, observer: Observer, checkpoint: Path, budget: Budget
     """
     step, seconds, team = position.step, position.seconds, trainer.team
     begun = saved = time.monotonic()
+    measuring = 0.0  # of this run
 
     def save() -> None:
         now = Position(step, seconds, losses=observer.flush(), belongs_to=position.belongs_to)
@@ -87,12 +92,18 @@ def train(trainer: Trainer, observer: Observer, checkpoint: Path, budget: Budget
         try:
             while True:
                 # Budget
-                seconds = position.seconds + time.monotonic() - begun
+                trained_now = time.monotonic() - begun - measuring
+                seconds = position.seconds + trained_now
                 is_over = budget.is_spent(step, seconds)
 
                 # Evaluate
-                if is_over or (budget.evaluate_every and step % budget.evaluate_every == 0):
+                is_due = bool(budget.evaluate_every) and step % budget.evaluate_every == 0
+                if is_due and step > position.step and budget.seconds is not None:
+                    is_due = measuring <= trained_now
+                if is_over or is_due:
+                    before = time.monotonic()
                     observer.evaluate(step, seconds)
+                    measuring += time.monotonic() - before
                 if is_over:
                     break
 

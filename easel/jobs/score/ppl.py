@@ -37,6 +37,8 @@ FRAMES = 6
 """Pictures of a path on the sheet."""
 SHOWN = 4
 """Of the most even paths, and of the most uneven ones."""
+COMPARED = 8
+"""Paths whose ends tell whether a model draws more than one picture."""
 RESIZE = "bilinear with antialias to the judge's side, no crop"
 
 
@@ -112,8 +114,19 @@ def run(recipe: ScorePpl, workspace: Workspace) -> Result:
             "resize": RESIZE,
         },
         scores=(score_of("PPL", estimate, name, of),),
-        notes=tuple(model.notes),
+        notes=(*model.notes, *sameness_notes(recipe, model, options)),
     )
+
+
+def sameness_notes(recipe: ScorePpl, model: Trained, options: PathOptions) -> list[str]:
+    """That the model draws one picture only, where it does: the evenest of all, and worth nothing."""
+    ends = Paths.drawn(recipe, model, options, range(min(COMPARED, recipe.samples)))
+    pictures = torch.cat([ends.pictures(ends.starts), ends.pictures(ends.ends)])
+    apart = float((pictures - pictures.mean(dim=0)).abs().max()) * 127.5
+    if apart >= 1:
+        return []
+    many = f"{len(pictures)} differ by {apart:.2g} of 255"
+    return [f"the model draws one picture, whatever its latent ({many}): its path length says nothing"]
 
 
 def refused(recipe: ScorePpl, model: Trained) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from easel.data.metadata import read_texts
 from easel.jobs.inputs import opened_to_read, shortened_list, skipped_notes, thumbnail
-from easel.jobs.judges import CLIP_T, judge_name, load_clip, score_of
+from easel.jobs.judges import CLIP_T, ENDS, judge_name, load_clip, score_of
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import difference_interval, mean_interval
 from easel.recipes.score import ScorePrompt
@@ -49,12 +49,12 @@ def run(recipe: ScorePrompt, workspace: Workspace) -> Result:
     notes = [*told.notes, *skipped_notes(broken, len(texts)), *shortened_list(notes)]
     right = [fit for fit, _ in fits.values()]
     judge, of = judge_name(recipe.judge, CLIP_T), f"{len(fits)} pictures"
-    scores = [score_of(CLIP_T, mean_interval(right), judge, of)]
+    scores = [score_of(CLIP_T, mean_interval(right, within=ENDS[CLIP_T]), judge, of)]
     if len(set(texts.values())) > 1:
         chance = [other for _, other in fits.values()]
         scores += [
-            score_of(WRONG, mean_interval(chance), judge, of),
-            score_of(GAIN, difference_interval(right, chance), judge, of),
+            score_of(WRONG, mean_interval(chance, within=ENDS[CLIP_T]), judge, of),
+            score_of(GAIN, difference_interval(right, chance, within=(-2.0, 2.0)), judge, of),
         ]
     workspace.save_text("table.csv", table(texts, fits))
     cells = [

@@ -1,5 +1,6 @@
-"""How near a made set is to a real one: FID, KID, precision and recall, and the Inception Score where the judge knows
-classes. Each picture is looked at once, and every number follows from the same rows.
+"""How near a made set is to a real one: Fréchet and kernel distance (FID and KID where Inception judges), precision and
+recall, and the Inception Score where the judge knows classes. Each picture is looked at once, and every number follows
+from the same rows.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from easel import models
 from easel.data.cache import MOST_SIDE
 from easel.errors import EaselError
 from easel.jobs.inputs import model_label, thumbnail
-from easel.jobs.judges import score_of
+from easel.jobs.judges import distance_name, score_of
 from easel.jobs.score.set_features import Looks, Pictures, looked_at
-from easel.metrics.frechet import frechet_interval
-from easel.metrics.inception_score import SPLITS, inception_score
+from easel.metrics.frechet import Frechet, frechet
+from easel.metrics.inception_score import PART, inception_score, missing
 from easel.metrics.intervals import Estimate
 from easel.metrics.kernel import kernel_distance
 from easel.metrics.manifold import NEIGHBOURS, nearest, precision_recall
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from easel.models.set_features import SetFeatureModel
 
 ENOUGH = 2048
-"""Below this many pictures FID says more about their number than about what is on them."""
+"""Below this many pictures the Fréchet distance says more about their number than about what is on them."""
+INCEPTION = "Inception Score"
 PAIRS = 12
 """Made pictures on the sheet, each beside its nearest real one."""
 NUMBERS = 4  # phases of measuring, for the progress
@@ -51,13 +53,13 @@ def run(recipe: ScoreSets, workspace: Workspace) -> Result:
     workspace.step("loading judge", 1, 1)
     real = looked_at(sets[0], judge, workspace, "looking at real pictures")
     made = looked_at(sets[1], judge, workspace, "looking at made pictures")
-    estimates = measured(judge, real, made, recipe.seed, workspace)
+    distance, estimates = measured(judge, real, made, recipe, workspace)
     near, far = nearest(made.rows, real.rows)
     name = f"features:{model_label(recipe.judge)}"
     of = f"{made.said} against {real.said}"
     scores = tuple(score_of(key, estimate, name, of) for key, estimate in estimates.items())
     workspace.save_text("table.csv", table(real, made, near, far))
-    heading = f"{of}: made pictures, each with its nearest real one; FID {scores[0].value:.2f} by {name}"
+    heading = f"{of}: made pictures, each with its nearest real one; {scores[0].name} {scores[0].value:.4g}, by {name}"
     workspace.save_picture("sheet.png", sheet(pairs(real, made, near, far), columns=6, heading=heading))
     return Result(
         kind=recipe.kind,
@@ -65,7 +67,13 @@ def run(recipe: ScoreSets, workspace: Workspace) -> Result:
         files=("table.csv", "sheet.png"),
         texts={"real": real.said, "made": made.said, "resize": resize(judge, recipe.resolution)},
         scores=scores,
-        notes=(*real.notes, *made.notes, *judge.notes, *warnings(real, made)),
+        notes=(
+            *real.notes,
+            *made.notes,
+            *judge.notes,
+            *warnings(real, made),
+            *numbers_notes(judge, distance, estimates, real, made),
+        ),
     )
 
 
@@ -75,21 +83,50 @@ def resize(judge: SetFeatureModel, side: int | None) -> str:
     return cut + judge.resize
 
 
-def measured(judge: SetFeatureModel, real: Looks, made: Looks, seed: int, workspace: Workspace) -> dict[str, Estimate]:
-    """Every number that these sets and this judge allow, by name. Chance (KID's subsets) comes from `seed`."""
+def measured(
+    judge: SetFeatureModel, real: Looks, made: Looks, recipe: ScoreSets, workspace: Workspace
+) -> tuple[Frechet, dict[str, Estimate]]:
+    """Every number that these sets and this judge allow, by name. Chance (subsets, halves) is the recipe's seed's."""
     workspace.step("measuring", 0, NUMBERS)
-    found = {"FID": frechet_interval(real.rows, made.rows)}
+    distance, name = frechet(real.rows, made.rows, recipe.seed), distance_name(judge, recipe.judge, "frechet")
+    found = {name: distance.distance}
+    if distance.corrected is not None:
+        found[f"{name} corrected"] = distance.corrected
     workspace.step("measuring", 1, NUMBERS)
-    found["KID"] = kernel_distance(real.rows, made.rows, seed=seed)
+    found[distance_name(judge, recipe.judge)] = kernel_distance(real.rows, made.rows, seed=recipe.seed)
     workspace.step("measuring", 2, NUMBERS)
     if min(len(real.names), len(made.names)) > NEIGHBOURS:
         found["precision"], found["recall"] = precision_recall(real.rows, made.rows)
     workspace.step("measuring", 3, NUMBERS)
     if judge.has_classes:
-        splits = SPLITS if len(made.names) >= 100 * SPLITS else 1
-        found["Inception Score"] = inception_score(judge.probabilities(made.rows), splits)
+        found[INCEPTION] = inception_score(judge.probabilities(made.rows))
     workspace.step("measuring", NUMBERS, NUMBERS)
-    return found
+    return distance, found
+
+
+def numbers_notes(
+    judge: SetFeatureModel, distance: Frechet, found: dict[str, Estimate], real: Looks, made: Looks
+) -> list[str]:
+    """What the sets' sizes and the judge do to the numbers, in sentences."""
+    (name, value), *_ = found.items()
+    sizes = f"{len(made.names):,} and {len(real.names):,} pictures"
+    if distance.corrected is not None:
+        told = f"expected bias of {name} {value.value:.4g}: {distance.bias:.4g} of it is what {sizes} give by being few"
+        notes = [f"{told}, and '{name} corrected' ({distance.corrected.value:.4g}) is without it"]
+    else:
+        need = 2 * real.rows.shape[1] + 2
+        told = f"expected bias of {name} {value.value:.4g}: {distance.bias:.4g} of it or more is what {sizes} give by"
+        notes = [f"{told} being few; it can be taken out from {need:,} pictures on in both sets"]
+    if "precision" in found:
+        network = "Inception" if judge.has_classes else judge.kind.upper()
+        notes.append(f"precision and recall are of {network}'s rows: the papers' are of VGG-16's, on another scale")
+    if INCEPTION in found and (n := len(made.names)) < 2 * PART and n > NEIGHBOURS:
+        lacks = missing(judge.probabilities(made.rows))
+        notes.append(
+            f"the {INCEPTION} of {n:,} pictures comes out low, by about {lacks:.3g}: papers take 50,000; compare only "
+            "at equal n"
+        )
+    return notes
 
 
 def warnings(real: Looks, made: Looks) -> list[str]:
@@ -97,14 +134,20 @@ def warnings(real: Looks, made: Looks) -> list[str]:
     found = []
     least = min(len(real.names), len(made.names))
     if real.contents == made.contents:
-        found.append("both sets are the same pictures: KID, which leaves a picture's own twin out, is then below 0")
+        found.append(
+            "both sets are the same pictures: the kernel distance, which leaves a picture's own twin out, is then "
+            "below 0"
+        )
     if least < ENOUGH:
         found.append(
-            f"{least:,} pictures are few: FID grows as sets shrink, so compare it only between sets of these sizes "
-            f"(from {ENOUGH:,} on it settles); KID has no such bias"
+            f"{least:,} pictures are few: the Fréchet distance grows as sets shrink, so compare it only between sets "
+            "of these sizes; the kernel distance does not"
         )
     if least <= real.rows.shape[1]:
-        found.append(f"FID has no interval: this judge needs more than {real.rows.shape[1]:,} pictures in both sets")
+        found.append(
+            "the Fréchet distance has no interval: this judge needs more than "
+            f"{real.rows.shape[1]:,} pictures in both sets"
+        )
     if least <= NEIGHBOURS:
         found.append(f"precision and recall need more than {NEIGHBOURS} pictures in both sets")
     if set(real.formats) != set(made.formats):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from PIL import Image
 
-from easel import models
-from easel.jobs.inputs import batches, file_name, joined, model_label
-from easel.jobs.judges import STYLE, Judges, Verdict, column, picture_scores, score_of, verdicts
+from easel.jobs.inputs import file_name, joined, model_label
+from easel.jobs.judges import CLIP_I, ENDS, STYLE, Judges, Verdict, column, picture_scores, score_of, verdicts
 from easel.jobs.painter import PlannedPicture
 from easel.jobs.score.rates import success_scores
-from easel.jobs.stylize.styles import Style, without_style
+from easel.jobs.stylize.styles import Style
 from easel.metrics.intervals import mean_interval
-from easel.models.captioners import Captioner
 from easel.recipes.score import ScoreStyles
 from easel.recipes.stylize import Stylize
 from easel.recipes.transfer import Transfer
@@ -22,18 +20,7 @@ from easel.result import Result, Score
 from easel.sheet import Cell, sheet
 from easel.workspace import Workspace
 
-ALL = "all pictures"
-
-
-def caption_of(photo: Image.Image, captioner: str, workspace: Workspace) -> str:
-    """What the captioner says about the photo."""
-    with workspace.phase("captioning"):
-        return subject_of(photo, models.load(captioner, "caption", workspace.device))
-
-
-def subject_of(photo: Image.Image, captioner: Captioner) -> str:
-    """What is in the photo, in the captioner's words; a style that it sees there is left out."""
-    return without_style(captioner.caption([photo], count=1)[0][0])
+NOT_TAUGHT = ("not taught this on photos",)
 
 
 def plan_pictures(
@@ -66,8 +53,11 @@ def finished(  # noqa: PLR0913, PLR0917 - what a restyling has come to
     planned: Sequence[PlannedPicture],
     pictures: Sequence[Image.Image],
     notes: Sequence[str] = (),
+    untaught: Collection[str] = (),
 ) -> Result:
-    """Judge the pictures, lay out the sheet, and give the result. `photos`: the original, and as it was painted."""
+    """Judge the pictures, lay out the sheet, and give the result. `photos`: the original, and as it was painted;
+    `untaught`: styles that the painter cannot do on photos.
+    """
     original, photo = photos
     each = [style for style in styles for _ in range(recipe.count)]
     with workspace.phase("judging", len(pictures)):
@@ -75,7 +65,8 @@ def finished(  # noqa: PLR0913, PLR0917 - what a restyling has come to
         found = verdicts(judges, photo, pictures, prompts, questions)
     cells = [Cell(photo, "the photo", (caption,))]
     cells += [
-        Cell(picture, style.label, verdict.lines) for picture, style, verdict in zip(pictures, each, found, strict=True)
+        Cell(picture, style.label, (*verdict.lines(judges.fitness), *(NOT_TAUGHT if style.name in untaught else ())))
+        for picture, style, verdict in zip(pictures, each, found, strict=True)
     ]
     columns = recipe.count + 1 if recipe.count > 1 and recipe.count < 6 else None
     heading = f"{Path(recipe.photo).name} by {painter_of(recipe)}, judged by {model_label(recipe.judge)}"
@@ -88,7 +79,7 @@ def finished(  # noqa: PLR0913, PLR0917 - what a restyling has come to
         texts={"caption": caption, "photo": f"{recipe.photo}, {size}, drawn at {photo.width} x {photo.height}"}
         | {one.file: one.prompt for one in planned},
         scores=tuple(scores_of(judges, styles, planned, found, recipe.count)),
-        notes=tuple(note for note in [original.info.get("note"), *notes] if note),
+        notes=tuple(note for note in [original.info.get("note"), *notes, judges.fitness.note] if note),
     )
 
 
@@ -101,8 +92,8 @@ def painter_of(recipe: Stylize | Transfer | ScoreStyles) -> str:
 def scores_of(
     judges: Judges, styles: Sequence[Style], planned: Sequence[PlannedPicture], found: Sequence[Verdict], count: int
 ) -> list[Score]:
-    """Five scores of each picture; their means over each style's pictures when there are several, and over all; and how
-    often the style was recognised beyond what the judge says about the plain photo.
+    """The scores of each picture; of several in one style their means, over that photo's own seeds; and over all
+    pictures means and rates without an interval: one photo says nothing of others, however many pictures it has.
     """
     scores = [
         score
@@ -111,17 +102,23 @@ def scores_of(
     ]
     if count > 1:
         for index, style in enumerate(styles):
-            scores += means(judges, found[index * count : (index + 1) * count], f"{style.name} ({count} pictures)")
+            mine = found[index * count : (index + 1) * count]
+            scores += means(judges, mine, f"{style.name} ({count} pictures of one photo)")
     if len(found) > 1:
-        scores += means(judges, found, ALL)
+        of = f"all {len(found)} pictures of one photo"
+        scores += [score.model_copy(update={"low": None, "high": None, "n": 1}) for score in means(judges, found, of)]
         pairs = [(verdict.style, verdict.style_before) for verdict in found]
-        scores += success_scores(list(batches(pairs, count)), judges.name_of(STYLE), ALL)
+        scores += success_scores([pairs], judges.name_of(STYLE), of)
     return scores
 
 
 def means(judges: Judges, found: Sequence[Verdict], of: str) -> list[Score]:
     """The mean of each number over several pictures, with its interval."""
-    return [score_of(name, mean_interval(column(found, name)), judges.name_of(name), of) for name in found[0].values]
+    return [
+        score_of(name, mean_interval(column(found, name), within=ENDS[name]), judges.name_of(name), of)
+        for name in found[0].values
+        if name != CLIP_I or judges.fitness.is_fit
+    ]
 
 
 def laid_out(cells: list[Cell], count: int, columns: int | None) -> list[Cell]:

@@ -62,7 +62,7 @@ def run(recipe: Train, workspace: Workspace) -> Result:
         if position.belongs_to.get("judge") != judge.fingerprint:
             raise EaselError(
                 f"{workspace.folder} was measured by other weights of {recipe.judge} than those of now: "
-                "their KIDs cannot be compared, so the best model could not be told; choose another --out"
+                "their distances cannot be compared, so the best model could not be told; choose another --out"
             )
         trained.write_config(workspace.folder, config(training))
 
@@ -72,7 +72,7 @@ def run(recipe: Train, workspace: Workspace) -> Result:
             loop.train(training.trainer, evaluator, checkpoint, budget, position)
         except (FloatingPointError, loop.Collapsed) as problem:
             raise EaselError(stopped(problem, training, evaluator, workspace)) from problem
-        return write_pages(training, evaluator, workspace, notes(training))
+        return write_pages(training, evaluator, workspace, [*evaluator.notes, *notes(training)])
 
 
 def stopped(problem: Exception, training: setup.Training, evaluator: Evaluator, workspace: Workspace) -> str:
@@ -84,7 +84,8 @@ def stopped(problem: Exception, training: setup.Training, evaluator: Evaluator, 
         return f"{problem}: nothing can be kept; {advice}"
     evaluator.flush()
     write_pages(training, evaluator, workspace, [f"stopped early: {problem}"])
-    kept = f"the model of {best.kimg:.4g} kimg (KID {best.KID:.4g}) is kept in {workspace.folder}"
+    distance = f"{evaluator.judge.kernel} {best.distance:.4g}"
+    kept = f"the model of {best.kimg:.4g} kimg ({distance}) is kept in {workspace.folder}"
     return f"{problem}: {kept}; {advice}"
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from easel import networks
 from easel.charts import training_curves
 from easel.jobs.inputs import model_label
-from easel.jobs.judges import score_of
+from easel.jobs.judges import distance_name, score_of
 from easel.jobs.train.setup import Training
 from easel.metrics.intervals import Estimate
 from easel.models import trained
@@ -43,8 +43,9 @@ REAL = 8
 """Real pictures above the samples."""
 NOT_DONE = ("kimg", "score_every")
 """Of a plan: what a network does unasked, which need not be what was done."""
-SCORES_NOTE = """KID of this judge cannot be compared with published numbers, which are by another. Diversity is the
-variance of the pictures as the judge sees them, as a share of the set's."""
+SCORES_NOTE = """The kernel distance is that of KID (Binkowski et al. 2018); by another judge than Inception it cannot
+be compared with published numbers. Diversity is the variance of the pictures as the judge sees them, as a share of the
+set's."""
 
 
 def config(training: Training) -> dict[str, Any]:
@@ -80,8 +81,9 @@ def write_pages(training: Training, evaluator: Evaluator, workspace: Workspace, 
     recipe, best = training.recipe, evaluator.best
     workspace.step("writing", 0, 1)
     scores = tuple(scores_of(training, evaluator))
+    title, judged = f"{recipe.network} on {training.data_name}", distance_name(evaluator.judge, recipe.judge)
     workspace.save_picture("sheet.png", sheet(training, evaluator, workspace))
-    workspace.save_bytes("chart.png", training_curves(evaluator.rows, f"{recipe.network} on {training.data_name}"))
+    workspace.save_bytes("chart.png", training_curves(evaluator.rows, title, judged))
     workspace.save_text("README.md", card(training, evaluator, scores, notes))
     workspace.step("writing", 1, 1)
     return Result(
@@ -111,16 +113,17 @@ def sheet(training: Training, evaluator: Evaluator, workspace: Workspace) -> Ima
 
 
 def scores_of(training: Training, evaluator: Evaluator) -> list[Score]:
-    """KID of the best model and before training, and the best model's precision and recall."""
+    """Kernel distance of the best model and before training, and the best model's precision and recall."""
     judge = f"features:{model_label(training.recipe.judge)}"
     of = f"{training.recipe.network} against {training.data_name}"
     best, before = evaluator.best, evaluator.untrained
+    name = distance_name(evaluator.judge, training.recipe.judge)
     found = []
     if best is not None:
-        found.append(score_of("KID", Estimate(best.KID, best.low, best.high, int(best.made)), judge, of))
+        found.append(score_of(name, Estimate(best.distance, best.low, best.high, int(best.made)), judge, of))
     if before is not None:
-        estimate = Estimate(before.KID, before.low, before.high, int(before.made))
-        found.append(score_of("KID untrained", estimate, judge, of))
+        estimate = Estimate(before.distance, before.low, before.high, int(before.made))
+        found.append(score_of(f"{name} untrained", estimate, judge, of))
     row = next((row for row in evaluator.rows if best and row["step"] == best.step), {})
     found += [
         score_of(name, Estimate(row[name], None, None, int(row["made"])), judge, of)
@@ -147,7 +150,7 @@ def card(training: Training, evaluator: Evaluator, scores: Sequence[Score], note
     course = [
         f"- {', '.join(plan)}",
         f"- {evaluator.seen / 1000:.4g} thousand pictures seen",
-        f"- the best of the measured models by KID: after {best.kimg if best else 0:.4g} thousand pictures",
+        f"- the best of the measured models by kernel distance: after {best.kimg if best else 0:.4g} thousand pictures",
         f"- {evaluator.seconds / 60:.1f} minutes on {hardware(training.batches.device)}, easel {__version__}",
         f"- seed {recipe.seed}; the whole recipe is in recipe.yaml",
     ]
