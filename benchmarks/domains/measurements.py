@@ -19,6 +19,8 @@ from easel.result import Result, Score
 
 COUNT, EACH, FEW = 1000, 60, 30
 """Pictures drawn for KID; of each class; with each attribute."""
+NAMES = ("KID", "kernel distance (clip:pocket)")
+"""What the kernel distance by pocket's features is called: in runs of easel 0.2, and now."""
 FIRST = 50_000_000
 """The first seed of drawn pictures."""
 FEATURES = "features:pocket"
@@ -74,13 +76,16 @@ def kid(folders: Folders, name: str, real: Path, made: Path) -> Estimate:
     """KID of two folders by `easel score sets`."""
     out = folders.run(name) / f"kid-{made.name}"
     result = result_in(out) or easel.score_sets(real, made, out=out, seed=1)
-    return estimate(next(score for score in result.scores if score.name == "KID"))
+    return estimate(next(score for score in result.scores if score.name in NAMES))
 
 
 def curve(metrics: Path) -> list[dict[str, float]]:
     """Minutes, thousands of pictures, KID with its ends, and diversity, at each measurement."""
     with metrics.open(encoding="utf-8", newline="") as file:
-        rows: list[dict[str, Any]] = [row for row in csv.DictReader(file) if row.get("KID")]
+        rows: list[dict[str, Any]] = [
+            row | {"KID": row.get("kernel distance") or row.get("KID")} for row in csv.DictReader(file)
+        ]
+    rows = [row for row in rows if row["KID"]]
     named = ("kimg", "KID", "low", "high", "made", "diversity", "precision", "recall")
     return [
         {"minutes": float(row["seconds"]) / 60} | {name: float(row[name]) for name in named if row.get(name)}
