@@ -22,7 +22,7 @@ class Score(BaseModel):
     name: str
     value: float
     low: float | None = None
-    """Lower end of the 95 % bootstrap interval; None where n is too small for one."""
+    """Lower end of the 95 % interval; None where n is too small for one."""
     high: float | None = None
     n: int = 1
     """How many pictures (or pairs, or answers) the value rests on."""
