@@ -6,6 +6,7 @@ from pathlib import Path
 
 from easel import models
 from easel.images import open_picture
+from easel.jobs.doubt import guess_of, marked, ways
 from easel.jobs.inputs import model_label
 from easel.recipes.ask import Ask
 from easel.result import Result, Score
@@ -21,16 +22,28 @@ def run(recipe: Ask, workspace: Workspace) -> Result:
     workspace.step("asking", 0, 1)
     answers = model.answers([photo], [recipe.question], count=recipe.count)[0]
     workspace.step("asking", 1, 1)
-    lines = tuple(f"{answer}: {probability:.2f}" for answer, probability in answers)
-    workspace.save_picture("sheet.png", sheet([Cell(photo, recipe.question, lines)]))
-    name, judge = Path(recipe.photo).name, f"vqa:{model_label(recipe.model)}"
+    trust, label = model.knows([photo], [recipe.question])[0], model_label(recipe.model)
+    best, probability = answers[0]
+    sure, notes = trust.confidence(probability), [photo.info.get("note")]
+    lines = [f"{answer}: {probability:.2f}" for answer, probability in answers]
+    texts = {"answer" if rank == 0 else f"answer {rank + 1}": answer for rank, (answer, _) in enumerate(answers)}
+    if trust.guess(probability):
+        lines.insert(0, f"{guess_of(label)}, confidence {sure:.2f}")
+        texts["answer"] = marked(best, label)
+        notes.append(
+            f"'{best}' is {guess_of(label)} (confidence {sure:.2f}): it does not know such pictures well enough; "
+            f"{ways('--model', trust.instead)}"
+        )
+    workspace.save_picture("sheet.png", sheet([Cell(photo, recipe.question, tuple(lines))]))
+    name, judge = Path(recipe.photo).name, f"vqa:{label}"
     return Result(
         kind=recipe.kind,
         folder=workspace.folder,
         files=("sheet.png",),
-        texts={"answer" if rank == 0 else f"answer {rank + 1}": answer for rank, (answer, _) in enumerate(answers)},
-        scores=tuple(
-            Score(name=f"answer '{answer}'", value=chance, judge=judge, of=name) for answer, chance in answers
+        texts=texts,
+        scores=(
+            *(Score(name=f"answer '{answer}'", value=chance, judge=judge, of=name) for answer, chance in answers),
+            Score(name="answer confidence", value=sure, judge=judge, of=name),
         ),
-        notes=tuple(note for note in [photo.info.get("note")] if note),
+        notes=tuple(note for note in notes if note),
     )

@@ -18,8 +18,9 @@ from easel.images import open_picture
 from easel.jobs.inputs import model_label
 from easel.jobs.judges import load_judges
 from easel.jobs.painter import PlannedPicture
-from easel.jobs.stylize.restyled import caption_of, finished, plan_pictures
+from easel.jobs.stylize.restyled import finished, plan_pictures
 from easel.jobs.stylize.styles import Style, styles_of, table
+from easel.jobs.stylize.subject import caption_of
 from easel.models.devices import dtype_word
 from easel.provenance import Done, parameters
 from easel.recipes.score import ScoreStyles
@@ -50,11 +51,12 @@ def run(recipe: Transfer, workspace: Workspace) -> Result:
     original = open_picture(recipe.photo)
     painter = StylePainter(recipe, style_pictures(recipe, styles), workspace)
     judges = load_judges(recipe.judge, workspace)
-    caption = recipe.caption or caption_of(original, recipe.captioner, workspace)
+    subject = caption_of(original, recipe, workspace)
     photo = painter.fitted(original)
-    planned = plan_pictures(recipe, styles, caption)
+    planned = plan_pictures(recipe, styles, subject.caption)
     pictures = painter.draw(planned, photo)
-    return finished(recipe, workspace, judges, caption, (original, photo), styles, planned, pictures, painter.notes)
+    caption, notes = subject.caption, [*subject.note, *painter.notes]
+    return finished(recipe, workspace, judges, caption, (original, photo), styles, planned, pictures, notes)
 
 
 def style_pictures(recipe: Transfer | ScoreStyles, styles: Sequence[Style]) -> dict[str, StylePictures]:

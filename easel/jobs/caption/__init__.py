@@ -22,6 +22,7 @@ from easel.errors import EaselError
 from easel.jobs import journal
 from easel.jobs.caption import tags
 from easel.jobs.caption.tags import Tag
+from easel.jobs.doubt import guess_of, marked, ways
 from easel.jobs.inputs import (
     gather,
     model_label,
@@ -33,6 +34,8 @@ from easel.jobs.inputs import (
     thumbnail,
 )
 from easel.jobs.judges import load_clip
+from easel.models import knowing
+from easel.models.catalog import locate
 from easel.recipes.caption import Caption
 from easel.result import Result, Score
 from easel.sheet import MOST_CELLS, TILE, Cell, sheet
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 
 Rows = dict[str, dict[str, Any]]
 METADATA = "metadata.jsonl"
+CONFIDENCE = "caption confidence"
 
 
 def run(recipe: Caption, workspace: Workspace) -> Result:
@@ -81,7 +85,9 @@ def run(recipe: Caption, workspace: Workspace) -> Result:
 def is_row(row: Mapping[str, Any]) -> bool:
     """Whether a row of the journal says what `Teller.rows` says of a picture."""
     said, found = row["captions"], [Tag(*tag) for tag in row["tags"]]
-    words = [row["text"], *said, *(word for tag in found for word in (tag.group, tag.text))]
+    if not (isinstance(row["guess"], bool) and isinstance(row["tags_guess"], bool) and 0 <= row["confidence"] <= 1):
+        return False
+    words = [row["text"], row["instead"], *said, *(word for tag in found for word in (tag.group, tag.text))]
     return (
         bool(said) and all(isinstance(word, str) for word in words) and all(0 <= tag.probability <= 1 for tag in found)
     )
@@ -93,6 +99,8 @@ class Teller:
 
     captioner: Captioner
     clip: Clip | None
+    eye: Captioner | None
+    """Knows which pictures are beyond the depth of the CLIP that ranks the tags; None where nobody does."""
     groups: tags.Groups
     words: Mapping[str, NDArray[np.floating]]
     count: int
@@ -107,33 +115,52 @@ class Teller:
         workspace.step("loading the model", 1, 1)
         clip = load_clip(recipe.judge, workspace) if groups else None
         words = {group: clip.texts(list(texts)) for group, texts in groups.items()} if clip is not None else {}
-        return cls(captioner, clip, groups, words, recipe.count, recipe.seed, recipe.interrogate)
+        eye = captioner if recipe.judge == recipe.model else eye_of(recipe.judge, workspace) if clip else None
+        return cls(captioner, clip, eye, groups, words, recipe.count, recipe.seed, recipe.interrogate)
 
     def rows(self, pictures: Mapping[str, Image.Image]) -> list[dict[str, Any]]:
         """What is said about each picture: its captions and tags, and the text that stands for it."""
         images = list(pictures.values())
-        captions = self.captioner.caption(images, count=self.count, seed=self.seed)
+        readings = self.captioner.read(images, count=self.count, seed=self.seed)
         ranked: list[list[Tag]] = [[] for _ in images]
+        unlike = [False] * len(images)
         if self.clip is not None:
             ranked = tags.ranked(self.clip.images(images), self.words, self.groups, self.clip.scale)
+            unlike = self.eye.out_of_depth(images) if self.eye is not None else unlike
         return [
             {
                 "key": name,
-                "text": tags.interrogated(said[0], found) if self.interrogate else said[0],
-                "captions": said,
+                "text": tags.interrogated(read.text, [] if read.silent and guess else found)
+                if self.interrogate
+                else read.text,
+                "captions": [read.text] if read.silent else read.captions,
                 "tags": found,
+                "confidence": read.confidence,
+                "guess": read.guess,
+                "tags_guess": guess,
+                "instead": read.instead,
             }
-            for name, said, found in zip(pictures, captions, ranked, strict=True)
+            for name, read, found, guess in zip(pictures, readings, ranked, unlike, strict=True)
         ]
+
+
+def eye_of(judge: str, workspace: Workspace) -> Captioner | None:
+    """The captioner of the judge's family, if it has one that knows its limits."""
+    try:
+        known = knowing.read(locate.find(judge, "caption").path)
+    except EaselError:
+        return None
+    return models.load(judge, "caption", workspace.device) if known.depth is not None else None
 
 
 def metadata(rows: Rows, count: int) -> str:
     """metadata.jsonl as `datasets` reads it: a line a picture; sampled captions beyond the first in the column
-    `captions`.
+    `captions`, and how far the text can be trusted in `confidence` and `guess`.
     """
     lines = []
     for name, row in rows.items():
-        line = {"file_name": name, "text": row["text"]}
+        line = {"file_name": name, "text": row["text"], "confidence": round(row["confidence"], 3)}
+        line |= {"guess": True} if row["guess"] else {}
         lines.append(json.dumps(line | ({"captions": row["captions"]} if count > 1 else {}), ensure_ascii=False))
     return "\n".join(lines) + "\n"
 
@@ -155,14 +182,15 @@ def finished(
     """The sheet, the table of tags and the result. `small` are copies of the pictures that this run opened."""
     files = [METADATA]
     if any(row["tags"] for row in rows.values()):
-        workspace.save_text("tags.csv", tags.table({name: row["tags"] for name, row in rows.items()}))
+        guesses = [name for name, row in rows.items() if row["tags_guess"]]
+        workspace.save_text("tags.csv", tags.table({name: row["tags"] for name, row in rows.items()}, guesses))
         files.append("tags.csv")
     workspace.step("laying out the sheet", 0, 1)
     cells: list[Cell] = []
     for name in list(rows)[:MOST_CELLS]:  # one that an earlier run captioned is opened again
         copies = small if name in small else opened([name], photos, {}, 2 * TILE)
         if name in copies:
-            cells.append(Cell(thumbnail(copies[name]), name, sheet_lines(rows[name])))
+            cells.append(Cell(thumbnail(copies[name]), name, sheet_lines(rows[name], recipe)))
     heading = f"{len(rows)} pictures captioned by {model_label(recipe.model)}" if len(rows) > 1 else ""
     workspace.save_picture("sheet.png", sheet(cells, heading=heading))
     workspace.step("laying out the sheet", 1, 1)
@@ -170,37 +198,68 @@ def finished(
         kind=recipe.kind,
         folder=workspace.folder,
         files=(*files, "sheet.png"),
-        texts=texts_of(rows),
-        scores=tuple(
-            score for name, row in rows.items() for score in tag_scores(name, row, f"clip:{model_label(recipe.judge)}")
-        ),
-        notes=tuple(notes),
+        texts=texts_of(rows, recipe),
+        scores=tuple(score for name, row in rows.items() for score in scores_of(name, row, recipe)),
+        notes=(*notes, *doubts(rows, recipe)),
     )
 
 
-def texts_of(rows: Rows) -> dict[str, str]:
+def text_of(row: Mapping[str, Any], recipe: Caption) -> str:
+    """The text, marked where it is a guess."""
+    return marked(row["text"], model_label(recipe.model)) if row["guess"] else str(row["text"])
+
+
+def texts_of(rows: Rows, recipe: Caption) -> dict[str, str]:
     """Each picture's text by its name; further captions and the tags under 'name, caption 2' and 'name, tags'."""
     texts: dict[str, str] = {}
     for name, row in rows.items():
-        texts[name] = row["text"]
+        texts[name] = text_of(row, recipe)
         texts |= {f"{name}, caption {number}": said for number, said in enumerate(row["captions"][1:], 2)}
         if row["tags"]:
-            texts[f"{name}, tags"] = "; ".join(tags.lines(row["tags"]))
+            ranks = "; ".join(tags.lines(row["tags"]))
+            texts[f"{name}, tags"] = marked(ranks, model_label(recipe.judge)) if row["tags_guess"] else ranks
     return texts
 
 
-def tag_scores(name: str, row: dict[str, Any], judge: str) -> list[Score]:
-    """The best tag of each group with its share of the group."""
-    best = tags.best_of([Tag(*tag) for tag in row["tags"]])
-    return [
+def doubts(rows: Rows, recipe: Caption) -> list[str]:
+    """Notes on captions and tags that are guesses, with the ways to better ones."""
+    guessed = [row for row in rows.values() if row["guess"]]
+    silent = sum(row["captions"] == [knowing.UNKNOWN] for row in guessed)
+    reader, judge = model_label(recipe.model), model_label(recipe.judge)
+    notes = []
+    if guessed:
+        rest = f", and of {silent} of these it says only '{knowing.UNKNOWN}'" if silent else ""
+        notes.append(
+            f"{len(guessed)} of {len(rows)} captions are {guess_of(reader)}: it does not know such pictures{rest}; "
+            f"{ways('--model', guessed[0]['instead'])}"
+        )
+    strange = sum(row["tags_guess"] for row in rows.values())
+    if strange:
+        instead = guessed[0]["instead"] if guessed and recipe.judge == recipe.model else ""
+        notes.append(
+            f"the tags of {strange} of {len(rows)} pictures are {guess_of(judge)}, though one of each group comes "
+            f"first: {ways('--judge', instead)}"
+        )
+    return notes
+
+
+def scores_of(name: str, row: dict[str, Any], recipe: Caption) -> list[Score]:
+    """How far the caption can be trusted, and the best tag of each group with its share of the group."""
+    sure = Score(name=CONFIDENCE, value=row["confidence"], judge=f"caption:{model_label(recipe.model)}", of=name)
+    best, judge = tags.best_of([Tag(*tag) for tag in row["tags"]]), f"clip:{model_label(recipe.judge)}"
+    shares = [
         Score(name=f"{tag.group}: {tag.text}", value=tag.probability, judge=judge, of=name) for tag in best.values()
     ]
+    return [sure, *shares]
 
 
-def sheet_lines(row: dict[str, Any]) -> tuple[str, ...]:
-    """The text, other captions, and the best tag of each group."""
+def sheet_lines(row: dict[str, Any], recipe: Caption) -> tuple[str, ...]:
+    """The text, other captions, and the best tag of each group; what is a guess says so."""
     best: Sequence[Tag] = [*tags.best_of([Tag(*tag) for tag in row["tags"]]).values()]
     lines = [row["text"], *row["captions"][1:]]
+    if row["guess"]:
+        lines[0] = f"{text_of(row, recipe)}, confidence {row['confidence']:.2f}"
     if best:
-        lines.append(", ".join(f"{tag.text} {tag.probability:.2f}" for tag in best))
+        shares = ", ".join(f"{tag.text} {tag.probability:.2f}" for tag in best)
+        lines.append(marked(shares, model_label(recipe.judge)) if row["tags_guess"] else shares)
     return tuple(lines)

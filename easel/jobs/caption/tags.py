@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,16 +97,19 @@ def lines(tags: Sequence[Tag | Sequence[Any]]) -> list[str]:
     return [f"{group}: {', '.join(words[:SHOWN])}" for group, words in found.items()]
 
 
-def table(tags: Mapping[str, Sequence[Tag | Sequence[Any]]]) -> str:
-    """CSV of the tags of each picture: file_name, group, rank, tag, probability."""
+def table(tags: Mapping[str, Sequence[Tag | Sequence[Any]]], guesses: Collection[str] = ()) -> str:
+    """CSV of the tags of each picture: file_name, group, rank, tag, probability; and guess (1 or 0), where some
+    pictures are beyond the judge's depth.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("file_name", "group", "rank", "tag", "probability"))
+    writer.writerow(("file_name", "group", "rank", "tag", "probability", *(("guess",) if guesses else ())))
     for name, mine in tags.items():
         ranks: dict[str, int] = {}
         for group, words, probability in mine:
             ranks[group] = ranks.get(group, 0) + 1
-            writer.writerow((name, group, ranks[group], words, f"{probability:.6f}"))
+            is_guess = (int(name in guesses),) if guesses else ()
+            writer.writerow((name, group, ranks[group], words, f"{probability:.6f}", *is_guess))
     return text.getvalue()
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from easel.images import open_picture
 from easel.jobs.judges import load_judges
 from easel.jobs.painter import Painter
-from easel.jobs.stylize.restyled import caption_of, finished, plan_pictures
+from easel.jobs.stylize.restyled import finished, plan_pictures
 from easel.jobs.stylize.styles import styles_of
+from easel.jobs.stylize.subject import caption_of, untaught_notes
 from easel.recipes.stylize import Stylize
 from easel.result import Result
 from easel.workspace import Workspace
@@ -20,10 +21,13 @@ def run(recipe: Stylize, workspace: Workspace) -> Result:
     styles = styles_of(recipe)
     original = open_picture(recipe.photo)
     judges = load_judges(recipe.judge, workspace)
-    caption = recipe.caption or caption_of(original, recipe.captioner, workspace)
-    painter = Painter(recipe, recipe.model, workspace, recipe.strength, redraw=recipe.method == "redraw")
+    subject, redraws = caption_of(original, recipe, workspace), recipe.method == "redraw"
+    caption = subject.caption if redraws else subject.known().caption
+    painter = Painter(recipe, recipe.model, workspace, recipe.strength, "image-to-image" if redraws else "text-to-image")
     photo = painter.fitted(original)
     planned = plan_pictures(recipe, styles, caption)
     pictures = painter.draw(planned, photo)
     photos = (original, photo)
-    return finished(recipe, workspace, judges, caption, photos, styles, planned, pictures, painter.notes)
+    untaught = painter.model.defaults.untaught_styles if redraws else {}
+    notes = [*subject.note, *untaught_notes(untaught, styles, recipe.model), *painter.notes]
+    return finished(recipe, workspace, judges, caption, photos, styles, planned, pictures, notes, untaught)

@@ -95,7 +95,10 @@ class Defaults:
         return self.strengths.get(style, self.strength)
 
 
-KINDS: dict[str, type | UnionType] = {"scheduler": str | None, "strengths": dict}
+    image_guidance_scale: float = 1.5
+    untaught_styles: Mapping[str, str] = field(default_factory=dict)
+    """Style that the model cannot redraw photos in -> a model that can, as a person would name it."""
+KINDS: dict[str, type | UnionType] = {"scheduler": str | None, "strengths": dict, "untaught_styles": dict}
 """What a setting in `easel.json` is; the others are numbers."""
 
 LIMITS = {
@@ -145,6 +148,11 @@ def defaults(family: str, side: int, scheduler: str, row: Mapping[str, Any], fol
 
 def resolve(asked: Sampling, own: Defaults, photo: Image.Image | None = None) -> Settings:
     """Everything that decides a picture besides words and seed: what is asked for, else the model's own.
+    for style, instead in made.untaught_styles.items():
+        if not isinstance(instead, str) or not instead.strip():
+            raise EaselError(
+                f"{file}: 'untaught_styles' must name a model for '{shortened(style)}', not {shortened(repr(instead))}"
+            )
 
     A photo is redrawn in its proportions, with the model's own size as the shorter side (the longer is at most WIDEST
     times that); with one side given the other follows. EaselError on what cannot be.
