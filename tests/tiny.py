@@ -518,3 +518,135 @@ def poison(file: Path, name: str | None = None) -> str:
     weights[key].view(-1)[0] = float("nan")
     save_file(weights, file, metadata={"format": "pt"})
     return key
+
+
+def with_channels(base: Path, folder: Path, kind: str, seed: int = 1) -> Path:
+    """A folder of `sd`, `eight_channels` or `sdxl` as a model for 'instruct' or 'inpaint': its UNet takes more."""
+    from diffusers import UNet2DConditionModel
+
+    torch.manual_seed(seed)
+    shutil.copytree(base, folder)
+    config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
+    latent = config["in_channels"]
+    config["in_channels"] = 2 * latent + (kind == "inpaint")
+    UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    word = {"instruct": "InstructPix2Pix", "inpaint": "Inpaint"}[kind]
+    index["_class_name"] = index["_class_name"].replace("Pipeline", f"{word}Pipeline")
+    (folder / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
+    return folder
+
+
+def controlnet(base: Path, folder: Path, seed: int = 2, *, zero: bool = False) -> Path:
+    """A ControlNet for a diffusers folder, as on the hub; `zero` leaves its last convolutions at zero, as training
+    begins.
+    """
+    from diffusers import ControlNetModel, UNet2DConditionModel
+
+    torch.manual_seed(seed)
+    unet = UNet2DConditionModel.from_pretrained(base / "unet")
+    made = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 8, 16, 16))
+    for name, weight in made.named_parameters():
+        if not zero and name.startswith(("controlnet_down", "controlnet_mid", "controlnet_cond_embedding.conv_out")):
+            torch.nn.init.normal_(weight, std=0.3)
+    made.save_pretrained(folder)
+    return folder
+
+
+HINTS = {"conv_in": 0, **{f"blocks.{i}": 2 * i + 2 for i in range(6)}, "conv_out": 14}
+
+
+def ldm_controlnet_name(key: str) -> str:
+    """A diffusers ControlNet's tensor name in the original layout, as `ldm_unet_name` does it."""
+    for ours, theirs in (("controlnet_down_blocks.", "zero_convs."), ("controlnet_mid_block.", "middle_block_out.0.")):
+        if key.startswith(ours):
+            rest = key.removeprefix(ours)
+            return theirs + (rest.replace(".", ".0.", 1) if theirs.startswith("zero") else rest)
+    if key.startswith("controlnet_cond_embedding."):
+        part, _, rest = key.removeprefix("controlnet_cond_embedding.").rpartition(".")
+        return f"input_hint_block.{HINTS[part]}.{rest}"
+    return ldm_unet_name(key)
+
+
+def controlnet_file(folder: Path, file: Path, layout: str = "diffusers") -> Path:
+    """The ControlNet of a folder as one file: in diffusers' names, or the original ones with or without a prefix."""
+    weights = load_file(folder / "diffusion_pytorch_model.safetensors")
+    if layout != "diffusers":
+        start = "control_model." if layout == "original" else ""
+        weights = {start + ldm_controlnet_name(key): tensor for key, tensor in weights.items()}
+    save_file(weights, file, metadata={"format": "pt"})
+    return file
+
+
+def adapter(base: Path, folder: Path, seed: int = 3, *, channels: int = 3, factor: int = 8) -> Path:
+    """A T2I-Adapter for a diffusers folder, whose VAE has this factor, as on the hub."""
+    from diffusers import T2IAdapter, UNet2DConditionModel
+
+    torch.manual_seed(seed)
+    unet = UNet2DConditionModel.from_pretrained(base / "unet")
+    widths = list(unet.config.block_out_channels)
+    T2IAdapter(channels, widths, num_res_blocks=2, downscale_factor=factor).save_pretrained(folder)
+    return folder
+
+
+def adapter_file(folder: Path, file: Path, layout: str = "diffusers") -> Path:
+    """The T2I-Adapter of a folder as one file: in diffusers' names, or the original ones."""
+    weights = load_file(folder / "diffusion_pytorch_model.safetensors")
+    if layout == "original":
+        weights = {_original_adapter_name(key.removeprefix("adapter.")): tensor for key, tensor in weights.items()}
+    save_file(weights, file, metadata={"format": "pt"})
+    return file
+
+
+def _original_adapter_name(key: str) -> str:
+    parts = key.split(".")
+    if parts[0] != "body" or len(parts) < 4:
+        return key
+    level = int(parts[1])
+    if parts[2] == "in_conv":
+        return f"body.{2 * level}.in_conv.{parts[3]}"
+    return f"body.{2 * level + int(parts[3])}.{'.'.join(parts[4:])}"
+
+
+def dpt(folder: Path, seed: int = 0, kind: str = "dpt") -> Path:
+    """A model of depth: DPT as Intel/dpt-large, or Depth Anything."""
+    from transformers import (
+        DepthAnythingConfig,
+        DepthAnythingForDepthEstimation,
+        Dinov2Config,
+        DPTConfig,
+        DPTForDepthEstimation,
+    )
+
+    torch.manual_seed(seed)
+    shape: dict[str, Any] = {"hidden_size": WIDTH, "num_hidden_layers": 4, "num_attention_heads": 4}
+    if kind == "dpt":
+        config = DPTConfig(
+            **shape,
+            intermediate_size=64,
+            image_size=32,
+            patch_size=8,
+            backbone_out_indices=[0, 1, 2, 3],
+            neck_hidden_sizes=[8, 8, 16, 16],
+            fusion_hidden_size=8,
+            is_hybrid=False,
+        )
+        DPTForDepthEstimation(config).save_pretrained(folder)
+        _preprocessor(folder, "DPTImageProcessor", {"height": 32, "width": 32})
+        return folder
+    stages = [f"stage{i}" for i in range(1, 5)]
+    backbone = Dinov2Config(
+        **shape, image_size=28, patch_size=14, mlp_ratio=2, out_features=stages, reshape_hidden_states=False
+    )
+    config = DepthAnythingConfig(
+        backbone_config=backbone,
+        patch_size=14,
+        reassemble_hidden_size=WIDTH,
+        neck_hidden_sizes=[8, 8, 16, 16],
+        fusion_hidden_size=8,
+        head_hidden_size=8,
+    )
+    DepthAnythingForDepthEstimation(config).save_pretrained(folder)
+    more = {"keep_aspect_ratio": True, "ensure_multiple_of": 14}
+    _preprocessor(folder, "DPTImageProcessor", {"height": 56, "width": 56}, **more)
+    return folder

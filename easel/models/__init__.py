@@ -13,7 +13,9 @@ from easel.errors import EaselError
 
 if TYPE_CHECKING:
     from easel.models.captioners import Answerer, Captioner
+    from easel.models.depth import Depth
     from easel.models.diffusion import Diffusion
+    from easel.models.diffusion.control import ControlNetwork
     from easel.models.features import Clip, Perceptual, Subject
     from easel.models.set_features import SetFeatureModel
     from easel.models.style.features import FeatureNetwork
@@ -23,13 +25,24 @@ if TYPE_CHECKING:
 @overload
 def load(
     name: str,
-    role: Literal["text-to-image", "image-to-image"],
+    role: Literal["text-to-image", "image-to-image", "instruct", "inpaint"],
     device: str = ...,
     dtype: str = ...,
     *,
     config: str | None = ...,
     loras: Sequence[str] = ...,
 ) -> Diffusion: ...
+@overload
+def load(
+    name: str,
+    role: Literal["controlnet", "adapter"],
+    device: str = ...,
+    dtype: str = ...,
+    *,
+    config: str | None = ...,
+) -> ControlNetwork: ...
+@overload
+def load(name: str, role: Literal["depth"], device: str = ..., dtype: str = ...) -> Depth: ...
 @overload
 def load(name: str, role: Literal["caption"], device: str = ..., dtype: str = ...) -> Captioner: ...
 @overload
@@ -59,7 +72,9 @@ def load(
 
     Args:
         name: catalogue word, hub id, folder or .safetensors file.
-        role: text-to-image and image-to-image (the same object does both), caption, ask, clip, subject, perceptual,
+        role: text-to-image and image-to-image (the same object does both), instruct (edits a photo by an instruction),
+            inpaint (an inpainting model, or any that draws), controlnet and adapter (networks that steer those by a
+            picture), depth, caption, ask, clip, subject, perceptual,
             features (what set metrics are made of), style (feature network of style transfer), or generator (what
             `easel train` made).
         device, dtype: 'auto' picks; pictures in bfloat16 where the machine has it, everything that measures in float32.
@@ -71,18 +86,25 @@ def load(
             numbers.
     """
     from easel.models.catalog import locate, tables
+    from easel.models.catalog.controls import METHODS
 
-    if role in tables.ROLES[2:] and (config is not None or loras):
+    takes_config = role in tables.DRAWING or role in METHODS
+    if (config is not None and not takes_config) or (loras and role not in tables.DRAWING):
         raise EaselError(f"config and loras belong to text-to-image models, not to the role '{role}'")
     located = locate.find(name, role)
-    if role in ("text-to-image", "image-to-image"):
+    if role in tables.DRAWING:
         from easel.models import diffusion
 
-        return diffusion.load(located, device, dtype, config=config, loras=loras)
-    from easel.models import captioners, features, set_features, trained
+        return diffusion.load(located, device, dtype, role=role, config=config, loras=loras)
+    if role in METHODS:
+        from easel.models.diffusion import control
+
+        return control.load(located, device, dtype, role, config=config)
+    from easel.models import captioners, depth, features, set_features, trained
     from easel.models.style import features as style_features
 
     table: dict[str, Any] = {
+        "depth": depth.Depth,
         "caption": captioners.Captioner,
         "ask": captioners.Answerer,
         "clip": features.Clip,

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from easel.models.diffusion.settings import Sampling, Settings
 
-EXTRA_INPUTS = ("image",)
+if TYPE_CHECKING:
+    from easel.models.diffusion.control import ControlNetwork
+
+EXTRA_INPUTS = ("image", "mask", "controls")
 """Fields of a PictureRequest that only some tasks need."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """A map that steers a picture, and the network that reads it."""
+
+    network: ControlNetwork
+    image: Image.Image
+    """The map: edges, depth, a pose, ... (`easel.models.diffusion.maps`), shown as the photo is."""
+    scale: float = 1.0
+    """How much of it: 0 is nothing."""
+    start: float = 0.0
+    end: float = 1.0
+    """From which share of the steps to which it steers; a T2I-Adapter does in all of them."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +49,10 @@ class PictureRequest:
     The order of sums inside a product depends on both, and so do a picture's last bits; what the neighbours show does
     not matter. Drawn again in the place that `DrawnPicture` tells, a picture is the same to the last bit.
     """
+    mask: Image.Image | None = None
+    """As large as the photo: what is white is drawn anew, what is black is kept (`easel.models.diffusion.masks`)."""
+    controls: tuple[Control, ...] | None = None
+    """What steers the picture, with networks that were made for the model."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +67,9 @@ class DrawnPicture:
 
 @dataclass(frozen=True)
 class Batch:
-    """Requests that go through the model together: they agree in task, settings and number of chunks."""
+    """Requests that go through the model together: they agree in task, settings, number of chunks, and in the networks
+    of their controls with scale, start and end.
+    """
 
     requests: tuple[PictureRequest, ...]
     settings: Settings
@@ -59,6 +82,11 @@ class Batch:
     def task(self) -> str:
         """What all of them ask for."""
         return self.requests[0].task
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """What steers the first of them: all agree in everything but the maps."""
+        return self.requests[0].controls or ()
 
     def parts(self, most: int) -> list[Batch]:
         """Batches of at most `most` pictures, of a batch without rows that nobody wants."""
@@ -84,9 +112,10 @@ def batches(
     groups: dict[tuple[Any, ...], list[int]] = {}
     for number, request in requests.items():
         alone = number if request.place is not None else None
-        groups.setdefault((request.task, settings[number], chunks[number], alone), []).append(number)
+        steered = tuple((one.network, one.scale, one.start, one.end) for one in request.controls or ())
+        groups.setdefault((request.task, settings[number], chunks[number], steered, alone), []).append(number)
     made = []
-    for (_, shared, read, _), numbers in groups.items():
+    for (_, shared, read, _, _), numbers in groups.items():
         first = requests[numbers[0]]
         if first.place is None:
             rows = tuple(requests[number] for number in numbers)

@@ -36,7 +36,14 @@ def encode(vae: Any, image: Image.Image) -> Tensor:
     import numpy as np
     import torch
 
-    pixels = torch.from_numpy(np.array(image.convert("RGB"), dtype=np.float32)).permute(2, 0, 1)[None] / 127.5 - 1
+    levels = torch.from_numpy(np.array(image.convert("RGB"), dtype=np.float32)).permute(2, 0, 1)[None]
+    return encode_pixels(vae, levels / 127.5 - 1)
+
+
+def encode_pixels(vae: Any, pixels: Tensor) -> Tensor:
+    """One picture's pixels (1, 3, h, w) in [-1, 1] to its scaled latent, as `encode` does."""
+    import torch
+
     with torch.no_grad():
         before = vae.dtype
         if before == torch.float16 and getattr(vae.config, "force_upcast", False):
@@ -46,6 +53,12 @@ def encode(vae: Any, image: Image.Image) -> Tensor:
     mean, spread = _statistics(vae, latent)
     scaled: Tensor = (latent - mean) / spread
     return scaled
+
+
+def unscaled(vae: Any, latent: Tensor) -> Tensor:
+    """A scaled latent as the VAE itself gives it."""
+    mean, spread = _statistics(vae, latent)
+    return latent * spread + mean
 
 
 def _statistics(vae: Any, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,13 +8,15 @@ folder from anywhere must not be able to import anything else.
 from __future__ import annotations
 
 import importlib
+import inspect
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from easel.errors import EaselError, unknown
 from easel.models.catalog import checks
-from easel.models.diffusion.tasks import TASKS, pipeline_class
+from easel.models.diffusion.tasks import TASKS, UNETS, kind_of_unet, pipeline_class
 
 OWN = {("easel.networks.autoencoder", "PixelAutoencoder")}
 """Classes of easel's own that a model_index.json may name."""
@@ -26,10 +28,11 @@ PARTS = {
 }
 
 
-def assemble(folder: Path, dtype: Any) -> Any:
+def assemble(folder: Path, dtype: Any, role: str = "text-to-image") -> Any:
     """The text-to-image pipeline of a diffusers folder, in `dtype` on the CPU, without a safety checker.
 
-    Everything that is missing is named before the first weight is read.
+    A model of another role has that too: its pipelines are made around the same parts. Everything that is missing is
+    named before the first weight is read.
     """
     if not (folder / "model_index.json").is_file():
         raise EaselError(f"{folder} is not a diffusers folder: model_index.json is missing")
@@ -45,24 +48,40 @@ def assemble(folder: Path, dtype: Any) -> Any:
         raise EaselError(f"{folder / 'model_index.json'}: force_zeros_for_empty_prompt is neither true nor false")
     parts = {part: _load_part(folder / part, part, index[part], dtype) for part in PARTS[family]}
     with checks.loading(folder, "its parts together"):
-        return join(family, parts, zeros=zeros)
+        return join(family, parts, zeros=zeros, role=role)
 
 
-def join(family: str, parts: dict[str, Any], *, zeros: bool = True) -> Any:
+ROLES = {"text-to-image": ("plain",), "image-to-image": ("plain",), "instruct": ("instruct",)} | {
+    "inpaint": ("inpaint", "plain")
+}
+"""Role -> the kinds of UNets (`tasks.UNETS`) that play it."""
+
+
+def join(family: str, parts: dict[str, Any], *, zeros: bool = True, role: str = "text-to-image") -> Any:
     """The text-to-image pipeline of a model from its parts; the model's own scheduler is kept as its folder says."""
     channels, latent = parts["unet"].config.in_channels, parts["vae"].config.latent_channels
-    if channels != latent:
-        kind = {2 * latent + 1: "an inpainting", 2 * latent: "an instruct-pix2pix"}.get(channels, "another kind of")
+    kind = kind_of_unet(channels, latent)
+    if kind not in ROLES[role]:
+        word = UNETS[kind][0] if kind else "another kind of"
         raise EaselError(
-            f"the UNet takes {channels} channels and the VAE gives {latent}: this is {kind} model, not text-to-image"
+            f"the UNet takes {channels} channels and the VAE gives {latent}: this is {word} model, not {role}"
         )
     return _built("text-to-image", family, parts, zeros)
 
 
-def for_task(base: Any, task: str) -> Any:
-    """The pipeline that does a task around the parts of another: no weight is copied."""
+def for_task(base: Any, task: str, networks: Sequence[Any] = ()) -> Any:
+    """The pipeline that does a row of TASKS around the parts of another, with the modules of these networks: no weight
+    is copied.
+    """
     family = family_of(base)
     parts = {part: getattr(base, part) for part in PARTS[family]}
+    method = TASKS[task].network
+    if method:
+        import diffusers
+
+        modules = [network.module.to(base.unet.device) for network in networks]
+        several = diffusers.MultiAdapter if method == "adapter" else diffusers.MultiControlNetModel
+        parts[method] = modules[0] if method == "adapter" and len(modules) == 1 else several(modules)
     return _built(task, family, parts, bool(getattr(base.config, "force_zeros_for_empty_prompt", True)))
 
 
@@ -73,7 +92,9 @@ def _built(task: str, family: str, parts: dict[str, Any], zeros: bool) -> Any:
         extras = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # about scheduler settings, which diffusers would also change
-        pipeline = pipeline_class(task, family)(**parts, **extras)
+        kind = pipeline_class(task, family)
+        known = inspect.signature(kind.__init__).parameters
+        pipeline = kind(**parts, **{name: value for name, value in extras.items() if name in known})
     pipeline.scheduler = parts["scheduler"]
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

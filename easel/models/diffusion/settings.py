@@ -36,7 +36,11 @@ class Sampling:
     again (`easel.models.diffusion.guidance`).
     """
     strength: float | None = None
-    """How far from the photo, in (0, 1]; the steps really done are `steps * strength`. Of no use without a photo."""
+    """How far from the photo, in (0, 1]; the steps really done are `steps * strength`. Of no use where a picture starts
+    from noise alone.
+    """
+    image_guidance_scale: float | None = None
+    """How closely the photo is kept where the task is `instruct`, at least 1 (Brooks et al. 2022, arXiv 2211.09800)."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class Settings:
     """How far the photo is left, or the first of two passes; None where a picture comes from words in one pass."""
     first_size: tuple[int, int] | None = None
     """Width and height of the first of two passes, where there are two."""
+    image_guidance_scale: float | None = None
+    """How closely a photo is kept that is edited by an instruction; None for other tasks."""
 
     @property
     def passes(self) -> tuple[Settings, ...]:
@@ -89,21 +95,22 @@ class Defaults:
     """
     strengths: Mapping[str, float] = field(default_factory=dict)
     """Style -> the strength that it takes, where `strength` is too little or too much for it."""
+    image_guidance_scale: float = 1.5
+    untaught_styles: Mapping[str, str] = field(default_factory=dict)
+    """Style that the model cannot redraw photos in -> a model that can, as a person would name it."""
 
     def strength_for(self, style: str) -> float:
         """How far a photo is left when it is redrawn in a style, in (0, 1]."""
         return self.strengths.get(style, self.strength)
 
 
-    image_guidance_scale: float = 1.5
-    untaught_styles: Mapping[str, str] = field(default_factory=dict)
-    """Style that the model cannot redraw photos in -> a model that can, as a person would name it."""
 KINDS: dict[str, type | UnionType] = {"scheduler": str | None, "strengths": dict, "untaught_styles": dict}
 """What a setting in `easel.json` is; the others are numbers."""
 
 LIMITS = {
     "guidance_scale": (0.0, 50.0),
     "strength": (0.01, 1.0),
+    "image_guidance_scale": (1.0, 20.0),
     "guidance_rescale": (0.0, 1.0),
     "hires_strength": (0.0, 1.0),
     "width": (UNIT, LONGEST),
@@ -141,18 +148,23 @@ def defaults(family: str, side: int, scheduler: str, row: Mapping[str, Any], fol
                 f"{file}: the strength for '{shortened(style)}' must be above 0 and at most 1, not "
                 f"{shortened(repr(strength))}"
             )
-    _check_side(made.width, f"{folder or 'the model'}: its own width")
-    _check_side(made.height, f"{folder or 'the model'}: its own height")
-    return made
-
-
-def resolve(asked: Sampling, own: Defaults, photo: Image.Image | None = None) -> Settings:
-    """Everything that decides a picture besides words and seed: what is asked for, else the model's own.
     for style, instead in made.untaught_styles.items():
         if not isinstance(instead, str) or not instead.strip():
             raise EaselError(
                 f"{file}: 'untaught_styles' must name a model for '{shortened(style)}', not {shortened(repr(instead))}"
             )
+    _check_side(made.width, f"{folder or 'the model'}: its own width")
+    _check_side(made.height, f"{folder or 'the model'}: its own height")
+    return made
+
+
+def resolve(
+    asked: Sampling, own: Defaults, photo: Image.Image | None = None, *, redraws: bool = True, by_photo: bool = False
+) -> Settings:
+    """Everything that decides a picture besides words and seed: what is asked for, else the model's own.
+
+    `redraws` says that a photo is where the picture starts; else it only gives its proportions. `by_photo` says that
+    guidance weighs the photo too.
 
     A photo is redrawn in its proportions, with the model's own size as the shorter side (the longer is at most WIDEST
     times that); with one side given the other follows. EaselError on what cannot be.
@@ -175,6 +187,7 @@ def resolve(asked: Sampling, own: Defaults, photo: Image.Image | None = None) ->
             strength = own.hires_strength
     else:
         width, height = _size_for(photo, asked, own)
+    if photo is not None and redraws:
         strength = own.strength if asked.strength is None else asked.strength
         if not 0 < strength <= 1:
             raise EaselError(f"strength must be above 0 and at most 1, not {strength}")
@@ -183,6 +196,9 @@ def resolve(asked: Sampling, own: Defaults, photo: Image.Image | None = None) ->
             raise EaselError(
                 f"{asked.steps} steps at strength {strength} are less than one: give --steps {least} or more"
             )
+    kept = own.image_guidance_scale if asked.image_guidance_scale is None else asked.image_guidance_scale
+    if not 1 <= kept <= LIMITS["image_guidance_scale"][1]:
+        raise EaselError(f"image_guidance_scale must be from 1 to {LIMITS['image_guidance_scale'][1]:g}, not {kept}")
     return Settings(
         steps=asked.steps,
         guidance_scale=float(own.guidance_scale if asked.guidance_scale is None else asked.guidance_scale),
@@ -193,6 +209,7 @@ def resolve(asked: Sampling, own: Defaults, photo: Image.Image | None = None) ->
         guidance_rescale=own.guidance_rescale,
         strength=strength,
         first_size=first_size,
+        image_guidance_scale=float(kept) if by_photo else None,
     )
 
 

@@ -6,7 +6,11 @@ names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +59,10 @@ V_PREDICTION, ZERO_SNR = "v_pred", "ztsnr"
 """Empty tensors with which merges say what their model predicts, and that it was trained to zero terminal SNR."""
 
 
-def row_of(path: Path) -> str:
+def row_of(path: Path, role: str = "text-to-image") -> str:
     """The catalogue word of the family a checkpoint belongs to ('sd-1.5', 'sd-2.1', 'sdxl'), told by its tensor names.
 
-    EaselError says what any other file is.
+    EaselError says what any other file is, and where a model is of another role.
     """
     tensors = checks.check_file(path)
     for marks, kind in NOT_MODELS:
@@ -70,12 +74,12 @@ def row_of(path: Path) -> str:
     if not any(key.startswith(VAE) for key in tensors):
         raise EaselError(f"{path} has no VAE ({VAE}* is missing): use a checkpoint with its VAE baked in")
     channels = tensors.get(f"{UNET}input_blocks.0.0.weight", {"shape": []})["shape"][1:2]
-    if channels == [9]:
+    if channels == [9] and role != "inpaint":
         raise EaselError(
             f"{path} is an inpainting model (its UNet takes 9 channels), which fills in a masked photo: use the model "
             "that it was made from"
         )
-    if channels == [8]:
+    if channels == [8] and role != "instruct":
         raise EaselError(
             f"{path} is an instruct-pix2pix model (its UNet takes 8 channels), which changes a photo as told: use the "
             "model that it was made from"
@@ -123,9 +127,9 @@ def says_of_itself(path: Path) -> dict[str, Any]:
     return told
 
 
-def config_folder(path: Path, config: str | None) -> Path:
+def config_folder(path: Path, config: str | None, role: str = "text-to-image") -> Path:
     """The folder with a checkpoint's configurations. EaselError names both ways to get one."""
-    row = row_of(path)
+    row = row_of(path, role)
     if config is not None:
         folder = Path(config).expanduser()
     else:
@@ -149,16 +153,16 @@ def config_folder(path: Path, config: str | None) -> Path:
     return folder
 
 
-def assemble(path: Path, dtype: Any, config: str | None) -> tuple[Any, tuple[str, ...]]:
+def assemble(path: Path, dtype: Any, config: str | None, role: str = "text-to-image") -> tuple[Any, tuple[str, ...]]:
     """The text-to-image pipeline of a checkpoint, in `dtype` on the CPU, without a safety checker; and what a person
     should know of it.
     """
-    row, folder = row_of(path), config_folder(path, config)
+    row, folder = row_of(path, role), config_folder(path, config, role)
     family = "sdxl" if row == "sdxl" else "sd"
     extra: dict[str, Any] = (
         {"safety_checker": None, "feature_extractor": None} if family == "sd" else {"add_watermarker": False}
     )
-    with checks.loading(path, f"with the configurations of {folder}"):
+    with _for_channels(path, folder) as folder, checks.loading(path, f"with the configurations of {folder}"):
         _check_sizes(path, folder, family)
         encoder = _early_text_encoder(path, folder, row, dtype)
         if encoder is not None:
@@ -170,7 +174,25 @@ def assemble(path: Path, dtype: Any, config: str | None) -> tuple[Any, tuple[str
             _check_loaded(getattr(loaded, part).eval(), f"{part} of {path}")
     parts = {part: getattr(loaded, part) for part in PARTS[family]}
     parts["scheduler"], notes = _told_scheduler(path, parts["scheduler"])
-    return join(family, parts, zeros=bool(getattr(loaded.config, "force_zeros_for_empty_prompt", True))), notes
+    zeros = bool(getattr(loaded.config, "force_zeros_for_empty_prompt", True))
+    return join(family, parts, zeros=zeros, role=role), notes
+
+
+@contextmanager
+def _for_channels(path: Path, folder: Path) -> Iterator[Path]:
+    """The folder of configurations, or while the block lasts a copy of it whose UNet takes as many channels as the
+    file's does: an instruct-pix2pix or inpainting model has the configurations of its base but for that.
+    """
+    channels = checks.check_file(path).get(f"{UNET}input_blocks.0.0.weight", {"shape": [0, 0]})["shape"][1]
+    described = checks.read_json(folder / "unet" / "config.json")
+    if channels == described.get("in_channels"):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="easel-configs-") as room:
+        copy = Path(room) / folder.name
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.safetensors", "*.bin", "*.ckpt", "*.msgpack"))
+        (copy / "unet" / "config.json").write_text(json.dumps(described | {"in_channels": channels}), encoding="utf-8")
+        yield copy
 
 
 def _check_sizes(path: Path, folder: Path, family: str) -> None:
