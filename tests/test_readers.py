@@ -170,7 +170,7 @@ def test_captions_say_what_is_a_guess(family: fakes.Family, strange: Path, tmp_p
     assert result.texts == {
         "a.png": said,
         "b.png": f"{said} (pocket's guess)",
-        "c.png": "a photo (pocket's guess)",
+        "c.png": "a photo (pocket cannot tell of what)",
     }
     assert [(score.name, score.of, score.value, score.judge) for score in result.scores] == [
         ("caption confidence", "a.png", 0.9, "caption:pocket"),
@@ -195,11 +195,11 @@ def test_tags_beyond_their_depth_say_so(family: fakes.Family, strange: Path, tmp
     result = run(Caption(photos=(str(strange),), interrogate=True), tmp_path / "out")
     rows = (tmp_path / "out" / "tags.csv").read_text().splitlines()
     assert rows[0].endswith(",guess")
-    assert {row[0]: row[-1] for row in rows[1:]} == {"a": "0", "b": "0", "c": "1"}
-    assert result.texts["c.png"] == "a photo (pocket's guess)"
+    assert {row[0]: row[-1] for row in rows[1:]} == {"a": "0", "b": "1", "c": "1"}
+    assert result.texts["c.png"] == "a photo (pocket cannot tell of what)"
     assert result.texts["c.png, tags"].endswith("(pocket's guess)")
     assert "guess" not in result.texts["a.png, tags"]
-    assert any(note.startswith("the tags of 1 of 3 pictures are pocket's guess") for note in result.notes)
+    assert any(note.startswith("the tags of 2 of 3 pictures are pocket's guess") for note in result.notes)
 
 
 def test_an_answer_that_is_a_guess(family: fakes.Family, strange: Path, tmp_path: Path) -> None:

@@ -127,6 +127,8 @@ class Teller:
         if self.clip is not None:
             ranked = tags.ranked(self.clip.images(images), self.words, self.groups, self.clip.scale)
             unlike = self.eye.out_of_depth(images) if self.eye is not None else unlike
+        if self.clip is not None and self.eye is self.captioner:
+            unlike = [strange or read.guess for strange, read in zip(unlike, readings, strict=True)]
         return [
             {
                 "key": name,
@@ -205,8 +207,11 @@ def finished(
 
 
 def text_of(row: Mapping[str, Any], recipe: Caption) -> str:
-    """The text, marked where it is a guess."""
-    return marked(row["text"], model_label(recipe.model)) if row["guess"] else str(row["text"])
+    """The text, marked where it is a guess, or where nothing better than 'a photo' could be said."""
+    label, text = model_label(recipe.model), str(row["text"])
+    if row["guess"] and row["captions"] == [knowing.UNKNOWN]:
+        return f"{text} ({label} cannot tell of what)"
+    return marked(text, label) if row["guess"] else text
 
 
 def texts_of(rows: Rows, recipe: Caption) -> dict[str, str]:

@@ -23,7 +23,8 @@ def run(recipe: Stylize, workspace: Workspace) -> Result:
     judges = load_judges(recipe.judge, workspace)
     subject, redraws = caption_of(original, recipe, workspace), recipe.method == "redraw"
     caption = subject.caption if redraws else subject.known().caption
-    painter = Painter(recipe, recipe.model, workspace, recipe.strength, "image-to-image" if redraws else "text-to-image")
+    task = "image-to-image" if redraws else "text-to-image"
+    painter = Painter(recipe, recipe.model, workspace, recipe.strength, task)
     photo = painter.fitted(original)
     planned = plan_pictures(recipe, styles, caption)
     pictures = painter.draw(planned, photo)
