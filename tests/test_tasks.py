@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from easel import models
 from easel.errors import EaselError
-from easel.models.catalog import controls, locate, tables
+from easel.models.catalog import controls, download, locate, tables
 from easel.models.diffusion import (
     Control,
     PictureRequest,
@@ -417,6 +417,16 @@ def test_guidance_that_is_reused_knows_controls_and_refuses_instructions(shelf: 
         draw(load(shelf / "sd-instruct", "instruct"), request("instruct", asked=asked, image=photo))
 
 
+def test_a_lora_is_tried_with_what_steers(shelf: Path, tmp_path: Path, photo: Image.Image) -> None:
+    """Its small trial pictures have sides that every network takes."""
+    model = load(shelf / "sd", loras=[str(tiny.lora(tmp_path / "style.safetensors"))])
+    net = load(shelf / "sd-canny", "controlnet")
+    steered = (Control(load(shelf / "sd-adapter", "adapter"), photo),)
+    assert draw(model, request("adapter", controls=steered))[0].size == (96, 64)
+    assert any("LoRA style.safetensors" in note for note in model.notes)
+    assert draw(model, request("control", controls=(Control(net, photo),)))[0].size == (96, 64)
+
+
 def test_settings_follow_the_task(shelf: Path, photo: Image.Image) -> None:
     model, edits = load(shelf / "sd"), load(shelf / "sd-instruct", "instruct")
     edited = edits.resolve(Sampling(), photo, "instruct")
@@ -652,6 +662,34 @@ def test_every_control_of_the_table_is_in_the_catalogue() -> None:
     with pytest.raises(EaselError, match="no controlnet is known for this base"):
         controls.control_for(None, "canny")
     assert load(tables.PACKAGE / "pocket/weights/diffusion").control_for("canny") == "pocket-canny"
+
+
+def test_an_adapter_with_a_pickle_alone_is_fetched_converted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    class Api:
+        def model_info(self, *_: Any, **__: Any) -> Any:
+            names = ["config.json", "diffusion_pytorch_model.bin"]
+            return type("Info", (), {"siblings": [type("File", (), {"rfilename": name}) for name in names]})
+
+        def get_repo_discussions(self, *_: Any, **__: Any) -> Any:
+            talk = {"title": "Adding `safetensors` variant", "status": "open", "git_reference": "refs/pr/2"}
+            return iter([type("Talk", (), talk)])
+
+    calls: list[Any] = []
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+    def snapshot(*_: Any, **more: Any) -> str:
+        calls.append(more)
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    assert download.pull("sd-1.5-canny-adapter") == [tmp_path]
+    assert calls[0]["allow_patterns"] == ["config.json", "diffusion_pytorch_model.safetensors"]
+    assert calls[0]["revision"] == "refs/pr/2"
 
 
 def test_what_pocket_has_not_yet_is_said() -> None:

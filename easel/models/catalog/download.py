@@ -20,6 +20,8 @@ from easel.models.catalog.locate import converted_folder, is_hub_id
 from easel.models.catalog.tables import INSIDE, MOVED, ROWS, Source, source_of
 
 CHUNK = 1 << 20
+DIFFUSERS_PICKLE = "diffusion_pytorch_model.bin"
+"""The weights of a part of diffusers where a repository has only pickles."""
 PATIENCE = 30.0
 """Seconds without a byte after which a download is given up."""
 
@@ -78,7 +80,10 @@ def download(source: Source, *, configs_only: bool = False) -> Path:
         wanted, revision = wanted_files(files, source.variant, configs_only=configs_only), source.revision
         if not configs_only and not any(file.endswith(".safetensors") for file in wanted):
             revision = _converted_revision(source)
-            wanted = [*wanted, "model.safetensors"]
+            wanted = [
+                *wanted,
+                "diffusion_pytorch_model.safetensors" if DIFFUSERS_PICKLE in files else "model.safetensors",
+            ]
         free = shutil.disk_usage(Path(constants.HF_HUB_CACHE).anchor or ".").free / 1e6
         if not configs_only and free < source.megabytes:
             raise EaselError(

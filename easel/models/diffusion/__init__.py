@@ -262,7 +262,7 @@ class Diffusion:
     def _note_effects(self, request: PictureRequest, settings: Settings, chunks: int) -> None:
         """Note what each LoRA does: the same small picture without any and with it alone, compared."""
         steps = TRIAL_STEPS if settings.strength is None else math.ceil(TRIAL_STEPS / settings.strength)
-        unit = sampling.UNIT
+        unit = math.lcm(sampling.UNIT, *(control.network.multiple for control in request.controls or ()))
         width, height = (max(32, side // 2 // unit * unit) for side in (settings.width, settings.height))
         small = replace(settings, steps=steps, width=width, height=height)
         batch = Batch((replace(request, place=None),), small, chunks, {0: 0})
