@@ -10,7 +10,6 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-
 FAULT = "easel-error.txt"
 """The traceback of an unexpected fault, in the folder of its run."""
 
@@ -24,7 +23,7 @@ class UnexpectedError(EaselError):
 
 
 def unexpected(problem: BaseException, folder: Path | None = None) -> UnexpectedError:
-    """One line about a fault of easel's own; its traceback is in easel-error.txt in `folder`, else where logs are kept."""
+    """One line about a fault of our own; its traceback is in easel-error.txt in `folder`, else where logs are kept."""
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "easel"
     text = "".join(traceback.format_exception(problem)).encode("utf-8", "backslashreplace")
     where = "nowhere, since no file could be written"

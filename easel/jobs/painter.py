@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageOps
 
@@ -13,6 +13,7 @@ from easel.jobs.inputs import model_label
 from easel.models.devices import dtype_word
 from easel.models.diffusion.batch import DrawnPicture, PictureRequest
 from easel.models.diffusion.settings import Sampling
+from easel.models.diffusion.tasks import TASKS
 from easel.provenance import Done, parameters
 from easel.recipes.knobs import Sampled
 from easel.workspace import Workspace
@@ -37,13 +38,18 @@ class Painter:
     """A loaded diffusion model with the settings of one run: it draws planned pictures and saves them."""
 
     def __init__(
-        self, recipe: Sampled, model: str, workspace: Workspace, strength: float | None = None, redraw: bool = False
+        self,
+        recipe: Sampled,
+        model: str,
+        workspace: Workspace,
+        strength: float | None = None,
+        task: str = "text-to-image",
     ) -> None:
-        """Load `model`; `redraw` says that every picture starts from a photo. Raises EaselError."""
-        self.task: Literal["text-to-image", "image-to-image"] = "image-to-image" if redraw else "text-to-image"
+        """Load `model` for a row of `tasks.TASKS`. Raises EaselError."""
+        self.task, self._row = task, TASKS[task]
         workspace.step("loading the model", 0, 1)
         self.model: Diffusion = models.load(
-            model, self.task, workspace.device, workspace.dtype, config=recipe.config, loras=recipe.lora
+            model, self._row.role, workspace.device, workspace.dtype, config=recipe.config, loras=recipe.lora
         )
         workspace.step("loading the model", 1, 1)
         self.name, self.workspace, self.recipe, self.asked_strength = model, workspace, recipe, strength
@@ -65,15 +71,21 @@ class Painter:
         Rounding to eights, or a width and height of another shape, trims the edges evenly: better than a stretched
         face.
         """
+        return ImageOps.fit(photo, self.size_for(photo), Image.Resampling.LANCZOS)
+
+    def size_for(self, photo: Image.Image) -> tuple[int, int]:
+        """Width and height at which a photo is redrawn."""
         settings = self.model.resolve(replace(self.sampling(), strength=1.0), photo)  # of interest is the size alone
-        return ImageOps.fit(photo, (settings.width, settings.height), Image.Resampling.LANCZOS)
+        return settings.width, settings.height
 
     def sampling(self, photo: Image.Image | None = None, style: str = "") -> Sampling:
         """What is asked of the model for a picture in a style, at the size of a fitted photo where there is one."""
         recipe = self.recipe
         asked = (getattr(recipe, "width", None), getattr(recipe, "height", None))
         width, height = asked if photo is None else photo.size
-        strength = self.model.defaults.strength_for(style) if self.asked_strength is None else self.asked_strength
+        strength = self.asked_strength
+        if strength is None and self.task == "image-to-image":
+            strength = self.model.defaults.strength_for(style)
         return Sampling(
             steps=recipe.steps,
             guidance_scale=recipe.guidance_scale,
@@ -81,8 +93,19 @@ class Painter:
             width=width,
             height=height,
             guidance_every=recipe.guidance_every,
-            strength=strength if self.task == "image-to-image" else None,
+            strength=strength if self._row.redraws else None,
+            image_guidance_scale=getattr(recipe, "image_guidance_scale", None) if self._row.by_photo else None,
         )
+
+    def request(self, one: PlannedPicture, photo: Image.Image | None) -> PictureRequest:
+        """What is asked of the model for a picture."""
+        image = photo if "image" in self._row.needs else None
+        sampling = self.sampling(photo, one.style)
+        return PictureRequest(one.prompt, one.seed, one.negative_prompt, sampling, self.task, image)
+
+    def finish(self, _one: PlannedPicture, drawn: Image.Image) -> Image.Image:
+        """The picture that is saved, of the one that was drawn: the same, where a kind of job has nothing to add."""
+        return drawn
 
     def draw(
         self,
@@ -103,18 +126,8 @@ class Painter:
         steps = len(planned) * self.recipe.steps
         whole = done + steps if total is None else total
         row = getattr(self.recipe, "batch_row", None)
-        requests = [
-            PictureRequest(
-                one.prompt,
-                one.seed,
-                one.negative_prompt,
-                self.sampling(photo, one.style),
-                self.task,
-                photo if self.task == "image-to-image" else None,
-                None if row is None else (row, batch_size),
-            )
-            for one in planned
-        ]
+        place = None if row is None else (row, batch_size)
+        requests = [replace(self.request(one, photo), place=place) for one in planned]
 
         def report(now: int, of: int) -> None:
             # A redrawing does only part of its steps; its share of the whole is what counts here.
@@ -123,14 +136,15 @@ class Painter:
         self.workspace.step(phase, done, whole)
         pictures = []
         for one, drawn in zip(planned, self.model.generate(requests, batch_size, report), strict=True):
-            self.save(one, drawn)
-            pictures.append(drawn.image)
+            picture = self.finish(one, drawn.image)
+            self.save(one, drawn, picture)
+            pictures.append(picture)
         self.workspace.step(phase, done + steps, whole)
         return pictures
 
-    def save(self, planned: PlannedPicture, drawn: DrawnPicture) -> None:
-        """Write a picture with what was done, and with its recipe, in which the model's own choices are written out: it
-        stays true when those change.
+    def save(self, planned: PlannedPicture, drawn: DrawnPicture, picture: Image.Image) -> None:
+        """Write the picture made of a drawn one with what was done, and with its recipe, in which the model's own
+        choices are written out: it stays true when those change.
         """
         settings = drawn.settings
         done = Done(
@@ -139,8 +153,8 @@ class Painter:
             model=model_label(self.name),
             model_hash=self.model.file_hash,
             seed=planned.seed,
-            width=drawn.image.width,
-            height=drawn.image.height,
+            width=picture.width,
+            height=picture.height,
             steps=settings.steps,
             scheduler=settings.scheduler,
             guidance_scale=settings.guidance_scale,
@@ -149,11 +163,11 @@ class Painter:
             judge=model_label(judge) if (judge := getattr(self.recipe, "judge", None)) else None,
         )
         chosen = {"guidance_scale": settings.guidance_scale, "scheduler": settings.scheduler}
-        if self.task == "image-to-image":
+        if self._row.redraws:
             chosen["strength"] = settings.strength
         recipe = planned.recipe | {name: value for name, value in chosen.items() if name in planned.recipe}
         text = parameters(planned.prompt, planned.negative_prompt, done, self.recipe.lora)
-        self.workspace.save_picture(planned.file, drawn.image, with_place(recipe, drawn.place), text, done)
+        self.workspace.save_picture(planned.file, picture, with_place(recipe, drawn.place), text, done)
 
 
 def with_place(recipe: dict[str, Any], place: tuple[int, int] | None) -> dict[str, Any]:

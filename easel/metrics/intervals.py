@@ -2,7 +2,7 @@
 
 A mean of fewer than 30 values gets Student's t interval, which asks for a bell-shaped spread and pays for a small n
 with its width: at n 2, 3, 5 and 12 it covers the truth in 95 % of cases where a percentile bootstrap covers 45, 75, 83
-and 90. From 30 on it is that bootstrap (Efron & Tibshirani 1993, section 13.3), drawn from a seeded generator, so that the
+and 90. From 30 on it is that bootstrap (Efron & Tibshirani 1993, section 13.3), from a seeded generator, so that the
 same numbers give the same interval for ever, and asking for no shape. A rate gets Wilson's interval (1927), and the
 difference of two rates on the same items Newcombe's (1998, Statistics in Medicine 17:2635, method 10): a bootstrap of
 ten hits out of ten would claim a spread of nothing, and these do not. Where several answers belong to one item, items
@@ -118,7 +118,8 @@ def grouped_rate_interval(groups: Sequence[ArrayLike]) -> Estimate:
     Wilson's at the effective number of answers: so many independent ones would give the spread that the groups' rates
     have (the design effect, Kish 1965), made less for the few groups that it is known from by (z / t)^2 (Korn &
     Graubard 1998), and neither less than the number of groups nor more than that of answers. So it has a width even
-    where all groups agree. One group of several answers says nothing of other items: no interval. Raises ValueError as above.
+    where all groups agree. One group of several answers says nothing of other items: no interval.
+    Raises ValueError as above.
     """
     marks = [_marks(group) for group in groups]
     shares = _numbers([float(group.mean()) for group in marks])

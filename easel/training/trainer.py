@@ -109,7 +109,7 @@ class Trainer:
             for name in self.averages
         }
 
-    def step(self, step: int) -> dict[str, Tensor]:  # noqa: C901 - one story, top to bottom
+    def step(self, step: int) -> dict[str, Tensor]:
         """One step: every phase whose turn it is. Gives numbers for the curves, means over the team.
 
         Raises:
