@@ -18,6 +18,7 @@ from easel.models.catalog.locate import LocatedModel
 from easel.models.devices import dtype_word, out_of_memory, pick_device, pick_dtype
 from easel.models.diffusion import guidance, latents, lora, memory, pipelines, prompts, schedulers, single_file, tasks
 from easel.models.diffusion import settings as sampling
+from easel.models.diffusion.arguments import embeddings
 from easel.models.diffusion.batch import Batch, Control, DrawnPicture, PictureRequest, batches
 from easel.models.diffusion.cache import Cache
 from easel.models.diffusion.control import ControlNetwork, check_fits
@@ -227,7 +228,7 @@ class Diffusion:
                 tensors["latents"] = row.after_step(running, index, tensors["latents"])
             return tensors
 
-        words = tasks.embeddings(self.pipeline, self._family, batch, self._cache)
+        words = embeddings(self.pipeline, self._family, batch, self._cache)
         is_guided = "negative_prompt_embeds" in words and unet.config.time_cond_proj_dim is None
         with guidance.reused(unet, settings.guidance_every if is_guided else 1, len(batch.requests)):
             result = pipeline(
