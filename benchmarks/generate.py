@@ -1,4 +1,5 @@
-"""easel's generate against a plain call of diffusers' StableDiffusionPipeline: same weights, scheduler, steps, seeds.
+"""easel's generate against a plain call of diffusers' StableDiffusionPipeline: same weights, scheduler, steps, seeds,
+number format, memory format (channels last) and pictures at once.
 
 What changes pictures is priced: the perceptual distance, by pocket's own net, from the plain float32 pictures.
 """
@@ -18,7 +19,7 @@ STEPS = 20
 TOGETHER = 4
 ROUNDS = 6
 EVERY = 2
-PEER = "diffusers, float32"
+EXACT = "diffusers, float32, 1 at once"
 
 Way = Callable[[int], list[Image.Image]]
 
@@ -36,6 +37,8 @@ def plain(dtype: str) -> Any:
     more = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     pipeline = StableDiffusionPipeline.from_pretrained(folder, vae=vae, dtype=kind, local_files_only=True, **more)
     pipeline.set_progress_bar_config(disable=True)
+    for part in (pipeline.unet, pipeline.vae):
+        part.to(memory_format=torch.channels_last)
     return pipeline
 
 
@@ -65,25 +68,22 @@ def ours(model: Any, count: int, every: int = 1) -> Way:
     return draw
 
 
-def ways() -> dict[str, tuple[int, Way]]:
-    """Name -> (pictures a call, the call)."""
+def ways() -> dict[str, tuple[int, Way, str]]:
+    """Name -> (pictures a call, the call, the name of the peer that does the same work)."""
     from easel import models
     from easel.models.logging import silence
 
     silence()
-    exact, fast = (models.load("pocket", "text-to-image", "cpu", dtype) for dtype in ("float32", "bfloat16"))
-    scale = exact.defaults.guidance_scale
-    peers = {dtype: plain(dtype) for dtype in ("float32", "bfloat16")}
-    return {
-        PEER: (1, theirs(peers["float32"], scale, 1)),
-        "diffusers, bfloat16": (1, theirs(peers["bfloat16"], scale, 1)),
-        f"diffusers, float32, {TOGETHER} at once": (TOGETHER, theirs(peers["float32"], scale, TOGETHER)),
-        "easel, float32 (exact)": (1, ours(exact, 1)),
-        "easel, bfloat16": (1, ours(fast, 1)),
-        f"easel, bfloat16, guided every {EVERY}nd": (1, ours(fast, 1, EVERY)),
-        f"easel, bfloat16, {TOGETHER} at once": (TOGETHER, ours(fast, TOGETHER)),
-        f"easel, bfloat16, {TOGETHER} at once, guided every {EVERY}nd": (TOGETHER, ours(fast, TOGETHER, EVERY)),
-    }
+    table: dict[str, tuple[int, Way, str]] = {}
+    for dtype in ("float32", "bfloat16"):
+        model, pipeline = models.load("pocket", "text-to-image", "cpu", dtype), plain(dtype)
+        for count in (1, TOGETHER):
+            of = f"{dtype}, {count} at once"
+            peer = f"diffusers, {of}"
+            table[peer] = (count, theirs(pipeline, model.defaults.guidance_scale, count), peer)
+            table[f"easel, {of}"] = (count, ours(model, count), peer)
+            table[f"easel, {of}, guided every {EVERY}nd"] = (count, ours(model, count, EVERY), peer)
+    return table
 
 
 def main(rounds: int = ROUNDS) -> None:
@@ -91,17 +91,16 @@ def main(rounds: int = ROUNDS) -> None:
     from easel.metrics.intervals import mean_interval
 
     table = ways()
-    timed = interleaved({name: draw for name, (_, draw) in table.items()}, rounds)
+    timed = interleaved({name: draw for name, (_, draw, _) in table.items()}, rounds)
     distance = models.load("pocket", "perceptual", "cpu").distance
     each = {name: [second / table[name][0] for second in found.seconds] for name, found in timed.items()}
-    plain_ones = [made[0] for made in timed[PEER].made]
-    print(
-        f"generate on pocket, {STEPS} steps, {threads()}: seconds a picture, times as fast as {PEER}, and what it costs"
-    )
+    exact = [made[0] for made in timed[EXACT].made]
+    print(f"generate on pocket, {STEPS} steps, {threads()}, n={rounds}: seconds a picture, times as fast as diffusers")
+    print(f"with the same number format and as many at once, and how far the pictures are from '{EXACT}'")
     for name, seconds in each.items():
-        moved = mean_interval(distance(plain_ones, [made[0] for made in timed[name].made]))
+        moved = mean_interval(distance(exact, [made[0] for made in timed[name].made]))
         price = f"distance {moved.value:.5f} [{moved.low or 0:.5f}, {moved.high or 0:.5f}]"
-        print(f"    {name:<48} {statistics.median(seconds):6.3f} s  {ratio(each[PEER], seconds)}  {price}")
+        print(f"    {name:<48} {statistics.median(seconds):6.3f} s  {ratio(each[table[name][2]], seconds)}  {price}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from easel.recipes.ask import Ask as Ask
 from easel.recipes.caption import Caption as Caption
 from easel.recipes.data import DataSummary as DataSummary
 from easel.recipes.data import DataWorld as DataWorld
+from easel.recipes.edit import Edit as Edit
 from easel.recipes.generate import Generate as Generate
 from easel.recipes.score import ScorePpl as ScorePpl
 from easel.recipes.score import ScorePrompt as ScorePrompt
@@ -69,6 +70,7 @@ def generate(
     classifier: str | None = None,
     truncation: float = 1.0,
     walk: int | None = None,
+    judge: str | None = None,
     steps: int = 20,
     guidance_scale: float | None = None,
     guidance_every: int = 1,
@@ -138,6 +140,46 @@ def transfer(
     start: Literal["photo", "noise"] = "photo",
     tile: int = 1024,
     count: int = 1,
+    seed: int = ...,
+    out: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    progress: Callable[[Step], None] | None = None,
+) -> Result: ...
+def edit(
+    photo: str | Path,
+    prompt: str,
+    *,
+    method: Literal["auto", "instruct", "redraw", "inpaint", "canny", "depth", "pose", "segmentation", "scribble", "adapter-canny", "adapter-depth"] = "auto",
+    strength: float | None = None,
+    image_guidance_scale: float = 1.5,
+    mask: str | Path | None = None,
+    mask_feather: int = 0,
+    mask_invert: bool = False,
+    control: Sequence[str] = (),
+    control_scale: float = 1.0,
+    control_start: float = 0.0,
+    control_end: float = 1.0,
+    show_control: bool = False,
+    canny_low: int | None = None,
+    canny_high: int | None = None,
+    caption: str | None = None,
+    keep_details: Literal["auto", "yes", "no"] = "auto",
+    control_model: str | None = None,
+    depth_model: str = "pocket",
+    judge: str = "pocket",
+    captioner: str = "pocket",
+    steps: int = 20,
+    guidance_scale: float | None = None,
+    guidance_every: int = 1,
+    scheduler: Literal["ddim", "ddpm", "deis", "dpmpp-2m", "dpmpp-2m-karras", "dpmpp-2m-sde", "dpmpp-2s", "euler", "euler-a", "euler-karras", "heun", "kdpm2", "kdpm2-a", "lcm", "pndm", "tcd", "unipc"] | None = None,
+    lora: Sequence[str] = (),
+    config: str | Path | None = None,
+    negative_prompt: str = "",
+    width: int | None = None,
+    height: int | None = None,
+    count: int = 1,
+    model: str = "pocket",
     seed: int = ...,
     out: str | Path | None = None,
     device: str = "auto",

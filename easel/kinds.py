@@ -52,6 +52,11 @@ KINDS: dict[str, Kind] = {
         "easel.recipes.transfer:Transfer",
         "easel.jobs.transfer",
     ),
+    "edit": Kind(
+        "Change one thing in photos by words, masks or control maps, and keep the rest; each edit scored.",
+        "easel.recipes.edit:Edit",
+        "easel.jobs.edit",
+    ),
     "train": Kind(
         "Train a GAN, a VAE or a text-to-image GAN from a folder of pictures.",
         "easel.recipes.train:Train",

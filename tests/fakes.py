@@ -58,6 +58,9 @@ class Diffusion:
         enough = replace(asked, width=width, height=height, steps=max(2, asked.steps))
         return replace(resolve(enough, self.defaults, photo), steps=asked.steps, width=width, height=height)
 
+    def through_autoencoder(self, photo: Image.Image) -> Image.Image:
+        return photo
+
     def generate(
         self, requests: Sequence[PictureRequest], batch_size: int | None = None, report: Any = None
     ) -> Iterator[DrawnPicture]:
@@ -184,6 +187,8 @@ class Family:
         return {
             "text-to-image": self.diffusion,
             "image-to-image": self.diffusion,
+            "inpaint": self.diffusion,
+            "instruct": self.diffusion,
             "caption": self.captioner,
             "ask": Answerer(),
             "clip": Clip(),

@@ -39,7 +39,7 @@ from easel.jobs.data.values import PictureStats
 from easel.jobs.data.words import left_out_notes
 from easel.jobs.inputs import gather
 from easel.jobs.score.set_features import Pictures
-from easel.pocket.world import captions, segmentation, words
+from easel.pocket.world import Scene, captions, render, segmentation, words
 from easel.recipes import recipe_from
 from easel.recipes.caption import Caption
 from easel.recipes.data import DataSummary, DataWorld
@@ -1057,7 +1057,12 @@ def test_packing_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
         packed(pictures, 16, tmp_path / "cache", stop)
     seen: list[str] = []
     real = open_set(tmp_path / "set")
-    monkeypatch.setattr("easel.data.cache.cut", lambda item, side: (seen.append(item.name), cut(item, side))[1])
+
+    def counted(item: Any, side: int) -> Any:
+        seen.append(item.name)
+        return cut(item, side)
+
+    monkeypatch.setattr("easel.data.cache.cut", counted)
     made = packed(real, 16, tmp_path / "cache")
     assert len(seen) == 18
     np.testing.assert_array_equal(made.pixels, whole.pixels)
@@ -1318,8 +1323,12 @@ def test_a_killed_set_draws_only_what_is_not_there(clip, tmp_path, monkeypatch):
     (tmp_path / "set" / "images" / "000002.png").unlink()
     (tmp_path / "set" / "metadata.jsonl").unlink()
     drawn: list[int] = []
-    real = data_world.render
-    monkeypatch.setattr(data_world, "render", lambda scene, size: (drawn.append(scene.seed), real(scene, size))[1])
+
+    def counted(scene: Scene, size: int) -> Image.Image:
+        drawn.append(scene.seed)
+        return render(scene, size)
+
+    monkeypatch.setattr(data_world, "render", counted)
     world(tmp_path / "set")
     assert drawn == [7]
     for name in ("metadata.jsonl", "images/000002.png"):

@@ -173,7 +173,7 @@ def test_tags_from_files(tmp_path: Path) -> None:
     listed.write_text("mood: calm")
     with pytest.raises(EaselError, match="mood: wanted a list"):
         tags.read_tags(str(listed))
-    with pytest.raises(EaselError, match="there is no file .*one tag a line"):
+    with pytest.raises(EaselError, match=r"there is no file .*one tag a line"):
         tags.read_tags(str(tmp_path / "none.txt"))
 
 

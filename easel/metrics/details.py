@@ -4,9 +4,9 @@ A diffusion model edits at 256 to 1024 pixels and redraws every detail. Where th
 or season, only its *change* is wanted: a colour transform that varies smoothly over the picture. It is fitted at low
 resolution as a bilateral grid of affine colour transforms, 3 x 4 numbers at each (y, x, brightness), and read at full
 size with the photo's own brightness as the guide (bilateral guided upsampling: Chen, Adams, Wadhwa, Hasinoff 2016, ACM
-TOG 35:203, equation 2 and the fast solver of section 3.3; as HDRnet reads it: Gharbi et al. 2017, ACM TOG 36:118,
-section 3.3). Local affine transforms keep edges since a gradient goes through them unchanged in place (Levin, Lischinski,
-Weiss 2004; He, Sun, Tang 2013, IEEE TPAMI 35:1397, equation 9).
+TOG 35:203, here by its fast approximation; as HDRnet reads it: Gharbi et al. 2017, ACM TOG 36:118,
+section 3.3). Local affine transforms keep edges, since a gradient goes through them and stays in its place (Levin,
+Lischinski, Weiss 2004; He, Sun, Tang 2013, IEEE TPAMI 35:1397, section 3.2).
 
 What no smooth transform explains, such as a new object, is an outlier of the fit: it is weighted down there
 (iteratively reweighted least squares, Geman & McClure 1987), told as a residual, and taken from the edited picture.
@@ -30,6 +30,10 @@ Grid = NDArray[np.float32]
 """(brightness, y, x, 3, 4): an affine colour transform at each vertex, for colours of 0..1."""
 
 LUMA = np.array((0.299, 0.587, 0.114), np.float32)
+EXPLAINED = 0.85
+"""Least share of the change that the fit explains, for the change to be carried by default; docs/lab/details.md."""
+ROUGH = 6.0
+"""Most noise, levels, that is still an edit's shaky hand: brush strokes and hatching leave more."""
 FIRST: tuple[int, int, int] = (1, 1, 1)
 
 
@@ -55,6 +59,8 @@ class Settings:
     """Least residual, levels of 0..255, that can count as an outlier."""
     new: float = 14.0
     """Residual, levels, from which the edited picture is taken for certain, where noise is low."""
+    shift: int = 2
+    """Pixels that an edge of the edit may lie off, at the size of the fit, before it counts as new."""
     blend: bool = True
     """Whether what could not be carried is taken from the edited picture."""
     band: int = 256
@@ -69,6 +75,8 @@ class Carried:
     """(H, W, 3), the photo's own size."""
     explained: float
     """Share of the change's energy that the fit carries, 0..1: 1 - |residual|^2 / |change|^2, noise left out."""
+    elsewhere: float
+    """The same where the mask is not: how well the fit does outside of what is new."""
     mask: Plane
     """(h, w), the edit's size, 0..1: how much of the edited picture itself is in the blend."""
     residual: Plane
@@ -78,6 +86,11 @@ class Carried:
     noise: float
     """Standard deviation of the residual as its median shows it, levels."""
     seconds: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether this is an edit of light or colour, whose change is carried by default: `EXPLAINED` and `ROUGH`."""
+        return self.explained >= EXPLAINED and self.noise <= ROUGH
 
 
 def carry(
@@ -120,9 +133,9 @@ def carry(
     residual = np.sqrt((error * error).mean(2)) * np.float32(255)
     noise = float(np.median(residual)) / 0.89  # the median of a chi of 3 degrees over its root mean square
     change = np.sqrt(((after - before) ** 2).mean(2)) * np.float32(255)
+    mask = _new_parts(before, after, carried, noise, settings)
     explained = _explained(residual, change)
-
-    mask = _new_parts(residual, before, after, noise, settings)
+    elsewhere = _explained(residual[mask < 0.5], change[mask < 0.5])
     picture = np.empty_like(photo)
     drawn = mask if settings.blend and mask.max() > 0 else None
     for rows in _bands(len(photo), settings.band):
@@ -131,6 +144,7 @@ def carry(
     return Carried(
         picture,
         explained,
+        elsewhere,
         np.asarray(cv2.resize(mask, at_edit), np.float32),
         np.asarray(cv2.resize(residual, at_edit), np.float32),
         float(np.sqrt((change * change).mean())),
@@ -212,12 +226,17 @@ def _hats(places: Plane, vertices: int, reach: float) -> Plane:
 def _solve(
     before: Plane, after: Plane, weights: Plane, shape: tuple[int, int, int], prior: Grid | None, stay: float
 ) -> Grid:
-    """Least squares at each vertex over what is near it in place and brightness, held to the prior by `stay`.
+    """The prior and what it leaves: least squares at each vertex over what is near it in place and brightness.
 
     The normal equations' sums are smoothed over the grid rather than the transforms, so that a vertex with few data
-    takes its neighbours' (the fast approximation of Chen et al. 2016).
+    takes its neighbours' (the fast approximation of Chen et al. 2016). Smoothing flattens what rises to the border;
+    fitting what was left once more gives that back (twicing: Tukey 1977). `stay` holds what is added to nothing.
     """
     tones, tall, wide = shape
+    base = np.zeros((*shape, 3, 4), np.float32) + np.eye(3, 4, dtype=np.float32)
+    if prior is not None:
+        base = np.asarray(_enlarged(prior, shape), np.float32)
+    after = after - _read(base, before)
     rows = _hats(_places(before.shape[0], tall), tall, 0.7)
     columns = _hats(_places(before.shape[1], wide), wide, 0.7).T
     level = _hats(np.asarray((before @ LUMA).ravel() * (tones - 1), np.float32), tones, 0.6).reshape(
@@ -234,7 +253,6 @@ def _solve(
                 left[tone, :, :, i, j] = left[tone, :, :, j, i] = rows @ (part * basis[j]) @ columns
             for colour in range(3):
                 right[tone, :, :, i, colour] = rows @ (part * after[..., colour]) @ columns
-    base = np.zeros((tones, tall, wide, 3, 4)) + np.eye(3, 4) if prior is None else _enlarged(prior, shape)
     # It holds by the weight that a vertex would have if all pixels were spread evenly and counted in full.
     even = float(rows.sum() / tall * columns.sum() / wide / tones)
     hold = stay * even if prior is not None else 1e-6 * even
@@ -247,8 +265,8 @@ def _solve(
     pull[..., :3, :3] = hold * (spread * np.eye(3) + 0.2 * centre[..., :, None] * centre[..., None, :])
     pull[..., :3, 3] = pull[..., 3, :3] = 0.2 * hold * centre
     pull[..., 3, 3] = 0.2 * hold
-    solved = np.linalg.solve(left + pull, right + pull @ np.swapaxes(base, -1, -2))
-    return np.asarray(np.swapaxes(solved, -1, -2), np.float32)
+    added = np.linalg.solve(left + pull, right)
+    return base + np.asarray(np.swapaxes(added, -1, -2), np.float32)
 
 
 def _enlarged(grid: Grid, shape: tuple[int, int, int]) -> Floats:
@@ -302,18 +320,19 @@ def _looked_up(table: Grid, x: Plane, y: Plane) -> Plane:
 
 
 def _explained(residual: Plane, change: Plane) -> float:
-    """1 - |residual|^2 / |change|^2 in 0..1; 1 where there is no change of half a level."""
-    asked = float((change * change).mean())
-    if asked < 0.25:
+    """1 - |residual|^2 / |change|^2 in 0..1; 1 where there is no change that could be seen, 2 levels."""
+    asked = float((change * change).mean()) if change.size else 0.0
+    if asked < 4:
         return 1.0
     return float(np.clip(1 - float((residual * residual).mean()) / asked, 0, 1))
 
 
-def _new_parts(residual: Plane, before: Plane, after: Plane, noise: float, settings: Settings) -> Plane:
+def _new_parts(before: Plane, after: Plane, carried: Plane, noise: float, settings: Settings) -> Plane:
     """How much each pixel of the edit is new, 0..1: its residual, above noise, drawn to the edges of both pictures."""
     low = max(0.5 * settings.new, 2.5 * noise)
     high = max(settings.new, 4 * noise)
-    soft = np.asarray(np.clip((_blurred(residual, 1.5) - low) / (high - low), 0, 1), np.float32)
+    residual = _blurred(_unmatched(after, carried, settings.shift), 1.0)
+    soft = np.asarray(np.clip((residual - low) / (high - low), 0, 1), np.float32)
     # Specks and lines along edges are the edit's shaky hand; a new thing is a few pixels wide.
     radius = max(round(max(residual.shape) / 128), 1)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
@@ -322,6 +341,18 @@ def _new_parts(residual: Plane, before: Plane, after: Plane, noise: float, setti
         return np.zeros_like(soft)
     whole = _whole(opened, soft, radius)
     return guided(whole, np.stack([before @ LUMA, after @ LUMA], 2), 2 * radius, 1e-4)
+
+
+def _unmatched(after: Plane, carried: Plane, shift: int) -> Plane:
+    """Residual (h, w), levels, against the nearest colour within `shift` pixels: an edge a pixel off is nothing new."""
+    tall, wide = after.shape[:2]
+    around = cv2.copyMakeBorder(carried, shift, shift, shift, shift, cv2.BORDER_REPLICATE)
+    least = np.full((tall, wide), np.inf, np.float32)
+    for y in range(2 * shift + 1):
+        for x in range(2 * shift + 1):
+            error = after - around[y : y + tall, x : x + wide]
+            np.minimum(least, np.einsum("hwk,hwk->hw", error, error), out=least)
+    return np.asarray(np.sqrt(least / 3) * 255, np.float32)
 
 
 def _whole(opened: Plane, soft: Plane, radius: int) -> Plane:

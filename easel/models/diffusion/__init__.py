@@ -108,6 +108,13 @@ class Diffusion:
         """
         return control_for(self.base, kind, method)
 
+    def through_autoencoder(self, photo: Image.Image) -> Image.Image:
+        """A photo, of sides that are multiples of 8, as the autoencoder alone gives it back: what it loses is lost by
+        every picture that starts from the photo.
+        """
+        vae = self.pipeline.vae
+        return latents.decode(vae, latents.encode(vae, photo), 0)[0]
+
     def pipeline_for(self, task: str, networks: tuple[ControlNetwork, ...] = ()) -> Any:
         """diffusers' pipeline for a row of `tasks.TASKS`, around the same weights; with the networks that steer it,
         where it takes some.

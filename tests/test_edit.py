@@ -1,0 +1,292 @@
+"""Editing photos: the way chosen, the frame, masks, controls, details kept, scores, folders, going on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageChops
+from pydantic import ValidationError
+
+from easel import runners
+from easel.errors import EaselError
+from easel.images import open_picture
+from easel.jobs.edit.frame import Frame
+from easel.jobs.edit.method import chosen, has_instruct, is_instruction
+from easel.provenance import read_provenance, with_places
+from easel.recipes import recipe_from
+from easel.recipes.edit import Edit, control_parts
+from tests import tiny
+from tests.conftest import drawn
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A family with judges, its instruct and inpainting kin, a ControlNet, an adapter and a model of depth."""
+    place = tmp_path_factory.mktemp("shelf")
+    family = place / "tiny"
+    tiny.sd(family / "diffusion")
+    tiny.blip(family / "caption")
+    tiny.clip(family / "clip")
+    tiny.resnet(family / "perceptual")
+    tiny.with_channels(family / "diffusion", place / "instruct", "instruct")
+    tiny.with_channels(family / "diffusion", place / "inpaint", "inpaint")
+    tiny.controlnet(family / "diffusion", place / "canny")
+    tiny.dpt(place / "depth")
+    return place
+
+
+def edit(shelf: Path, photo: Path, **more: Any) -> Edit:
+    name = str(shelf / "tiny")
+    values = {
+        "photo": str(photo),
+        "prompt": "a spot at night",
+        "model": name,
+        "judge": name,
+        "captioner": name,
+        "caption": "a spot",
+        "steps": 2,
+        "seed": 4,
+        "scheduler": "ddim",
+    }
+    return Edit.model_validate(values | more)
+
+
+def values_of(result: Any) -> dict[str, float]:
+    return {score.name: score.value for score in result.scores}
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("words", "is_order"),
+    [
+        ("make it night", True),
+        ("Please add a hat", True),
+        ("turn the sofa red", True),
+        ("a street at night", False),
+        ("makeup artist", False),
+        ("the room, put in order", False),
+        ("", False),
+    ],
+)
+def test_instructions_are_told_from_descriptions(words: str, is_order: bool) -> None:
+    assert is_instruction(words) == is_order
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("depth", ("depth", "", None)),
+        ("depth:0.5", ("depth", "", 0.5)),
+        ("pose=a.png", ("pose", "a.png", None)),
+        ("canny=my:map.png:1.5", ("canny", "my:map.png", 1.5)),
+        ("map.png", ("", "map.png", None)),
+        ("C:\\map.png", ("", "C:\\map.png", None)),
+        ("odd=name.png", ("", "odd=name.png", None)),
+    ],
+)
+def test_controls_are_read(text: str, parts: tuple[Any, ...]) -> None:
+    assert control_parts(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"method": "inpaint"}, "mask is missing"),
+        ({"method": "pose"}, "control is missing: pose maps are not made"),
+        ({"control": ("pose",)}, "write pose=FILE"),
+        ({"control": ("canny:3",)}, "from 0 to 2"),
+        ({"control": ("canny=",)}, "KIND=FILE"),
+        ({"control_start": 0.5, "control_end": 0.5}, "must be less than control_end"),
+        ({"canny_low": 200, "canny_high": 100}, "must be less than canny_high"),
+        ({"method": "redraw", "control": ("canny",)}, "belongs to auto and control methods|belongs to control methods"),
+        ({"method": "redraw", "mask": "m.png"}, "mask: belongs to auto and inpaint"),
+        ({"method": "instruct", "strength": 0.5}, "strength: belongs to auto, redraw and inpaint"),
+        ({"strength": 0.2}, "less than one"),
+    ],
+)
+def test_what_does_not_fit_together_is_said(photo: Path, more: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Edit.model_validate({"photo": str(photo), "prompt": "x", "steps": 2} | more)
+
+
+def test_the_way_is_chosen_by_what_is_given(shelf: Path, photo: Path) -> None:
+    def way(**more: Any) -> tuple[str, str]:
+        recipe, why = chosen(edit(shelf, photo, **more))
+        return recipe.method, why
+
+    instruct = str(shelf / "instruct")
+    assert has_instruct(instruct)
+    assert not has_instruct(str(shelf / "tiny"))
+    assert way() == ("redraw", "method: redraw, since the words describe the picture")
+    assert way(mask="m.png")[0] == "inpaint"
+    assert way(control=("depth",)) == ("depth", "method: depth, since a control map was given")
+    assert way(prompt="make it night", model=instruct)[0] == "instruct"
+    method, why = way(prompt="make it night")
+    assert method == "redraw"
+    assert "knows no instructions" in why
+    assert way(method="canny") == ("canny", "")
+    with pytest.raises(EaselError, match="of which kind"):
+        way(control=("m.png",))
+    with pytest.raises(EaselError, match="strength: belongs to auto, redraw and inpaint, not to depth"):
+        way(control=("depth",), strength=0.5)
+
+
+# Frame
+
+
+@pytest.mark.parametrize("size", [(96, 64), (64, 96), (1000, 16), (16, 1000), (17, 17), (63, 95)])
+@pytest.mark.parametrize("whole", [(64, 64), (96, 64), (128, 64)])
+def test_nothing_is_stretched_and_the_photo_comes_back_whole(size: tuple[int, int], whole: tuple[int, int]) -> None:
+    photo = drawn(*size)
+    frame = Frame.of(photo, whole)
+    fitted = frame.fit(photo)
+    assert fitted.size == whole
+    part = frame.back(fitted)
+    assert part.size == frame.part
+    scale = min(whole[0] / size[0], whole[1] / size[1])
+    assert all(abs(now - before * scale) <= 0.5 for now, before in zip(part.size, size, strict=True))
+    assert ImageChops.difference(part, photo.resize(frame.part, Image.Resampling.LANCZOS)).getbbox() is None
+
+
+def test_a_frame_is_filled_with_the_mirror_image() -> None:
+    rows = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    frame = Frame((4, 3), (2, 2))
+    filled = np.asarray(frame.fill(Image.fromarray(rows)))
+    assert filled[:, :, 0].tolist() == [[0, 3, 3, 0], [6, 9, 9, 6], [6, 9, 9, 6]]
+
+
+# Edits
+
+
+def test_redraw_again_and_the_same_bytes(shelf: Path, photo: Path, tmp_path: Path) -> None:
+    recipe = edit(shelf, photo, count=2, strength=1.0)
+    result = runners.run(recipe, tmp_path / "a", dtype="float32")
+    assert [path.name for path in result.picture_paths] == ["01-a-spot-at-night.png", "02-a-spot-at-night.png"]
+    assert {image.size for image in result.images} == {(96, 64)}
+    assert result.texts["01-a-spot-at-night.png"] == "a spot, a spot at night"
+    assert {score.judge for score in result.scores} == {"clip:tiny", "perceptual:tiny", "pixels"}
+    runners.run(recipe, tmp_path / "b", dtype="float32")
+    for name in [*result.pictures, "sheet.png", "table.csv"]:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    inside = read_provenance(result.picture_paths[1])["easel"]["recipe"]
+    assert inside["seed"] == 5
+    assert inside["method"] == "redraw"
+    assert str(tmp_path) not in str(inside)
+    again = runners.run(recipe_from(with_places(inside, recipe.plain())), tmp_path / "again", dtype="float32")
+    assert ImageChops.difference(again.images[0], result.images[1]).getbbox() is None
+
+
+def test_instruct(shelf: Path, photo: Path, tmp_path: Path) -> None:
+    recipe = edit(shelf, photo, prompt="make it night", model=str(shelf / "instruct"), image_guidance_scale=2.0)
+    result = runners.run(recipe, tmp_path / "out")
+    assert result.texts["method"] == "instruct"
+    assert result.texts[result.pictures[0]] == "make it night"
+    with pytest.raises(EaselError, match=r"model_index.json is missing|needs an instruct"):
+        runners.run(edit(shelf, photo, method="instruct"), tmp_path / "none")
+
+
+@pytest.mark.parametrize("name", ["tiny", "inpaint"])
+def test_outside_a_hard_mask_nothing_changes(shelf: Path, photo: Path, tmp_path: Path, name: str) -> None:
+    mask = Image.new("L", (96, 64))
+    mask.paste(255, (30, 20, 70, 50))
+    mask.save(tmp_path / "mask.png")
+    recipe = edit(shelf, photo, mask=str(tmp_path / "mask.png"), model=str(shelf / name))
+    result = runners.run(recipe, tmp_path / "out")
+    assert result.texts["method"] == "inpaint"
+    assert values_of(result)["largest change outside the mask"] == 0
+    assert values_of(result)["change inside the mask"] > 1
+    box = ImageChops.difference(result.images[0], open_picture(photo)).getbbox()
+    assert box is not None
+    assert max(30 - box[0], 20 - box[1], box[2] - 70, box[3] - 50) <= 0
+    inverted = runners.run(recipe.model_copy(update={"mask_invert": True}), tmp_path / "inverted")
+    inside = ImageChops.difference(inverted.images[0], open_picture(photo)).crop((30, 20, 70, 50))
+    assert inside.getbbox() is None
+
+
+@pytest.mark.parametrize(
+    ("size", "level", "said"), [((96, 64), 0, "marks nothing"), ((64, 64), 255, "of the photo's proportions")]
+)
+def test_masks_that_cannot_be(
+    shelf: Path, photo: Path, tmp_path: Path, size: tuple[int, int], level: int, said: str
+) -> None:
+    Image.new("L", size, level).save(tmp_path / "mask.png")
+    with pytest.raises(EaselError, match=said):
+        runners.run(edit(shelf, photo, mask=str(tmp_path / "mask.png")), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_controls_are_made_shown_and_followed(shelf: Path, photo: Path, tmp_path: Path) -> None:
+    control = str(shelf / "canny")
+    more: dict[str, Any] = {"method": "canny", "control_model": control, "keep_details": "no"}
+    result = runners.run(edit(shelf, photo, **more, show_control=True), tmp_path / "out", dtype="float32")
+    shown = tmp_path / "out" / "controls" / "01-a-spot-at-night-canny.png"
+    assert str(shown.relative_to(tmp_path / "out")) in result.files
+    levels = set(np.unique(np.asarray(Image.open(shown))))
+    assert levels == {0, 255}
+    drawn().save(tmp_path / "other.png")
+    ready = edit(shelf, photo, **more, control=(str(tmp_path / "other.png"),))
+    other = runners.run(ready, tmp_path / "ready", dtype="float32")
+    assert ImageChops.difference(other.images[0], result.images[0]).getbbox() is not None
+    off = runners.run(edit(shelf, photo, **more, control_scale=0.0), tmp_path / "off", dtype="float32")
+    assert ImageChops.difference(off.images[0], result.images[0]).getbbox() is not None
+    with pytest.raises(EaselError, match="no controlnet is known for this base"):
+        runners.run(edit(shelf, photo, method="canny"), tmp_path / "none")
+    Image.new("RGB", (64, 64)).save(tmp_path / "square.png")
+    square = edit(shelf, photo, **more, control=(str(tmp_path / "square.png"),))
+    with pytest.raises(EaselError, match="canny map is 64 x 64 and the photo 96 x 64"):
+        runners.run(square, tmp_path / "square")
+
+
+def test_depth_maps_are_made_by_the_depth_model(shelf: Path, photo: Path, tmp_path: Path) -> None:
+    recipe = edit(
+        shelf, photo, method="depth", control_model=str(shelf / "canny"), depth_model=str(shelf / "depth"), seed=1
+    )
+    assert runners.run(recipe, tmp_path / "out").texts["method"] == "depth"
+
+
+@pytest.mark.parametrize("size", [(16, 16), (640, 24), (2000, 1500)])
+def test_photos_of_any_size_keep_theirs(shelf: Path, tmp_path: Path, size: tuple[int, int]) -> None:
+    drawn(*size).save(tmp_path / "p.png")
+    recipe = edit(shelf, tmp_path / "p.png", keep_details="yes", strength=1.0)
+    if size[1] == 24:
+        with pytest.raises(EaselError, match="128 x 5 is too narrow"):
+            runners.run(recipe, tmp_path / "narrow")
+        plain = runners.run(recipe.model_copy(update={"keep_details": "auto"}), tmp_path / "plain")
+        assert plain.images[0].size == size
+        return
+    result = runners.run(recipe, tmp_path / "out")
+    assert result.images[0].size == size
+    assert (tmp_path / "out" / "drawn" / result.pictures[0]).is_file()
+
+
+def test_a_folder_goes_on_where_it_was_stopped(shelf: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, colour in enumerate(("red", "green", "blue")):
+        drawn(colour=colour).save(folder / f"{number}.png")
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nxxx")
+    recipe = edit(shelf, folder, count=2)
+    whole = runners.run(recipe, tmp_path / "whole", dtype="float32")
+    assert len(whole.pictures) == 6
+    assert any("1 of 4 pictures were skipped" in note for note in whole.notes)
+    assert [score.n for score in whole.scores if score.of == "all 3 photos"]
+
+    def stop(event: Any) -> None:
+        if event.phase == "editing" and event.done >= 9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runners.run(recipe, tmp_path / "cut", dtype="float32", report=stop)
+    assert (tmp_path / "cut" / "progress.jsonl").read_text().count("\n") == 2
+    resumed = runners.run(recipe, tmp_path / "cut", dtype="float32")
+    assert resumed.pictures == whole.pictures
+    for name in [*whole.pictures, "sheet.png", "table.csv"]:
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    rows = [json.loads(line) for line in (tmp_path / "cut" / "progress.jsonl").read_text().splitlines()]
+    assert {row["photo"] for row in rows} == {"0.png", "1.png", "2.png"}
