@@ -32,7 +32,7 @@ Grid = NDArray[np.float32]
 LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 EXPLAINED = 0.85
 """Least share of the change that the fit explains, for the change to be carried by default; docs/lab/details.md."""
-ROUGH = 6.0
+ROUGH = 5.0
 """Most noise, levels, that is still an edit's shaky hand: brush strokes and hatching leave more."""
 FIRST: tuple[int, int, int] = (1, 1, 1)
 
