@@ -1324,7 +1324,7 @@ def test_a_killed_set_draws_only_what_is_not_there(clip, tmp_path, monkeypatch):
     (tmp_path / "set" / "metadata.jsonl").unlink()
     drawn: list[int] = []
 
-    def counted(scene: Scene, size: int) -> Image.Image:
+    def counted(scene: Scene, size: int) -> Any:
         drawn.append(scene.seed)
         return render(scene, size)
 
