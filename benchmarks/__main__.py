@@ -1,7 +1,7 @@
 """All benchmarks, or those that are named: `python -m benchmarks [start stylize generate gpu sets stylegan transfer]`.
 
-Each runs in a process of its own, so that none warms up another. Flags go to those that are named. What takes hours,
-`domains`, runs only when it is named.
+Each runs in a process of its own, so that none warms up another. Flags go to those that are named. What takes long
+or needs photos of yours (LONG) runs only when it is named.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 NAMES = ("start", "stylize", "generate", "gpu", "sets", "stylegan", "transfer")
-LONG = ("domains",)
+LONG = ("domains", "details", "fitness", "readers")
 
 
 def main(words: list[str]) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from easel import models
 from easel.images import open_picture
 from easel.jobs.doubt import guess_of, marked, ways
-from easel.jobs.inputs import model_label
+from easel.jobs.inputs import model_label, note_ends
 from easel.recipes.ask import Ask
 from easel.result import Result, Score
 from easel.sheet import Cell, sheet
@@ -17,6 +17,7 @@ from easel.workspace import Workspace
 def run(recipe: Ask, workspace: Workspace) -> Result:
     """Answer the question of an Ask recipe, the most probable answers first. Raises EaselError and Cancelled."""
     photo = open_picture(recipe.photo)
+    note_ends(photo, Path(recipe.photo).name)
     workspace.step("loading the model", 0, 1)
     model = models.load(recipe.model, "ask", workspace.device)
     workspace.step("asking", 0, 1)

@@ -152,13 +152,11 @@ class Workbench:
         ]
 
     def _kept(self, file: str) -> Row:
-        """Where what was drawn lies, if details were kept, and how much of the change that carries."""
+        """Where what was drawn lies, and how much of the change is carried, where details were kept."""
         made = self.editor.made[file]
-        if made.carried is None:
-            return {"drawn": "", "carried": None}
         drawn = f"drawn/{file}"
         self.workspace.save_picture(drawn, made.part)
-        return {"drawn": drawn, "carried": made.carried.explained}
+        return {"drawn": drawn, "carried": None if made.carried is None else made.carried.explained}
 
     def _show(self, file: str) -> list[str]:
         """Save the maps of the photo, and give their names."""
@@ -200,20 +198,20 @@ def finished(
         if index == 0 or row["photo"] != rows[index - 1]["photo"]:
             photo = open_picture(photos[row["photo"]], SHOWN)
             cells.append(Cell(thumbnail(photo), row["photo"], (row["caption"],)))
-        if row["drawn"]:
-            cells.append(Cell(thumbnail(open_picture(workspace.path(row["drawn"]))), "as the model drew it", ()))
+        cells.append(Cell(thumbnail(open_picture(workspace.path(row["drawn"]))), "as the model drew it", ()))
         kept = () if row["carried"] is None else (f"details kept; light and colour carry {row['carried']:.0%}",)
         picture = open_picture(workspace.path(row["file"]), SHOWN)
-        cells.append(Cell(thumbnail(picture), row["file"].removesuffix(".png"), (*lines(row["values"]), *kept)))
+        cells.append(Cell(thumbnail(picture), "edited", (row["file"], *lines(row["values"]), *kept)))
     who = f"{model_label(recipe.model)} ({recipe.method}), judged by {model_label(recipe.judge)}"
-    workspace.save_picture("sheet.png", sheet(cells, heading=f"{recipe.prompt[:150]}: {who}"))
+    columns = 1 + 2 * recipe.count if recipe.count <= 3 else None
+    workspace.save_picture("sheet.png", sheet(cells, columns, f"{recipe.prompt[:150]}: {who}"))
     names = list(dict.fromkeys(name for row in rows for name in row["values"]))
     table = [
         [row["photo"], row["file"], row["caption"], row["prompt"], row["carried"], *map(row["values"].get, names)]
         for row in rows
     ]
     workspace.save_csv("table.csv", ("photo", "file", "caption", "prompt", "carried", *names), table)
-    others = dict.fromkeys(name for row in rows for name in (*row["maps"], row["drawn"]) if name)
+    others = dict.fromkeys(name for row in rows for name in (*row["maps"], row["drawn"]))
     return Result(
         kind=recipe.kind,
         pictures=tuple(row["file"] for row in rows),

@@ -16,8 +16,6 @@ from easel.models.diffusion.batch import Control, PictureRequest
 
 LEAST = 8
 """Pixels of the shorter side of what is drawn, from which a change is carried."""
-EXPLAINED = 0.5
-"""From this share of the change on, that light and colour explain, details are kept where the recipe says auto."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +75,7 @@ class Editor(Painter):
         carried = None
         if self._reference is not None:
             carried = details.carry(np.asarray(photo), np.asarray(part), self._reference)
-            if self.keep == "auto" and carried.explained < EXPLAINED:
+            if self.keep == "auto" and not carried.fits:
                 carried = None
         self.made[one.file] = Drawn(part, carried)
         if carried is not None:
