@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 
 from easel import models
 from easel.errors import EaselError
-from easel.images import open_picture
+from easel.images import LEAST_SIDE, open_picture
 from easel.jobs import journal
 from easel.jobs.edit.editor import Editor, Subject
 from easel.jobs.edit.frame import Frame
@@ -155,7 +155,8 @@ class Workbench:
         """Where what was drawn lies, and how much of the change is carried, where details were kept."""
         made = self.editor.made[file]
         drawn = f"drawn/{file}"
-        self.workspace.save_picture(drawn, made.part)
+        part = made.part if min(made.part.size) >= LEAST_SIDE else made.part.resize(self.editor.subject.photo.size)
+        self.workspace.save_picture(drawn, part)
         return {"drawn": drawn, "carried": None if made.carried is None else made.carried.explained}
 
     def _show(self, file: str) -> list[str]:
