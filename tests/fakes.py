@@ -58,6 +58,9 @@ class Diffusion:
         enough = replace(asked, width=width, height=height, steps=max(2, asked.steps))
         return replace(resolve(enough, self.defaults, photo), steps=asked.steps, width=width, height=height)
 
+    def control_for(self, kind: str, method: str = "controlnet") -> str:
+        return f"fake-{kind}-{method}"
+
     def through_autoencoder(self, photo: Image.Image) -> Image.Image:
         return photo
 
@@ -175,6 +178,19 @@ class SetFeatureModel:
         return np.stack([red, 1 - red], axis=1)
 
 
+class Network:
+    """Stands in for a ControlNet or an adapter."""
+
+    multiple, notes = 8, ()
+
+
+class Depth:
+    """Everything is equally near."""
+
+    def maps(self, images: Sequence[Image.Image]) -> list[Image.Image]:
+        return [Image.new("RGB", image.size, "grey") for image in images]
+
+
 class Family:
     """Stands in for `easel.models.load`, and remembers what was loaded."""
 
@@ -194,4 +210,7 @@ class Family:
             "clip": Clip(),
             "perceptual": Perceptual(),
             "features": self.set_features,
+            "controlnet": Network(),
+            "adapter": Network(),
+            "depth": Depth(),
         }[role]

@@ -27,7 +27,7 @@ from PIL import Image
 import easel
 from easel import models, runners
 from easel.cli import build, command_table, main
-from easel.jobs import inputs
+from easel.jobs import inputs, judges
 from easel.jobs.caption import tags
 from easel.jobs.generate import prompts
 from easel.jobs.stylize import styles
@@ -172,6 +172,7 @@ def family(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         return found(name, role, *args, **more)
 
     monkeypatch.setattr("easel.models.load", load)
+    monkeypatch.setattr("easel.jobs.judges.Fitness.of", judges.Fitness)
     monkeypatch.setattr(runners, "run", lambda recipe, *rest, **more: run(lessened(recipe), *rest, **more))
     monkeypatch.setattr("easel.runners.machine.resolve", lambda device, dtype: ("cpu", "float32"))
     monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path / "assets"))

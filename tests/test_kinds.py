@@ -15,7 +15,7 @@ from easel.cli import command_table, main
 from easel.cli.reference import page, stub
 from easel.images import open_picture
 from easel.kinds import KINDS, Kind
-from easel.provenance import read_provenance
+from easel.provenance import read_provenance, with_places
 from easel.recipes import read_yaml, recipe_from
 from easel.result import Result
 from tests.toy.recipe import Frame
@@ -77,7 +77,8 @@ def test_from_python(frame: None, photo: Path, tmp_path: Path) -> None:
 def test_in_the_picture(example: Path, tmp_path: Path, capsys: Any) -> None:
     result = easel.run(example, out=tmp_path / "a")
     inside = read_provenance(result.picture_paths[0])
-    assert recipe_from(inside["easel"]["recipe"]) == read_yaml(example)
+    whole = read_yaml(example)
+    assert recipe_from(with_places(inside["easel"]["recipe"], whole.plain())) == whole
     assert inside["parameters"] == "Frame: 5"
     assert main(["again", str(result.picture_paths[0]), "--out", str(tmp_path / "b")]) == 0
     assert "max 0, mean 0 of 255" in capsys.readouterr().out

@@ -111,9 +111,9 @@ class Edit(Drawn, Recipe):
     control_scale: Annotated[float, Field(ge=0, le=2), BY_MAP] = 1.0
     """Conditioning scale of control maps; more follows them more closely, 0 not at all."""
     control_start: Annotated[Share, BY_MAP] = 0.0
-    """Share of the steps before control maps are followed."""
+    """Share of the steps from which on control maps are followed."""
     control_end: Annotated[Share, BY_MAP] = 1.0
-    """Share of the steps after which control maps are no longer followed."""
+    """Share of the steps until which control maps are followed."""
     show_control: Annotated[bool, BY_MAP] = False
     """Save the control maps that were followed."""
     canny_low: Annotated[Level | None, BY_MAP] = None
