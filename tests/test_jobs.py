@@ -200,9 +200,10 @@ def test_tags_have_limits(tmp_path: Path) -> None:
 
 def test_a_row_that_lacks_what_its_job_needs_is_done_again(tmp_path: Path) -> None:
     path = tmp_path / "progress.jsonl"
+    whole = {"text": "x", "captions": ["x"], "confidence": 0.9, "guess": False, "tags_guess": False, "instead": ""}
     rows: list[dict[str, Any]] = [
-        {"key": "a", "text": "x", "captions": ["x"], "tags": [["mood", "calm", 0.5]]},
-        {"key": "b", "text": "x", "captions": ["x"], "tags": [["mood", "calm"]]},
+        {"key": "a", "tags": [["mood", "calm", 0.5]], **whole},
+        {"key": "b", "tags": [["mood", "calm"]], **whole},
     ]
     journal.Journal(path).append(rows)
     assert list(journal.Journal(path).rows) == ["a", "b"]
@@ -535,7 +536,7 @@ def test_score_styles_by_hand(family: fakes.Family, folder: Path, tmp_path: Path
     assert result.files == ("table.csv", "chart.png", "sheet.png")
     assert "pictures/0.png/01-van-gogh.png" in result.pictures
     alone = read_provenance(out / "pictures" / "1.png" / "01-van-gogh.png")["easel"]["recipe"]
-    assert (alone["kind"], alone["seed"], alone["photo"]) == ("stylize", 5, str(folder / "1.png"))
+    assert (alone["kind"], alone["seed"], alone["photo"]) == ("stylize", 5, "1.png")
 
 
 def test_the_axis_of_a_chart_reaches_to_the_lowest_interval(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1035,4 +1036,4 @@ def test_examples_run_on_pocket(path: Path, at_home: None, tmp_path: Path) -> No
         small = read_yaml(path, {"steps": 4})
     result = runners.run(small, tmp_path / "out")
     assert all(file.exists() for file in result.paths)
-    assert all(score.judge.endswith(":pocket") for score in result.scores)
+    assert all(score.judge.endswith(":pocket") or score.judge == "pixels" for score in result.scores)

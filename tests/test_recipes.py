@@ -21,6 +21,7 @@ from easel.recipes.ask import Ask
 from easel.recipes.caption import Caption
 from easel.recipes.data import DataSummary, DataWorld
 from easel.recipes.describe import settings
+from easel.recipes.edit import Edit
 from easel.recipes.generate import Generate
 from easel.recipes.knobs import Only, lora_parts
 from easel.recipes.read import parse_yaml
@@ -37,6 +38,7 @@ EXAMPLES: dict[str, Recipe] = {
     "generate": Generate(prompt="a cat", guidance_scale=7.5, scheduler="dpmpp-2m", lora=("a.safetensors:0.5", "b")),
     "stylize": Stylize(photo="a.jpg", styles=("monet",), strength=1, width=256, caption="a cat"),
     "transfer": Transfer(photo="a.jpg", style=("b.jpg:2", "c.jpg"), side=96, start="noise", count=2),
+    "edit": Edit(photo="a.jpg", prompt="make it night", mask="m.png", mask_feather=8, count=2),
     "train": Train(network="cgan", data="photos", resolution=32, kimg=10, classes="colour", r1_gamma=1),
     "score-styles": ScoreStyles(folder="photos", method="describe"),
     "score-prompt": ScorePrompt(folder="photos"),

@@ -36,7 +36,7 @@ from easel.jobs.train import setup
 from easel.metrics import path_length
 from easel.models import trained
 from easel.models.catalog import listing, trained_folders
-from easel.provenance import read_provenance
+from easel.provenance import read_provenance, with_places
 from easel.recipes import read_yaml, recipe_from
 from easel.recipes.generate import Generate
 from easel.recipes.score import ScorePpl
@@ -167,7 +167,8 @@ def test_made_again_alone_and_in_batches_there_is_no_difference(
         made = drawn(model_of(network, shelfful), tmp_path / f"{size}", count=4, batch_size=size, **asked)
         for index in (1, 3):
             path = made.picture_paths[index]
-            recipe = recipe_from(read_provenance(path)["easel"]["recipe"])
+            whole = read_yaml(path.parent / "recipe.yaml").plain()
+            recipe = recipe_from(with_places(read_provenance(path)["easel"]["recipe"], whole))
             assert recipe.seed == 5 + index
             (again,) = run(recipe, tmp_path / f"again-{size}-{index}").images
             assert ImageChops.difference(open_picture(path), again).getbbox() is None
