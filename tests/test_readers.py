@@ -177,11 +177,12 @@ def test_captions_say_what_is_a_guess(family: fakes.Family, strange: Path, tmp_p
         ("caption confidence", "b.png", 0.2, "caption:pocket"),
         ("caption confidence", "c.png", 0.02, "caption:pocket"),
     ]
+    guess = "pocket's guess: take --model base (`easel models pull base` fetches it)"
     lines = [json.loads(line) for line in (tmp_path / "out" / "metadata.jsonl").read_text().splitlines()]
     assert lines == [
         {"file_name": "a.png", "text": said, "confidence": 0.9},
-        {"file_name": "b.png", "text": said, "confidence": 0.2, "guess": True},
-        {"file_name": "c.png", "text": "a photo", "confidence": 0.02, "guess": True},
+        {"file_name": "b.png", "text": said, "confidence": 0.2, "guess": guess},
+        {"file_name": "c.png", "text": "a photo", "confidence": 0.02, "guess": guess},
     ]
     (note,) = result.notes
     assert note.startswith("2 of 3 captions are pocket's guess")

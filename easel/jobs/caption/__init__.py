@@ -77,7 +77,7 @@ def run(recipe: Caption, workspace: Workspace) -> Result:
     finally:
         rows_now = {name: done.rows[name] for name in photos if name in done.rows}
         if rows_now:
-            workspace.save_text(METADATA, metadata(rows_now, recipe.count))
+            workspace.save_text(METADATA, metadata(rows_now, recipe))
     said = [*skipped_notes(broken, len(photos)), *shortened_list(notes), *strange_notes(recipe.photos)]
     return finished(recipe, workspace, photos, rows_now, small, said)
 
@@ -155,15 +155,18 @@ def eye_of(judge: str, workspace: Workspace) -> Captioner | None:
     return models.load(judge, "caption", workspace.device) if known.depth is not None else None
 
 
-def metadata(rows: Rows, count: int) -> str:
+def metadata(rows: Rows, recipe: Caption) -> str:
     """metadata.jsonl as `datasets` reads it: a line a picture; sampled captions beyond the first in the column
-    `captions`, and how far the text can be trusted in `confidence` and `guess`.
+    `captions`, how far the text can be trusted in `confidence`, and in `guess` whose guess it is and the way to better.
     """
     lines = []
     for name, row in rows.items():
         line = {"file_name": name, "text": row["text"], "confidence": round(row["confidence"], 3)}
-        line |= {"guess": True} if row["guess"] else {}
-        lines.append(json.dumps(line | ({"captions": row["captions"]} if count > 1 else {}), ensure_ascii=False))
+        if row["guess"]:
+            line["guess"] = f"{guess_of(model_label(recipe.model))}: {ways('--model', row['instead'])}"
+        if recipe.count > 1:
+            line["captions"] = row["captions"]
+        lines.append(json.dumps(line, ensure_ascii=False))
     return "\n".join(lines) + "\n"
 
 
