@@ -166,7 +166,7 @@ def edit(
     caption: str | None = None,
     keep_details: Literal["auto", "yes", "no"] = "auto",
     control_model: str | None = None,
-    depth_model: str = "pocket",
+    depth_model: str = "depth-small",
     judge: str = "pocket",
     captioner: str = "pocket",
     steps: int = 20,

@@ -697,7 +697,7 @@ def test_what_pocket_has_not_yet_is_said() -> None:
     for word in missing:
         (role, part), *_ = tables.ROWS[word].parts.items()
         if not (tables.PACKAGE / part).is_dir():
-            with pytest.raises(EaselError, match=f"'{word}' has no model for {role} in this install"):
+            with pytest.raises(EaselError, match=f"'{word}' has no model for {role} yet: of those from the hub, "):
                 locate.find(word, role)
     with pytest.raises(EaselError, match="`easel models pull instruct-pix2pix`"):
         locate.find("instruct-pix2pix", "instruct")

@@ -99,7 +99,7 @@ class Edit(Drawn, Recipe):
     image_guidance_scale: Annotated[float, Field(ge=1, le=10), Only("method", "auto", "instruct")] = 1.5
     """Image guidance scale of InstructPix2Pix; more keeps more of the photo."""
     mask: Annotated[FileName | None, BY_MASK] = None
-    """Mask picture of the photo's shape; white is changed, black is kept."""
+    """Mask picture of the photo's proportions; white is changed, black is kept."""
     mask_feather: Annotated[int, Field(ge=0, le=500), BY_MASK] = 0
     """Width of the mask's soft edge in pixels of the photo; 0 is a hard edge, outside which nothing changes."""
     mask_invert: Annotated[bool, BY_MASK] = False
@@ -117,9 +117,11 @@ class Edit(Drawn, Recipe):
     show_control: Annotated[bool, BY_MAP] = False
     """Save the control maps that were followed."""
     canny_low: Annotated[Level | None, BY_MAP] = None
-    """Lower threshold of Canny edges; lower finds more of them. From the photo's median when not given."""
+    """Lower threshold of Canny edges; lower finds more of them. From the photo's light and dark (Otsu)
+    when not given."""
     canny_high: Annotated[Level | None, BY_MAP] = None
-    """Upper threshold of Canny edges; lower finds more of them. From the photo's median when not given."""
+    """Upper threshold of Canny edges; lower finds more of them. From the photo's light and dark (Otsu)
+    when not given."""
     caption: Prompt | None = None
     """What the photo shows, in your words: joined to a description, and what the edit is measured from. Captioned by
     the model when not given.
@@ -134,8 +136,8 @@ class Edit(Drawn, Recipe):
     """Model that edits: a name of `easel models`, a hub id, a diffusers folder, or a .safetensors file."""
     control_model: Annotated[ModelName | None, BY_MAP] = None
     """ControlNet or T2I-Adapter of the method's kind; the one that goes with the model when not given."""
-    depth_model: Annotated[ModelName, BY_MAP] = "pocket"
-    """Depth network that makes depth maps."""
+    depth_model: Annotated[ModelName, BY_MAP] = "depth-small"
+    """Model of depth that makes depth maps."""
     judge: ModelName = "pocket"
     """Family of models that scores the pictures."""
     captioner: ModelName = "pocket"

@@ -29,9 +29,15 @@ class Info:
 def rows() -> list[Info]:
     """Every word of the catalogue with licence, size and whether it is at hand now, then what was trained here.
 
-    Looks at the disk only.
+    Looks at the disk only. What pocket has a place for and no weights yet is left out.
     """
-    return [*(_info(row) for row in ROWS.values()), *(_trained(folder) for folder in trained_folders.folders())]
+    there = [row for row in ROWS.values() if any(map(_is_made, row.parts.values()))]
+    return [*(_info(row) for row in there), *(_trained(folder) for folder in trained_folders.folders())]
+
+
+def _is_made(part: str) -> bool:
+    """Whether a part is on the hub, or in this package."""
+    return part in SOURCES or (PACKAGE / part).is_dir()
 
 
 def _trained(folder: Path) -> Info:
@@ -62,7 +68,7 @@ def _info(row: Row) -> Info:
     sources = [SOURCES[part] for part in distinct if part in SOURCES]
     meant = [PACKAGE / part for part in distinct if part not in SOURCES]
     inside = [folder for folder in meant if folder.is_dir()]
-    here = tuple(role for role, part in row.parts.items() if part in SOURCES or (PACKAGE / part).is_dir())
+    here = tuple(role for role, part in row.parts.items() if _is_made(part))
     size = sum(source.megabytes for source in sources)
     size += round(sum(_folder_bytes(folder) for folder in inside) / 1e6)
     return Info(

@@ -15,6 +15,7 @@ from easel.errors import EaselError, nearest, shortened, unknown
 from easel.models.catalog.tables import (
     INSIDE,
     MOVED,
+    NOT_YET,
     NOTHING,
     PACKAGE,
     ROLES,
@@ -74,6 +75,10 @@ def _from_row(row: Row, role: str) -> LocatedModel:
         raise EaselError(f"'{row.name}' has no model for {role}: use {others}")
     part = row.parts[role]
     if part.startswith(INSIDE):
+        if not (PACKAGE / part).is_dir() and role in NOT_YET:
+            able = [word for word, other in ROWS.items() if not other.parts.get(role, INSIDE).startswith(INSIDE)]
+            have = f"{', '.join(able)} {'have' if len(able) > 1 else 'has'} one"
+            raise EaselError(f"'{row.name}' has no model for {role} yet: of those from the hub, {have}")
         if not (PACKAGE / part).is_dir():
             raise EaselError(
                 f"'{row.name}' has no model for {role} in this install: install easel again, or run `make pocket`"
