@@ -1031,10 +1031,11 @@ def test_kl_is_torchs_own(mean: float, log_variance: float) -> None:
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-4, abs=1e-6)
 
 
+@torch.no_grad()
 def test_kl_to_a_prior_that_is_still_normal_is_the_closed_form() -> None:
     """A flow that has learned nothing: the mean over many codes is the formula's."""
     mean, log_variance = torch.tensor([[0.5, -1.0, 0.0, 2.0]]), torch.tensor([[-2.0, 0.0, 1.0, -4.0]])
-    noise = torch.randn(200_000, 4, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(20_000, 4, generator=torch.Generator().manual_seed(0))
     u, log_determinant = Flow(4).inverse(mean + noise * (0.5 * log_variance).exp())
     by_codes = objectives.kl_of_codes(noise, log_variance, u, log_determinant)
     assert by_codes.item() == pytest.approx(objectives.kl(mean, log_variance).item(), rel=0.01)
