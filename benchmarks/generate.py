@@ -6,6 +6,7 @@ What changes pictures is priced: the perceptual distance, by pocket's own net, f
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable
 from typing import Any
@@ -98,7 +99,7 @@ def main(rounds: int = ROUNDS) -> None:
     print(f"generate on pocket, {STEPS} steps, {threads()}, n={rounds}: seconds a picture, times as fast as diffusers")
     print(f"with the same number format and as many at once, and how far the pictures are from '{EXACT}'")
     for name, seconds in each.items():
-        moved = mean_interval(distance(exact, [made[0] for made in timed[name].made]))
+        moved = mean_interval(distance(exact, [made[0] for made in timed[name].made]), within=(0.0, math.inf))
         price = f"distance {moved.value:.5f} [{moved.low or 0:.5f}, {moved.high or 0:.5f}]"
         print(f"    {name:<48} {statistics.median(seconds):6.3f} s  {ratio(each[table[name][2]], seconds)}  {price}")
 
