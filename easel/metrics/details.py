@@ -34,6 +34,8 @@ EXPLAINED = 0.85
 """Least share of the change that the fit explains, for the change to be carried by default; docs/lab/details.md."""
 ROUGH = 5.0
 """Most noise, levels, that is still an edit's shaky hand: brush strokes and hatching leave more."""
+LEAST = 8
+"""Pixels of the shorter side of a picture, at least."""
 FIRST: tuple[int, int, int] = (1, 1, 1)
 
 
@@ -112,9 +114,9 @@ def carry(
                 f"the reference is {reference.shape}, the edited picture {edited.shape}: one size is needed"
             )
     for name, picture in pictures.items():
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or min(picture.shape[:2]) < 8:
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or min(picture.shape[:2]) < LEAST:
             raise ValueError(
-                f"the {name} is {picture.dtype} {picture.shape}: RGB uint8 (h, w, 3) is needed, h and w >= 8"
+                f"the {name} is {picture.dtype} {picture.shape}: RGB uint8 (h, w, 3) is needed, h and w >= {LEAST}"
             )
 
     # Everything is fitted at one small size, where both pictures are equally soft.

@@ -14,9 +14,6 @@ from easel.metrics import details
 from easel.models.diffusion import masks
 from easel.models.diffusion.batch import Control, PictureRequest
 
-LEAST = 8
-"""Pixels of the shorter side of what is drawn, from which a change is carried."""
-
 
 @dataclass(frozen=True, eq=False)
 class Subject:
@@ -48,7 +45,7 @@ class Editor(Painter):
     def take(self, subject: Subject) -> Image.Image:
         """From now on edit this photo; gives it as it is drawn. Raises EaselError where it cannot be shown."""
         self.subject, self.made = subject, {}
-        narrow = min(subject.frame.part) < LEAST
+        narrow = min(subject.frame.part) < details.LEAST
         if narrow and self.keep == "yes":
             across, down = subject.frame.part
             raise EaselError(
