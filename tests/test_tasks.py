@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from easel import models
 from easel.errors import EaselError
+from easel.jobs.edit.method import has_instruct
 from easel.models.catalog import controls, download, locate, tables
 from easel.models.diffusion import (
     Control,
@@ -788,3 +789,26 @@ def test_depth_is_white_where_things_are_near(tmp_path: Path, photo: Image.Image
     if kind == "dpt":
         with pytest.raises(EaselError, match="this role needs one of DepthAnything"):
             load(tiny.vit(tmp_path / "vit"), "depth")
+
+
+def test_parts_that_a_folder_leaves_out_come_from_its_base(shelf: Path, photo: Image.Image, tmp_path: Path) -> None:
+    whole, bare = shelf / "eight-instruct", tmp_path / "bare"
+    bare.mkdir()
+    shutil.copytree(whole / "unet", bare / "unet")
+    index = json.loads((whole / "model_index.json").read_text())
+    left_out = ("vae", "text_encoder", "tokenizer", "scheduler")
+    (bare / "model_index.json").write_text(json.dumps(index | {part: [None, None] for part in left_out}))
+    with pytest.raises(EaselError, match="names no scheduler"):
+        load(bare, "instruct")
+    (bare / "easel.json").write_text(json.dumps({"base": str(shelf / "eight"), "image_guidance_scale": 2.0}))
+    asked = request("instruct", image=photo)
+    kept = replace(asked, sampling=replace(ASKED, image_guidance_scale=2.0))
+    [ours], [own] = draw(load(bare, "instruct"), asked), draw(load(whole, "instruct"), kept)
+    assert far(ours, own) == 0
+    assert has_instruct(str(bare))
+    (bare / "easel.json").write_text(json.dumps({"base": 3}))
+    with pytest.raises(EaselError, match="'base' must name a model, not 3"):
+        load(bare, "instruct")
+    (bare / "easel.json").write_text(json.dumps({"base": str(shelf / "nowhere")}))
+    with pytest.raises(EaselError, match="nowhere"):
+        load(bare, "instruct")

@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 
 from easel.errors import EaselError
+from easel.jobs.edit.method import is_instruction
 from easel.pocket.world import (
     Scene,
     captions,
+    changes,
     depth,
     edges,
     edit_pairs,
     identity,
+    light,
     questions,
     render,
     segmentation,
@@ -204,3 +207,58 @@ def test_a_manner_is_taken_out_of_a_caption(phrase: str) -> None:
     assert words.without_manner(phrase) == phrase
     assert words.without_manner("a lady as a pirate") == "a lady as a pirate"
     assert words.without_manner("a lady in the style of Frida Kahlo") == "a lady"
+
+
+def test_every_edit_has_several_wordings_that_are_instructions_and_none_means_two_things():
+    known: dict[str, set[str]] = {}
+    for seed in range(60):
+        for edit in edit_pairs(plain(seed)):
+            assert len(set(edit.wordings)) == len(edit.wordings) >= 2
+            assert edit.instruction == edit.wordings[0]
+            for wording in edit.wordings:
+                known.setdefault(wording, set()).add(edit.about)
+    assert len(known) > 150
+    for name, (_, wordings) in (changes.LIGHT | changes.TONE).items():
+        assert all(known.get(one, {name}) & {name, "time", "light"} for one in wordings)
+    assert all(len(abouts) == 1 for abouts in known.values())
+    assert not [wording for wording in known if not is_instruction(wording)]
+
+
+@pytest.mark.parametrize("name", [*changes.LIGHT, *changes.TONE, *changes.MANNER])
+def test_a_change_keeps_the_size_and_depends_on_its_seed_alone(name: str):
+    picture = render(plain(3, kind="room"), 96)[:80]
+    made = changes.apply(name, picture, 5)
+    assert made.shape == picture.shape
+    assert made.dtype == np.uint8
+    assert np.array_equal(made, changes.apply(name, picture, 5))
+    assert np.array_equal(made, picture) == (name == "same")
+
+
+def test_tones_go_where_their_names_say():
+    picture = render(plain(4, kind="vase", place="kitchen"), 96)
+
+    def means(name: str):
+        return changes.apply(name, picture, 0).reshape(-1, 3).astype(float).mean(0)
+
+    red, green, blue = picture.reshape(-1, 3).astype(float).mean(0)
+    assert means("brighter").mean() > (red + green + blue) / 3 + 15
+    assert means("darker").mean() < 0.6 * (red + green + blue) / 3
+    warm, cold = means("warmer"), means("colder")
+    assert warm[0] - warm[2] > red - blue + 20
+    assert cold[0] - cold[2] < red - blue - 20
+    assert np.ptp(means("black and white")) < 1e-9
+
+
+def test_balancing_keeps_the_luminance_where_nothing_is_cut():
+    grey = np.full((8, 8, 3), 90, np.uint8)
+    warm = changes.apply("warmer", grey)
+    linear = ((warm[0, 0] / 255 + 0.055) / 1.055) ** 2.4
+    true = ((90 / 255 + 0.055) / 1.055) ** 2.4
+    assert linear @ changes.LUMINANCE == pytest.approx(true, rel=0.02)
+    assert warm[0, 0, 0] > 90 > warm[0, 0, 2]
+
+
+def test_lights_off_is_darker_than_lights_on():
+    picture = render(plain(6, kind="room"), 96)
+    lamp = [(0.5, 0.5, 0.05, "lamp")]
+    assert changes.lights_off(picture, 1).mean() < light.night(picture, 1, lamp).mean() - 5

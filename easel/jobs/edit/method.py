@@ -13,8 +13,8 @@ from easel.recipes.edit import Edit, Method, control_parts
 
 ORDERS = re.compile(
     r"(please )?(add|apply|blur|brighten|bring|change|clear|colou?r|convert|cover|crop|cut|darken|delete|draw|dress|"
-    r"drop|erase|fill|fix|get|give|have|hide|keep|let|lighten|lower|make|move|open|paint|place|put|raise|recolou?r|remove|"
-    r"replace|restyle|set|shut|swap|take|tint|transform|turn|wear|write)\b",
+    r"drop|erase|fill|fix|get|give|have|hide|keep|let|lighten|lower|make|move|open|paint|place|put|raise|recolou?r|redraw|"
+    r"remove|replace|restyle|set|show|shut|swap|switch|take|tint|transform|turn|wear|write)\b",
     re.I,
 )
 """How an instruction begins."""
@@ -32,7 +32,10 @@ def has_instruct(model: str) -> bool:
         path = locate.find(model, "instruct").path
         if path.is_file():
             return checks.check_file(path)[FIRST_LAYER]["shape"][1] == 8
-        unet, vae = (checks.read_json(path / part / "config.json") for part in ("unet", "vae"))
+        homes = (path, path if (path / "vae").is_dir() else locate.base_folder(path) or path)
+        unet, vae = (
+            checks.read_json(home / part / "config.json") for home, part in zip(homes, ("unet", "vae"), strict=True)
+        )
         return kind_of_unet(int(unet["in_channels"]), int(vae["latent_channels"])) == "instruct"
     except (EaselError, OSError, KeyError, TypeError, ValueError, IndexError):
         return False  # what is wrong with it is said when it is loaded

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from easel.errors import EaselError, nearest, shortened, unknown
+from easel.models.catalog import checks
 from easel.models.catalog.tables import (
     INSIDE,
     MOVED,
@@ -66,6 +67,19 @@ def find(name: str, role: str) -> LocatedModel:
         raise EaselError(f"no model called '{shortened(name)}': give the folder that `easel train` made")
     words = nearest(name, able)
     raise EaselError(f"no model called '{shortened(name)}': {words}, a hub id, a folder or a .safetensors file")
+
+
+def base_folder(folder: Path) -> Path | None:
+    """Where the parts lie that a diffusion model's folder leaves out: `base` in its `easel.json` names the model that
+    they belong to, by any name that `find` knows. None where it names none.
+    """
+    file = folder / "easel.json"
+    word = checks.read_json(file).get("base") if file.is_file() else None
+    if word is None:
+        return None
+    if not isinstance(word, str) or not word.strip():
+        raise EaselError(f"{file}: 'base' must name a model, not {shortened(repr(word))}")
+    return find(word, "text-to-image").path
 
 
 def _from_row(row: Row, role: str) -> LocatedModel:

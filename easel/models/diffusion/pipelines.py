@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from easel.errors import EaselError, unknown
-from easel.models.catalog import checks
+from easel.models.catalog import checks, locate
 from easel.models.diffusion.tasks import TASKS, UNETS, kind_of_unet, pipeline_class
 
 OWN = {("easel.networks.autoencoder", "PixelAutoencoder")}
@@ -31,24 +31,35 @@ PARTS = {
 def assemble(folder: Path, dtype: Any, role: str = "text-to-image") -> Any:
     """The text-to-image pipeline of a diffusers folder, in `dtype` on the CPU, without a safety checker.
 
-    A model of another role has that too: its pipelines are made around the same parts. Everything that is missing is
-    named before the first weight is read.
+    A model of another role has that too: its pipelines are made around the same parts. Parts that its index leaves out
+    (null) are read from the base that its `easel.json` names. Everything that is missing is named before the first
+    weight is read.
     """
-    if not (folder / "model_index.json").is_file():
-        raise EaselError(f"{folder} is not a diffusers folder: model_index.json is missing")
-    index = checks.read_config(folder / "model_index.json")
+    index = _index(folder)
     word = str(index.get("_class_name"))
     if word not in FAMILIES:
         raise unknown("kind of pipeline", word, FAMILIES)
     family = FAMILIES[word]
+    base = locate.base_folder(folder)
+    lacking = [part for part in PARTS[family] if base is not None and index.get(part) == [None, None]]
+    homes = {part: base if base is not None and part in lacking else folder for part in PARTS[family]}
+    if base is not None:
+        index |= {part: entry for part, entry in _index(base).items() if part in lacking}
     for part in PARTS[family]:
-        _check_part(folder, part, index)
+        _check_part(homes[part], part, index)
     zeros = index.get("force_zeros_for_empty_prompt", True)
     if not isinstance(zeros, bool):
         raise EaselError(f"{folder / 'model_index.json'}: force_zeros_for_empty_prompt is neither true nor false")
-    parts = {part: _load_part(folder / part, part, index[part], dtype) for part in PARTS[family]}
+    parts = {part: _load_part(homes[part] / part, part, index[part], dtype) for part in PARTS[family]}
     with checks.loading(folder, "its parts together"):
         return join(family, parts, zeros=zeros, role=role)
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    """What a diffusers folder consists of."""
+    if not (folder / "model_index.json").is_file():
+        raise EaselError(f"{folder} is not a diffusers folder: model_index.json is missing")
+    return checks.read_config(folder / "model_index.json")
 
 
 ROLES = {"text-to-image": ("plain",), "image-to-image": ("plain",), "instruct": ("instruct",)} | {

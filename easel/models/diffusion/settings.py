@@ -131,6 +131,8 @@ def defaults(family: str, side: int, scheduler: str, row: Mapping[str, Any], fol
     if file is not None and file.is_file():
         known = [entry.name for entry in fields(Defaults)]
         for key, value in checks.read_json(file).items():
+            if key == "base":  # where parts are read from, which `catalog.locate.base_folder` looks up
+                continue
             if key not in known:
                 raise EaselError(f"{file}: no setting called '{key}': {nearest(key, known)}")
             if not isinstance(value, KINDS.get(key, int | float)) or isinstance(value, bool):

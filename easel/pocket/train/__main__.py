@@ -1,8 +1,8 @@
 """Train pocket: ``python -m easel.pocket.train TARGET...`` (make pocket). Any target can be stopped and goes on
 later.
 
-Targets: data, vae, blip, clip, subject, perceptual, sharpen, unet, judge, score, or all. State lives below --work;
-weights go to the package.
+Targets: data, vae, blip, clip, subject, perceptual, sharpen, unet, instruct, judge, score, or all. State lives below
+--work; weights go to the package.
 """
 
 import argparse
@@ -19,8 +19,10 @@ from easel.pocket.train import (
     cards,
     clip,
     export,
+    instruct,
     judge,
     packing,
+    pairs,
     perceptual,
     pictures,
     reader,
@@ -48,7 +50,20 @@ PACKERS: dict[str, Callable[[Path], None]] = {
 }
 READ = {"plain": 0.18, "scenes": 0.14, "subjects": 0.06, "styled": 0.14, "manners": 0.48}
 """How often what reads pictures sees each store."""
-TARGETS = ("data", "vae", "blip", "clip", "subject", "perceptual", "sharpen", "unet", "judge", "score", "all")
+TARGETS = (
+    "data",
+    "vae",
+    "blip",
+    "clip",
+    "subject",
+    "perceptual",
+    "sharpen",
+    "unet",
+    "instruct",
+    "judge",
+    "score",
+    "all",
+)
 
 
 class Bench:
@@ -164,6 +179,21 @@ class Bench:
             unet.run(painter, latents, tokenizer, schedule, state, losses)
         export.write_diffusion(painter, self.vae(), tokenizer)
 
+    def instruct(self) -> None:
+        """Train and write the UNet that edits by instruction, from the painter as it ships."""
+        vae = self.vae()
+        tasks = {"scenes": range(pairs.FIRST, pairs.FIRST + pairs.SCENES), "photos": pairs.cuts(self.photos)}
+        for kind, some in tasks.items():
+            if not pairs.is_packed(self.cache, kind):
+                pairs.pack(kind, some, self.work / "vae", self.cache)
+        tokenizer = self.tokenizers()[0]
+        painter = unet.Painter(tokenizer).to(self.device)
+        shipped.into_painter(painter)
+        wide = instruct.widened(painter.unet).to(self.device, memory_format=torch.channels_last)
+        said, data = instruct.Words(painter.text_encoder, tokenizer), pairs.Pairs(self.cache)
+        instruct.run(wide, said, data, vae.config.scaling_factor, self.state / "instruct.safetensors")
+        export.write_instruct(wide)
+
     def judge(self) -> None:
         """Train the judge of the scores, which is no part of pocket."""
         if not Store.exists(self.cache, "judged"):
@@ -180,7 +210,17 @@ class Bench:
 
     def all(self) -> None:
         """Every part, in the order in which they need each other."""
-        made = (self.data, self.vae, self.blip, self.clip, self.subject, self.perceptual, self.sharpen, self.unet)
+        made = (
+            self.data,
+            self.vae,
+            self.blip,
+            self.clip,
+            self.subject,
+            self.perceptual,
+            self.sharpen,
+            self.unet,
+            self.instruct,
+        )
         for step in (*made, self.score):
             step()
 

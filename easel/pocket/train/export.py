@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -69,6 +69,23 @@ def write_diffusion(painter: Painter, vae: PixelAutoencoder, tokenizer: Any, tar
     settings: dict[str, Any] = {"guidance_scale": 3.0, "strength": 0.3, "hires_strength": 0.3}
     settings |= {"strengths": {"malevich": 0.65, "banksy": 0.4}, "width": 256, "height": 256}
     (partial / "easel.json").write_text(json.dumps(settings, indent=1) + "\n")
+    swap(partial, folder)
+
+
+def write_instruct(unet: UNet2DConditionModel, target: Path = POCKET) -> None:
+    """A folder with the UNet alone: the other parts are the painter's, as its easel.json says."""
+    folder = target / "instruct"
+    partial = folder.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    unet.save_pretrained(partial / "unet", safe_serialization=True)
+    scheduler().save_pretrained(partial / "scheduler")
+    index: dict[str, Any] = {part: [None, None] for part in ("vae", "text_encoder", "tokenizer")}
+    index |= {"unet": ["diffusers", "UNet2DConditionModel"], "scheduler": ["diffusers", "DDIMScheduler"]}
+    index["_class_name"] = "StableDiffusionInstructPix2PixPipeline"
+    (partial / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    settings = {"base": "pocket", "guidance_scale": 3.0, "image_guidance_scale": 1.5, "width": 256, "height": 256}
+    (partial / "easel.json").write_text(json.dumps(settings, indent=1) + "\n")
+    shrink_folder(partial)
     swap(partial, folder)
 
 
