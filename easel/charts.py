@@ -15,7 +15,7 @@ from easel.metrics.intervals import Estimate
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = ("#c4472d", "#b9b4a8", "#3b6ea5", "#7a9a4f")
+COLOURS = ("#c4472d", "#b9b4a8", "#3b6ea5", "#7a9a4f", "#8a5a83")
 """One for each series; a chart takes no more series than there are colours."""
 HEADROOM = 0.08
 """Above a bar of 1, for its number."""
@@ -48,7 +48,8 @@ def png(figure: Figure, **options: Any) -> bytes:
 
 def bar_chart(labels: Sequence[str], series: Sequence[Bars], title: str, unit: str) -> bytes:
     """PNG of grouped bars with the ends of each 95 % interval; `unit` says what the numbers are."""
-    figure = new_figure(max(6.0, 1.3 * len(labels) + 2), 4.5, 130, layout="constrained")
+    each = max(1.3, 0.45 * len(series))
+    figure = new_figure(max(6.0, each * len(labels) + 2), 4.5, 130, layout="constrained")
     axes = figure.add_subplot()
     bottom = _axis_start(series)
     width = 0.8 / len(series)

@@ -64,6 +64,7 @@ class Done:
     scheduler: str | None = None
     optimizer: str | None = None
     guidance_scale: float | None = None
+    image_guidance_scale: float | None = None
     strength: float | None = None
     """How far the photo, or the first of two passes, was left."""
     first_size: tuple[int, int] | None = None
@@ -105,6 +106,7 @@ def parameters(prompt: str, negative_prompt: str, done: Done, loras: Sequence[st
         "Sampler": OPTIMIZERS[done.optimizer] if done.optimizer else sampler or None,
         "Schedule type": schedule,
         "CFG scale": done.guidance_scale,
+        "Image CFG scale": done.image_guidance_scale,
         "Seed": done.seed,
         "Size": first or size,
         "Model hash": done.model_hash,

@@ -185,7 +185,10 @@ class Network:
 
 
 class Depth:
-    """Everything is equally near."""
+    """Things are the nearer the further to the right they are."""
+
+    def nearness(self, images: Sequence[Image.Image]) -> list[Any]:
+        return [np.tile(np.linspace(0, 1, image.width), (image.height, 1)) for image in images]
 
     def maps(self, images: Sequence[Image.Image]) -> list[Image.Image]:
         return [Image.new("RGB", image.size, "grey") for image in images]

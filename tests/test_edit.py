@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from easel import runners
 from easel.errors import EaselError
 from easel.images import open_picture
-from easel.jobs.edit.frame import Frame
 from easel.jobs.edit.method import chosen, has_instruct, is_instruction
+from easel.jobs.frame import Frame
 from easel.provenance import read_provenance, with_places
 from easel.recipes import recipe_from
 from easel.recipes.edit import Edit, control_parts

@@ -44,11 +44,12 @@ class Painter:
         workspace: Workspace,
         strength: float | None = None,
         task: str = "text-to-image",
+        loaded: Diffusion | None = None,
     ) -> None:
-        """Load `model` for a row of `tasks.TASKS`. Raises EaselError."""
+        """Load `model` for a row of `tasks.TASKS`, where it is not `loaded` for it already. Raises EaselError."""
         self.task, self._row = task, TASKS[task]
         workspace.step("loading the model", 0, 1)
-        self.model: Diffusion = models.load(
+        self.model: Diffusion = loaded or models.load(
             model, self._row.role, workspace.device, workspace.dtype, config=recipe.config, loras=recipe.lora
         )
         workspace.step("loading the model", 1, 1)
@@ -158,13 +159,16 @@ class Painter:
             steps=settings.steps,
             scheduler=settings.scheduler,
             guidance_scale=settings.guidance_scale,
+            image_guidance_scale=settings.image_guidance_scale,
             strength=settings.strength,
             first_size=settings.first_size,
             judge=model_label(judge) if (judge := getattr(self.recipe, "judge", None)) else None,
         )
-        chosen = {"guidance_scale": settings.guidance_scale, "scheduler": settings.scheduler}
+        chosen: dict[str, Any] = {"guidance_scale": settings.guidance_scale, "scheduler": settings.scheduler}
         if self._row.redraws:
             chosen["strength"] = settings.strength
+        if self._row.by_photo:
+            chosen["image_guidance_scale"] = settings.image_guidance_scale
         recipe = planned.recipe | {name: value for name, value in chosen.items() if name in planned.recipe}
         text = parameters(planned.prompt, planned.negative_prompt, done, self.recipe.lora)
         self.workspace.save_picture(planned.file, picture, with_place(recipe, drawn.place), text, done)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-from typing import Any, ClassVar, Self, get_args, get_origin
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from easel.errors import EaselError
-from easel.recipes.knobs import MOST_SEED, IsPath, Only, Seed
+from easel.recipes.knobs import MOST_SEED, IsPath, Only, Seed, listed
 from easel.version import __version__
 
 
@@ -29,6 +29,13 @@ def _holds_paths(form: Any) -> bool:
     """Whether a type is marked as a path, or holds such a type."""
     marked = any(isinstance(mark, IsPath) for mark in getattr(form, "__metadata__", ()))
     return marked or any(_holds_paths(part) for part in get_args(form))
+
+
+def chosen_from(form: Any) -> tuple[str, ...]:
+    """The words that a type lets one choose from, also one or several of; none where it is free."""
+    if get_origin(form) is Literal:
+        return tuple(str(part) for part in get_args(form))
+    return next((found for part in get_args(form) if (found := chosen_from(part))), ())
 
 
 class Recipe(BaseModel):
@@ -98,7 +105,11 @@ class Recipe(BaseModel):
         varies = (
             mark.of in cls.model_fields or mark.of in cls.facts or isinstance(getattr(cls, mark.of, None), property)
         )
-        return mark if varies else None
+        if not varies:
+            return None
+        of = cls.model_fields.get(mark.of)
+        choices = chosen_from(of.annotation) if of else ()
+        return mark.among(choices) if choices else mark
 
     @classmethod
     def path_settings(cls) -> set[str]:
@@ -117,8 +128,8 @@ class Recipe(BaseModel):
     def applies(self, name: str) -> bool:
         """Whether a setting means anything here. What the job has not found out yet rules nothing out."""
         mark = self.only(name)
-        now = self._now(mark) if mark else None
-        return mark is None or now is None or now in mark.values
+        now = self._now(mark) if mark else ()
+        return mark is None or not now or any(one in mark.values for one in now)
 
     def bound(self, **facts: str) -> Self:
         """The same recipe, knowing what the job has found out. Raises EaselError on settings that do not apply then."""
@@ -138,9 +149,10 @@ class Recipe(BaseModel):
         one = {"seed": self.seed + index} | ({"count": 1} if "count" in type(self).model_fields else {})
         return type(self).model_validate(self.plain() | one | changes).bound(**self._known).plain()
 
-    def _now(self, mark: Only) -> str | None:
+    def _now(self, mark: Only) -> tuple[str, ...]:
+        """What the setting or fact is that a mark asks for: several words where it is a list, none if not known."""
         found = self._known.get(mark.of, getattr(self, mark.of, None))
-        return None if found is None else str(found)
+        return () if found is None else tuple(map(str, found)) if isinstance(found, tuple) else (str(found),)
 
     def _misplaced(self) -> list[str]:
         """What is wrong with settings that were given and do not apply, in words."""
@@ -148,5 +160,5 @@ class Recipe(BaseModel):
         for name, field in type(self).model_fields.items():
             mark = self.only(name)
             if mark is not None and not self.applies(name) and getattr(self, name) != field.default:
-                problems.append(f"{name}: belongs to {mark.title}, not to {self._now(mark)}: leave it out")
+                problems.append(f"{name}: belongs to {mark.title}, not to {listed(self._now(mark))}: leave it out")
         return problems

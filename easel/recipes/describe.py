@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 
-from easel.recipes.base import Recipe
+from easel.recipes.base import Recipe, chosen_from
 from easel.recipes.knobs import Only, Repeated
 
 
@@ -56,7 +56,7 @@ def _setting(kind: type[Recipe], name: str, schema: dict[str, Any]) -> Setting:
         form=form,
         default="drawn" if field.default_factory else _shown(field.default),
         limits=_limits(schema),
-        choices=_choices(form),
+        choices=chosen_from(form),
         required=field.is_required(),
         only=kind.only(name),
         is_repeated=any(isinstance(mark, Repeated) for mark in field.metadata),
@@ -171,10 +171,3 @@ def _limits(schema: dict[str, Any]) -> str:
 def _number(value: float) -> str:
     """1000000.0 as '1,000,000', 0.5 as '0.5'."""
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:g}"
-
-
-def _choices(form: Any) -> tuple[str, ...]:
-    parts = get_args(form)
-    if get_origin(form) is Literal:
-        return tuple(str(part) for part in parts)
-    return next((found for part in parts if (found := _choices(part))), ())

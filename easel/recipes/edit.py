@@ -7,14 +7,23 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 from pydantic import AfterValidator, Field, model_validator
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import Count, Drawn, FileName, ModelName, Only, Prompt, Repeated, Strength
+from easel.recipes.knobs import (
+    BY_MAP,
+    CONTROLS,
+    Count,
+    Drawn,
+    FileName,
+    Instructed,
+    ModelName,
+    Only,
+    Prompt,
+    Repeated,
+    Steered,
+    Strength,
+)
 
-CONTROLS = ("canny", "depth", "pose", "segmentation", "scribble")
-"""Kinds of control maps; the first two and the last are made from the photo where no map is given."""
 READY_ONLY = ("pose", "segmentation")
 """Kinds that nothing here makes from a photo."""
-BY_CONTROL = (*CONTROLS, "adapter-canny", "adapter-depth")
-"""Methods that follow a control map."""
 
 
 Method = Literal[
@@ -71,13 +80,10 @@ def _control(text: str) -> str:
 
 Control = Annotated[str, AfterValidator(_control)]
 """[KIND=]FILE[:scale], or KIND[:scale]."""
-Share = Annotated[float, Field(ge=0, le=1)]
-Level = Annotated[int, Field(ge=1, le=1000)]
-BY_MAP = Only("method", "auto", *BY_CONTROL, title="control methods")
 BY_MASK = Only("method", "auto", "inpaint")
 
 
-class Edit(Drawn, Recipe):
+class Edit(Drawn, Instructed, Steered, Recipe):
     """Change what is asked in a photo or in every photo of a folder, keep the rest, and measure both."""
 
     positional: ClassVar = ("photo", "prompt")
@@ -96,8 +102,6 @@ class Edit(Drawn, Recipe):
     """
     strength: Annotated[Strength | None, Only("method", "auto", "redraw", "inpaint")] = None
     """How far the picture may leave the photo; more changes more. The model's own when not given."""
-    image_guidance_scale: Annotated[float, Field(ge=1, le=10), Only("method", "auto", "instruct")] = 1.5
-    """Image guidance scale of InstructPix2Pix; more keeps more of the photo."""
     mask: Annotated[FileName | None, BY_MASK] = None
     """Mask picture of the photo's proportions; white is changed, black is kept."""
     mask_feather: Annotated[int, Field(ge=0, le=500), BY_MASK] = 0
@@ -108,20 +112,8 @@ class Edit(Drawn, Recipe):
     """Control map as FILE or KIND=FILE, or KIND to make it from the photo, with :SCALE behind it; may be given several
     times, each is followed.
     """
-    control_scale: Annotated[float, Field(ge=0, le=2), BY_MAP] = 1.0
-    """Conditioning scale of control maps; more follows them more closely, 0 not at all."""
-    control_start: Annotated[Share, BY_MAP] = 0.0
-    """Share of the steps from which on control maps are followed."""
-    control_end: Annotated[Share, BY_MAP] = 1.0
-    """Share of the steps until which control maps are followed."""
     show_control: Annotated[bool, BY_MAP] = False
     """Save the control maps that were followed."""
-    canny_low: Annotated[Level | None, BY_MAP] = None
-    """Lower threshold of Canny edges; lower finds more of them. From the photo's light and dark (Otsu)
-    when not given."""
-    canny_high: Annotated[Level | None, BY_MAP] = None
-    """Upper threshold of Canny edges; lower finds more of them. From the photo's light and dark (Otsu)
-    when not given."""
     caption: Prompt | None = None
     """What the photo shows, in your words: joined to a description, and what the edit is measured from. Captioned by
     the model when not given.
@@ -134,10 +126,10 @@ class Edit(Drawn, Recipe):
     """Pictures of each photo."""
     model: ModelName = "pocket"
     """Model that edits: a name of `easel models`, a hub id, a diffusers folder, or a .safetensors file."""
-    control_model: Annotated[ModelName | None, BY_MAP] = None
-    """ControlNet or T2I-Adapter of the method's kind; the one that goes with the model when not given."""
-    depth_model: Annotated[ModelName, BY_MAP] = "depth-small"
-    """Model of depth that makes depth maps."""
+    depth_model: ModelName | None = None
+    """Model of depth, which makes depth maps and judges how depth is kept. Maps: the model's own family's or
+    depth-small when not given; judging: the first of these and the judge's family's that is on this machine.
+    """
     judge: ModelName = "pocket"
     """Family of models that scores the pictures."""
     captioner: ModelName = "pocket"
@@ -147,10 +139,6 @@ class Edit(Drawn, Recipe):
     def _what_fits_together(self) -> Edit:
         if self.method == "inpaint" and self.mask is None:
             raise ValueError("mask is missing: inpaint changes what is white in it")
-        if self.control_start >= self.control_end:
-            raise ValueError("control_start: must be less than control_end")
-        if self.canny_low and self.canny_high and self.canny_low >= self.canny_high:
-            raise ValueError("canny_low: must be less than canny_high")
         kinds = {control_parts(text).kind for text in self.control}
         if self.method in READY_ONLY and "" not in kinds and self.method not in kinds:
             raise ValueError(f"control is missing: {self.method} maps are not made from photos, give one with its FILE")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from easel.errors import is_text
 
@@ -30,12 +30,19 @@ class Only:
 
     of: str
     values: tuple[str, ...]
+    """Of all kinds that share the setting; a kind has those that its own `of` can be."""
     title: str
 
     def __init__(self, of: str, *values: str, title: str = "") -> None:
         object.__setattr__(self, "of", of)
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "title", title or listed(values))
+
+    def among(self, choices: Collection[str]) -> Only:
+        """The same for a kind that has only `choices` of the values: a single one is called by its own name."""
+        kept = [value for value in self.values if value in choices]
+        is_called = self.title != listed(self.values) and len(kept) > 1
+        return Only(self.of, *kept, title=self.title if is_called else "")
 
 
 @dataclass(frozen=True)
@@ -165,7 +172,15 @@ Height = Annotated[int, Field(ge=64, le=2048), AfterValidator(_whole_eights)]
 Lora = Annotated[str, AfterValidator(_lora)]
 """FILE[:unet[:text]]: a LoRA file and how strongly it works on the UNet and on the text encoder."""
 
+CONTROLS = ("canny", "depth", "pose", "segmentation", "scribble")
+"""Kinds of control maps; the first two and the last are made from the photo where no map is given."""
+BY_CONTROL = (*CONTROLS, "adapter-canny", "adapter-depth")
+"""Methods that follow a control map."""
+Share = Annotated[float, Field(ge=0, le=1)]
+Level = Annotated[int, Field(ge=1, le=1000)]
+
 DIFFUSES = Only("family", DIFFUSION)
+BY_MAP = Only("method", "auto", *BY_CONTROL, title="control methods")
 
 
 class Sampled(BaseModel):
@@ -196,3 +211,43 @@ class Drawn(Sampled):
     """Width in pixels, a multiple of 8; the model's own when not given."""
     height: Annotated[Height | None, DIFFUSES] = None
     """Height in pixels, a multiple of 8; the model's own when not given."""
+
+
+class Instructed(BaseModel):
+    """How closely a photo is kept that is changed by an instruction; shared by every kind that has that method."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    image_guidance_scale: Annotated[
+        Annotated[float, Field(ge=1, le=10), AfterValidator(finite)] | None, Only("method", "auto", "instruct")
+    ] = None
+    """Image guidance scale of InstructPix2Pix; more keeps more of the photo. The model's own when not given."""
+
+
+class Steered(BaseModel):
+    """How a picture follows control maps; shared by every kind that has a method that does."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    control_scale: Annotated[float, Field(ge=0, le=2), BY_MAP] = 1.0
+    """Conditioning scale of control maps; more follows them more closely, 0 not at all."""
+    control_start: Annotated[Share, BY_MAP] = 0.0
+    """Share of the steps from which on control maps are followed."""
+    control_end: Annotated[Share, BY_MAP] = 1.0
+    """Share of the steps until which control maps are followed."""
+    canny_low: Annotated[Level | None, BY_MAP] = None
+    """Lower threshold of Canny edges; lower finds more of them. From the photo's light and dark (Otsu)
+    when not given."""
+    canny_high: Annotated[Level | None, BY_MAP] = None
+    """Upper threshold of Canny edges; lower finds more of them. From the photo's light and dark (Otsu)
+    when not given."""
+    control_model: Annotated[ModelName | None, BY_MAP] = None
+    """ControlNet or T2I-Adapter of the method's kind; the one that goes with the model when not given."""
+
+    @model_validator(mode="after")
+    def _limits_in_order(self) -> Steered:
+        if self.control_start >= self.control_end:
+            raise ValueError("control_start: must be less than control_end")
+        if self.canny_low and self.canny_high and self.canny_low >= self.canny_high:
+            raise ValueError("canny_low: must be less than canny_high")
+        return self

@@ -185,7 +185,7 @@ def _said(error: dict[str, Any], kind: type[BaseModel]) -> str:
             return f"{name} is missing: {meaning or 'it must be given'}"
         case "literal_error":
             words = [word.strip("' ") for word in context["expected"].replace(" or ", ", ").split(",")]
-            return f"no {name} called {given}: {nearest(str(error['input']), words)}"
+            return f"no {name.rstrip('.0123456789')} called {given}: {nearest(str(error['input']), words)}"
         case "value_error":
             return f"{name} {context['error']}".strip()
     wanted = {

@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import DIFFUSION, NEURAL, Count, FileName, LayoutName, ModelName, Only, Prompt, Sampled, Split
+from easel.recipes.knobs import (
+    DIFFUSION,
+    NEURAL,
+    Count,
+    FileName,
+    Instructed,
+    LayoutName,
+    ModelName,
+    Only,
+    Prompt,
+    Sampled,
+    Split,
+    Steered,
+)
 from easel.recipes.stylize import Redrawn, Styled
 from easel.recipes.transfer import Optimised
 
 
-class ScoreStyles(Sampled, Redrawn, Optimised, Styled, Recipe):
-    """Measure how often styles succeed over a folder of photos, less what the judge says about the plain photos."""
+def _several(methods: Any) -> Any:
+    """One method is a list of one."""
+    return (methods,) if isinstance(methods, str) else methods
+
+
+def _once(methods: tuple[str, ...]) -> tuple[str, ...]:
+    if not methods:
+        raise ValueError("is []: give at least 1")
+    for place, method in enumerate(methods):
+        if method in methods[:place]:
+            raise ValueError(f"names {method} twice")
+    return methods
+
+
+Methods = tuple[Literal["redraw", "describe", "instruct", "canny", "neural"], ...]
+
+
+class ScoreStyles(Sampled, Redrawn, Instructed, Steered, Optimised, Styled, Recipe):
+    """Measure how often styles succeed over a folder of photos, less what the judge says about the plain photos; and
+    which of several methods wins on which style.
+    """
 
     positional: ClassVar = ("folder",)
     resumes: ClassVar = True
@@ -22,19 +54,22 @@ class ScoreStyles(Sampled, Redrawn, Optimised, Styled, Recipe):
     """The kind of job."""
     folder: FileName
     """Folder of photos."""
-    method: Literal["redraw", "describe", "neural"] = "redraw"
-    """redraw starts from the photo and keeps its shapes; describe starts from its caption alone; neural transfers the
-    style of a picture.
+    method: Annotated[Methods, BeforeValidator(_several), AfterValidator(_once)] = ("redraw",)
+    """One or several, compared on the same photos: those of stylize, and neural, which transfers the style of a
+    picture.
     """
     count: Count = 1
     """Pictures for each photo and style."""
     model: Annotated[ModelName, Only("family", DIFFUSION)] = "pocket"
     """Model that draws: a name of `easel models`, a hub id, a diffusers folder, or a .safetensors file."""
 
+    instruct_model: Annotated[ModelName | None, Only("method", "instruct")] = None
+    """Model that edits by instructions; the model itself when not given."""
+
     @property
-    def family(self) -> str:
+    def family(self) -> tuple[str, ...]:
         """What draws."""
-        return NEURAL if self.method == "neural" else DIFFUSION
+        return tuple(dict.fromkeys(NEURAL if method == "neural" else DIFFUSION for method in self.method))
 
 
 class ScorePrompt(Recipe):

@@ -8,8 +8,21 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import Count, Drawn, FileName, ModelName, Name, Only, Prompt, Strength
+from easel.recipes.knobs import (
+    Count,
+    Drawn,
+    FileName,
+    Instructed,
+    ModelName,
+    Name,
+    Only,
+    Prompt,
+    Steered,
+    Strength,
+)
 
+Method = Literal["redraw", "describe", "instruct", "canny"]
+"""Ways to draw a photo in a style with a diffusion model."""
 DEFAULT_STYLES = ("van-gogh", "malevich", "delaunay", "banksy")
 
 
@@ -21,7 +34,9 @@ class Styled(BaseModel):
     styles: Annotated[tuple[Name, ...], Field(min_length=1)] = DEFAULT_STYLES
     """Styles by name: the four artists, monet, hokusai, kandinsky, pencil, ..., or those of your own file."""
     styles_file: FileName | None = None
-    """YAML file of your own styles (name, prompt, negative_prompt, question, image), added to the known ones."""
+    """YAML file of your own styles (name, prompt, instruction, negative_prompt, question, image), added to the known
+    ones.
+    """
     judge: ModelName = "pocket"
     """Family of models that scores the pictures."""
     captioner: ModelName = "pocket"
@@ -45,7 +60,7 @@ class Redrawn(BaseModel):
         return self
 
 
-class Stylize(Drawn, Redrawn, Styled, Recipe):
+class Stylize(Drawn, Redrawn, Instructed, Steered, Styled, Recipe):
     """Redraw a photo in several styles, and score each picture for style and for content kept."""
 
     repeatable: ClassVar = True
@@ -55,8 +70,10 @@ class Stylize(Drawn, Redrawn, Styled, Recipe):
     """The kind of job."""
     photo: FileName
     """The photo."""
-    method: Literal["redraw", "describe"] = "redraw"
-    """redraw starts from the photo and keeps its shapes; describe starts from its caption alone."""
+    method: Method = "redraw"
+    """redraw starts from the photo and keeps its shapes; describe starts from its caption alone; instruct tells a model
+    that edits photos to do it (InstructPix2Pix); canny keeps the photo's edges alone (ControlNet).
+    """
     count: Count = 1
     """Pictures in each style."""
     caption: Prompt | None = None

@@ -93,7 +93,7 @@ class Optimised(BaseModel):
         styles = getattr(self, "styles", DEFAULT_STYLES)
         if self.style and len(styles) > 1 and styles not in (DEFAULT_STYLES, PAINTED_STYLES):
             raise ValueError("styles: with a style picture all would be painted alike: give one name, or none")
-        if getattr(self, "method", "neural") == "neural" and self.start == "photo" and getattr(self, "count", 1) > 1:
+        if "neural" in getattr(self, "method", ("neural",)) and self.start == "photo" and getattr(self, "count", 1) > 1:
             raise ValueError("count: from the photo every picture comes out the same: use start: noise, or count: 1")
         return self
 

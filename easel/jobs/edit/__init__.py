@@ -13,15 +13,17 @@ from easel import models
 from easel.errors import EaselError
 from easel.images import LEAST_SIDE, open_picture
 from easel.jobs import journal
+from easel.jobs.edit import depth as depth_models
 from easel.jobs.edit.editor import Editor, Subject
-from easel.jobs.edit.frame import Frame
-from easel.jobs.edit.maps import Steering, WantedMap, check_shape, wanted_maps
+from easel.jobs.edit.maps import wanted_maps
 from easel.jobs.edit.method import chosen
-from easel.jobs.edit.verdict import ALWAYS, Judge, lines, scores_of
+from easel.jobs.edit.verdict import ALWAYS, Judge, Map, lines, scores_of
+from easel.jobs.frame import Frame
 from easel.jobs.inputs import file_name, gather, joined, model_label, opened, skipped_notes, thumbnail
 from easel.jobs.painter import PlannedPicture
+from easel.jobs.steering import Steering, WantedMap, check_shape
 from easel.jobs.stylize.subject import subject_of
-from easel.models.diffusion import masks
+from easel.models.diffusion import maps, masks
 from easel.recipes.edit import Edit
 from easel.result import Result
 from easel.sheet import Cell, sheet
@@ -37,7 +39,8 @@ SHOWN = 1024
 """Pixels of the longer side of what goes onto the sheet."""
 
 Row = dict[str, Any]
-"""One edited picture, as the journal keeps it: key, photo, caption, prompt, file, drawn, carried, maps, values."""
+"""One edited picture, as the journal keeps it: key, photo, caption, prompt, file, drawn, carried, maps, depth (who
+judged it), values."""
 
 
 def run(recipe: Edit, workspace: Workspace) -> Result:
@@ -71,7 +74,7 @@ def key_of(name: str, turn: int) -> str:
 
 def is_row(row: Row) -> bool:
     """Whether a row of the journal says what `Workbench.rows` says."""
-    words = [*(row[name] for name in ("photo", "caption", "prompt", "file", "drawn")), *row["maps"]]
+    words = [*(row[name] for name in ("photo", "caption", "prompt", "file", "drawn", "depth")), *row["maps"]]
     values = row["values"]
     return all(isinstance(word, str) for word in words) and all(isinstance(values[name], float) for name in ALWAYS)
 
@@ -111,12 +114,17 @@ class Workbench:
         photos: dict[str, Path],
     ) -> Workbench:
         """Load the models. Raises EaselError."""
-        judge = Judge.load(recipe.judge, workspace)
+        needs_depth = any(one.ready is None and maps.KINDS[one.kind].needs_depth for one in wanted)
+        depth = depth_models.load(recipe, workspace, needs_depth)
+        judge = Judge.load(recipe.judge, workspace, depth, (recipe.canny_low, recipe.canny_high))
         captioner = None if recipe.caption else models.load(recipe.captioner, "caption", workspace.device)
         task = TASK.get(recipe.method, "adapter" if recipe.method.startswith("adapter-") else "control")
         editor = Editor(recipe, recipe.model, workspace, recipe.strength, task)
         editor.keep = recipe.keep_details
-        steering = Steering.load(recipe, wanted, editor.model, workspace) if wanted else None
+        steering = None
+        if wanted:
+            model = depth.model if depth else None
+            steering = Steering.load(recipe, recipe.method, wanted, editor.model, workspace, model)
         return cls(recipe, mask, editor, steering, judge, captioner, workspace, photos)
 
     @property
@@ -132,7 +140,8 @@ class Workbench:
         fitted = self.editor.take(Subject(photo, frame, mask, controls))
         caption, prompt = self._words(photo)
         planned = [self._planned(number, turn, name, prompt) for turn in left]
-        maps = self._show(planned[0].file) if self.recipe.show_control else []
+        followed = self._followed()
+        shown = self._show(planned[0].file, followed) if self.recipe.show_control else []
         each = self.recipe.count * self.editor.steps
         done = (number + 1) * each - len(planned) * self.editor.steps
         total = len(self.photos) * each
@@ -144,8 +153,9 @@ class Workbench:
                 "caption": caption,
                 "prompt": one.prompt,
                 "file": one.file,
-                "maps": maps,
-                "values": self.judge.values(photo, picture, caption, one.prompt, mask),
+                "maps": shown,
+                "depth": self.judge.depth.label if self.judge.depth else "",
+                "values": self.judge.values(photo, picture, caption, one.prompt, mask, followed),
                 **self._kept(one.file),
             }
             for turn, one, picture in zip(left, planned, pictures, strict=True)
@@ -159,13 +169,18 @@ class Workbench:
         self.workspace.save_picture(drawn, part)
         return {"drawn": drawn, "carried": None if made.carried is None else made.carried.explained}
 
-    def _show(self, file: str) -> list[str]:
+    def _followed(self) -> list[Map]:
+        """The maps that the photo's edits follow."""
+        subject, wanted = self.editor.subject, self.steering.wanted if self.steering else []
+        pairs = zip(wanted, subject.controls or (), strict=True)
+        return [(one.kind, subject.frame.back(control.image)) for one, control in pairs]
+
+    def _show(self, file: str, followed: Sequence[Map]) -> list[str]:
         """Save the maps of the photo, and give their names."""
-        subject, names = self.editor.subject, []
-        wanted = self.steering.wanted if self.steering else []
-        for control, one in zip(subject.controls or (), wanted, strict=True):
-            names.append(f"controls/{file.removesuffix('.png')}-{one.kind}.png")
-            self.workspace.save_picture(names[-1], subject.frame.back(control.image))
+        names = []
+        for kind, image in followed:
+            names.append(f"controls/{file.removesuffix('.png')}-{kind}.png")
+            self.workspace.save_picture(names[-1], image)
         return names
 
     def _size(self, photo: Image.Image) -> tuple[int, int]:

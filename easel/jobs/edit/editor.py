@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from easel.errors import EaselError
-from easel.jobs.edit.frame import Frame
+from easel.jobs.frame import Frame
 from easel.jobs.painter import Painter, PlannedPicture
 from easel.metrics import details
 from easel.models.diffusion import masks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import get_args
+from typing import cast
 
 from easel.errors import EaselError
 from easel.jobs.inputs import model_label
@@ -54,12 +54,11 @@ def chosen(recipe: Edit) -> tuple[Edit, str]:
 def _auto(recipe: Edit) -> tuple[Method, str]:
     if recipe.mask is not None:
         return "inpaint", "since a mask says where"
-    kinds = [control_parts(text).kind for text in recipe.control]
-    if kinds:
-        named = next((one for one in get_args(Method) if one in kinds), None)
-        if named is None:
+    if recipe.control:
+        named = [kind for kind in (control_parts(text).kind for text in recipe.control) if kind]
+        if not named:
             raise EaselError("control: of which kind is the map? Write KIND=FILE, or give --method")
-        return named, "since a control map was given"
+        return cast("Method", named[0]), "since a control map was given"
     name = model_label(recipe.model)
     if has_instruct(recipe.model):
         return "instruct", f"since {name} edits by instructions"

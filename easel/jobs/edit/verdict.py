@@ -11,12 +11,13 @@ import numpy as np
 from PIL import Image
 
 from easel import models
+from easel.jobs.edit.depth import DepthModel
 from easel.jobs.inputs import model_label
 from easel.jobs.judges import CLIP_I, CLIP_T, DISTANCE, Fitness, judge_name, score_of
 from easel.metrics import edits
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import mean_interval
-from easel.models.diffusion import masks
+from easel.models.diffusion import maps, masks
 from easel.result import Score
 from easel.workspace import Workspace
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from easel.models.features import Clip, Perceptual
 
 DIRECTION = "CLIP direction similarity"
-EDGES = "edges F1"
+EDGES, EDGES_CONTROL = "edges F1", "edges F1 to the control"
+DEPTH, DEPTH_CONTROL = "depth correlation", "depth correlation to the control"
 STRUCTURE = "structure correlation"
 LUMINANCE, LUMINANCE_BEFORE = "luminance", "luminance of the photo"
 SHIFT = "colour shift"
@@ -37,25 +39,39 @@ PIXELS = "pixels"
 """The judge of what is counted and not judged by a model."""
 LOOKED_AT = 1024
 """Pixels of the longer side at which photo and edit are compared."""
+DEPTH_AT = 512
+"""The same for their depths."""
+
+Map = tuple[str, Image.Image]
+"""A control map's kind, and the map, RGB, of the photo's proportions."""
 
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """The judges of a family, loaded."""
+    """The judges of a family, loaded, and a model of depth where one is at hand."""
 
     family: str
     clip: Clip
     perceptual: Perceptual
     fitness: Fitness
+    depth: DepthModel | None
+    thresholds: tuple[float | None, float | None]
+    """Canny's, by which edges that were followed are looked for again; None is Otsu's."""
 
     @classmethod
-    def load(cls, family: str, workspace: Workspace) -> Judge:
+    def load(
+        cls,
+        family: str,
+        workspace: Workspace,
+        depth: DepthModel | None = None,
+        thresholds: tuple[float | None, float | None] = (None, None),
+    ) -> Judge:
         """Raises EaselError where the family has not both."""
         with workspace.phase("loading judges", 2) as done:
             clip = models.load(family, "clip", workspace.device)
             done(1)
             perceptual = models.load(family, "perceptual", workspace.device)
-        return cls(family, clip, perceptual, Fitness.of(family))
+        return cls(family, clip, perceptual, Fitness.of(family), depth, thresholds)
 
     @property
     def notes(self) -> list[str]:
@@ -63,13 +79,20 @@ class Judge:
         return [self.fitness.note]
 
     def values(
-        self, photo: Image.Image, picture: Image.Image, caption: str, prompt: str, mask: Image.Image | None
+        self,
+        photo: Image.Image,
+        picture: Image.Image,
+        caption: str,
+        prompt: str,
+        mask: Image.Image | None = None,
+        followed: Sequence[Map] = (),
     ) -> dict[str, float]:
         """The numbers of one edit by their names; one that has no meaning here is left out.
 
-        Photo and edit are of one size and compared at LOOKED_AT pixels, a change inside and outside a mask at theirs.
+        Photo and edit are of one size and compared at LOOKED_AT pixels, their depths at DEPTH_AT, a change inside and
+        outside a mask at their own size. `followed` are the control maps that steered the edit.
         """
-        small = [_small(one) for one in (photo, picture)]
+        small = [_small(one, LOOKED_AT) for one in (photo, picture)]
         before, after = (np.asarray(one) for one in small)
         rows, texts = self.clip.images(small), self.clip.texts([caption, prompt])
         light, dark = edits.luminance(before, after), edits.clipped(after)
@@ -89,11 +112,33 @@ class Judge:
         if mask is not None:
             changed = edits.change(np.asarray(photo), np.asarray(picture), np.asarray(masks.levels(mask)) > 0)
             found |= {INSIDE: changed.inside_mean, OUTSIDE: changed.outside_max}
+        found |= self._depths(photo, picture, followed) | self._edges(picture, followed)
         return {name: float(value) for name, value in found.items() if math.isfinite(value)}
 
+    def _depths(self, photo: Image.Image, picture: Image.Image, followed: Sequence[Map]) -> dict[str, float]:
+        """How far the depth of an edit is that of the photo, and that of the depth map that it followed."""
+        if self.depth is None:
+            return {}
+        before, after = self.depth.model.nearness([_small(one, DEPTH_AT) for one in (photo, picture)])
+        found = {DEPTH: edits.depth_correlation(before, after)}
+        for wanted in (image for kind, image in followed if kind == "depth"):
+            near = np.asarray(wanted.convert("L").resize(after.shape[::-1], Image.Resampling.BILINEAR))
+            found[DEPTH_CONTROL] = edits.depth_correlation(near, after)
+        return found
 
-def _small(picture: Image.Image) -> Image.Image:
-    scale = LOOKED_AT / max(picture.size)
+    def _edges(self, picture: Image.Image, followed: Sequence[Map]) -> dict[str, float]:
+        """How far the edges that an edit followed are found in it again, at the size of their map."""
+        found = {}
+        for wanted in (image for kind, image in followed if kind == "canny"):
+            again = maps.canny(picture.resize(wanted.size, Image.Resampling.LANCZOS), *self.thresholds)
+            found[EDGES_CONTROL] = edits.edge_match(
+                *(np.asarray(one.convert("L")) >= masks.HALF for one in (wanted, again))
+            ).f1
+        return found
+
+
+def _small(picture: Image.Image, longer: int) -> Image.Image:
+    scale = longer / max(picture.size)
     if scale >= 1:
         return picture
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
@@ -107,31 +152,35 @@ def lines(values: Mapping[str, float]) -> list[str]:
         if DIRECTION in values
         else f"CLIP-T {values[CLIP_T]:.2f}",
         f"edges F1 {values[EDGES]:.2f}, perceptual distance {values[DISTANCE]:.3f}",
+        *([f"depth correlation {values[DEPTH]:.2f}"] if DEPTH in values else []),
         f"luminance {values[LUMINANCE_BEFORE]:.0f} to {values[LUMINANCE]:.0f}, {values[DARK]:.0%} of pixels dark",
     ]
     return said + ([f"outside the mask at most {values[OUTSIDE]:.0f} levels"] if OUTSIDE in values else [])
 
 
 def scores_of(family: str, rows: Sequence[Mapping[str, Any]]) -> list[Score]:
-    """The scores of each picture, and over several photos their means, a photo's own mean standing for it."""
+    """The scores of each picture, and over several photos their means by each judge, a photo's own mean standing for
+    it. Each row has the file, the photo, the values, and who judged depth.
+    """
     scores = [
-        Score(name=name, value=value, judge=_who(family, name), of=row["file"])
+        Score(name=name, value=value, judge=_who(family, name, row), of=row["file"])
         for row in rows
         for name, value in row["values"].items()
     ]
-    photos = list(dict.fromkeys(row["photo"] for row in rows))
-    if len(photos) > 1:
-        for name in dict.fromkeys(name for row in rows for name in row["values"]):
-            mine = [
-                [row["values"][name] for row in rows if row["photo"] == photo and name in row["values"]]
-                for photo in photos
-            ]
-            each = [float(np.mean(numbers)) for numbers in mine if numbers]
-            scores.append(score_of(name, mean_interval(each), _who(family, name), f"all {len(each)} photos"))
+    if len({row["photo"] for row in rows}) > 1:
+        for name, judge in dict.fromkeys((name, _who(family, name, row)) for row in rows for name in row["values"]):
+            mine: dict[str, list[float]] = {}
+            for row in rows:
+                if name in row["values"] and _who(family, name, row) == judge:
+                    mine.setdefault(row["photo"], []).append(row["values"][name])
+            each = [float(np.mean(numbers)) for numbers in mine.values()]
+            scores.append(score_of(name, mean_interval(each), judge, f"all {len(each)} photos"))
     return scores
 
 
-def _who(family: str, name: str) -> str:
+def _who(family: str, name: str, row: Mapping[str, Any]) -> str:
     if name == DISTANCE:
         return judge_name(family, DISTANCE)
+    if name in {DEPTH, DEPTH_CONTROL}:
+        return f"depth:{row['depth']}"
     return f"clip:{model_label(family)}" if name in BY_CLIP else PIXELS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from easel.images import open_picture
 from easel.jobs.judges import load_judges
-from easel.jobs.painter import Painter
 from easel.jobs.stylize.restyled import finished, plan_pictures
+from easel.jobs.stylize.restyler import BY_CAPTION, Restyler
 from easel.jobs.stylize.styles import styles_of
 from easel.jobs.stylize.subject import caption_of, untaught_notes
 from easel.recipes.stylize import Stylize
@@ -21,14 +21,13 @@ def run(recipe: Stylize, workspace: Workspace) -> Result:
     styles = styles_of(recipe)
     original = open_picture(recipe.photo)
     judges = load_judges(recipe.judge, workspace)
-    subject, redraws = caption_of(original, recipe, workspace), recipe.method == "redraw"
-    caption = subject.caption if redraws else subject.known().caption
-    task = "image-to-image" if redraws else "text-to-image"
-    painter = Painter(recipe, recipe.model, workspace, recipe.strength, task)
+    subject = caption_of(original, recipe, workspace)
+    caption = (subject.known() if recipe.method in BY_CAPTION else subject).caption
+    painter = Restyler(recipe, recipe.method, workspace)
     photo = painter.fitted(original)
     planned = plan_pictures(recipe, styles, caption)
     pictures = painter.draw(planned, photo)
     photos = (original, photo)
-    untaught = painter.model.defaults.untaught_styles if redraws else {}
-    notes = [*subject.note, *untaught_notes(untaught, styles, recipe.model), *painter.notes]
-    return finished(recipe, workspace, judges, caption, photos, styles, planned, pictures, notes, untaught)
+    said = () if recipe.method == "instruct" else subject.note  # an instruction needs no caption
+    notes = [*said, *untaught_notes(painter.untaught, styles, painter.name), *painter.notes]
+    return finished(recipe, workspace, judges, caption, photos, styles, planned, pictures, notes, painter.untaught)

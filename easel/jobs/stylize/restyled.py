@@ -13,7 +13,6 @@ from easel.jobs.painter import PlannedPicture
 from easel.jobs.score.rates import success_scores
 from easel.jobs.stylize.styles import Style
 from easel.metrics.intervals import mean_interval
-from easel.recipes.score import ScoreStyles
 from easel.recipes.stylize import Stylize
 from easel.recipes.transfer import Transfer
 from easel.result import Result, Score
@@ -28,8 +27,10 @@ def plan_pictures(
 ) -> list[PlannedPicture]:
     """The pictures in the order they are drawn: `count` in each style.
 
-    Picture i has the recipe's seed + i, counted from `first`.
+    Picture i has the recipe's seed + i, counted from `first`. Its words are the style's prompt around the caption, or
+    the style as an instruction.
     """
+    orders = getattr(recipe, "method", "") == "instruct"
     total = len(styles) * recipe.count
     planned = []
     for index in range(total):
@@ -37,9 +38,8 @@ def plan_pictures(
         alone = recipe.for_picture(first + index, styles=[style.name], caption=caption)
         negative = joined(style.negative_prompt, getattr(recipe, "negative_prompt", ""))
         file = folder + file_name(index, total, style.name)
-        planned.append(
-            PlannedPicture(file, style.prompt_for(caption), negative, recipe.seed + first + index, alone, style.name)
-        )
+        words = style.instruction_for(caption) if orders else style.prompt_for(caption)
+        planned.append(PlannedPicture(file, words, negative, recipe.seed + first + index, alone, style.name))
     return planned
 
 
@@ -61,7 +61,8 @@ def finished(  # noqa: PLR0913, PLR0917 - what a restyling has come to
     original, photo = photos
     each = [style for style in styles for _ in range(recipe.count)]
     with workspace.phase("judging", len(pictures)):
-        prompts, questions = [one.prompt for one in planned], [style.question for style in each]
+        # what the picture should show, whatever words it was drawn by
+        prompts, questions = [style.prompt_for(caption) for style in each], [style.question for style in each]
         found = verdicts(judges, photo, pictures, prompts, questions)
     cells = [Cell(photo, "the photo", (caption,))]
     cells += [
@@ -83,7 +84,7 @@ def finished(  # noqa: PLR0913, PLR0917 - what a restyling has come to
     )
 
 
-def painter_of(recipe: Stylize | Transfer | ScoreStyles) -> str:
+def painter_of(recipe: Stylize | Transfer) -> str:
     """What paints, and how: 'pocket (redraw)'."""
     method = getattr(recipe, "method", "neural")
     return f"{model_label(getattr(recipe, 'features' if method == 'neural' else 'model'))} ({method})"

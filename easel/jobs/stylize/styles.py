@@ -24,6 +24,8 @@ class Style(Row):
     """What a sheet or a chart says; the name when left out."""
     prompt: str
     """The prompt, with {caption} where the photo's caption goes."""
+    instruction: str = ""
+    """What a model that edits by instructions is told; made from the prompt when left out."""
     negative_prompt: str = ""
     """What to steer away from."""
     question: str
@@ -59,7 +61,25 @@ class Style(Row):
 
     def prompt_for(self, caption: str) -> str:
         """The prompt with `caption` in its place."""
-        return self.prompt.replace("{caption}", caption.strip().rstrip("."))
+        return self.prompt.replace("{caption}", _subject(caption))
+
+    def instruction_for(self, caption: str) -> str:
+        """What to tell a model that edits by instructions: the row's own words, or those of the prompt as an order.
+
+        What the photo shows is there to be seen, so that it is named only where the prompt begins with something else:
+        "draw it as a watercolour", "make it in the style of Monet", "make it an etching of a cat".
+        """
+        if self.instruction:
+            return self.instruction.replace("{caption}", _subject(caption))
+        before, _, after = (part.strip(" ,") for part in self.prompt.partition("{caption}"))
+        if before or not after:
+            return f"make it {self.prompt_for(caption)}"
+        return f"{'draw' if after.startswith('as ') else 'make'} it {after}"
+
+
+def _subject(caption: str) -> str:
+    """A caption as it stands inside a sentence."""
+    return caption.strip().rstrip(".")
 
 
 def table(styles_file: str | None = None) -> dict[str, Style]:
