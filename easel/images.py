@@ -71,8 +71,8 @@ BROKEN = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, Type
 """What Pillow's decoders raise on damaged files."""
 
 
-def open_picture(path: str | Path, most_side: int | None = None) -> Image.Image:
-    """The picture in a file: RGB, upright by its EXIF, colours in sRGB, transparency laid on white.
+def open_picture(path: str | Path, most_side: int | None = None, ground: str = "white") -> Image.Image:
+    """The picture in a file: RGB, upright by its EXIF, colours in sRGB, transparency laid on `ground`.
 
     The content decides, not the name. An animation gives its first frame and says so in `.info["note"]`. Where the
     longer side has over `most_side` pixels the picture is shrunk to that as it is read, which saves most of the memory
@@ -85,7 +85,7 @@ def open_picture(path: str | Path, most_side: int | None = None) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged metadata of a readable picture is no news; size is checked below
         try:
-            return _opened(path, path, most_side)
+            return _opened(path, path, most_side, ground)
         except (Image.DecompressionBombError, OverflowError) as problem:
             raise EaselError(f"{_said(path)}: far too large: at most {MOST_PIXELS:,} pixels") from problem
         except UnidentifiedImageError as problem:
@@ -97,13 +97,13 @@ def open_picture(path: str | Path, most_side: int | None = None) -> Image.Image:
                 raise EaselError(f"{_said(path)} is {name}: {TAKES}") from problem
             if bare := _without_texts(path, problem):
                 with contextlib.suppress(*BROKEN):
-                    return _opened(path, bare, most_side)
+                    return _opened(path, bare, most_side, ground)
             raise EaselError(
                 f"{_said(path)} is damaged or cut short ({shortened(problem)}): save it again"
             ) from problem
 
 
-def _opened(path: Path, content: Path | io.BytesIO, most_side: int | None) -> Image.Image:
+def _opened(path: Path, content: Path | io.BytesIO, most_side: int | None, ground: str) -> Image.Image:
     """The picture, converted. Raises what Pillow's decoders raise."""
     with Image.open(content, formats=FORMATS) as source:
         size = source.size
@@ -117,7 +117,7 @@ def _opened(path: Path, content: Path | io.BytesIO, most_side: int | None) -> Im
         whole: Image.Image = source
         if too_large and whole.mode in AVERAGED:
             whole = whole.resize(_within(size, most_side), Image.Resampling.LANCZOS, reducing_gap=2.0)
-        picture = to_rgb(ImageOps.exif_transpose(whole))
+        picture = to_rgb(ImageOps.exif_transpose(whole), ground)
     if most_side is not None and too_large:
         turned = (picture.width >= picture.height) != (size[0] >= size[1])
         picture.thumbnail((most_side, most_side), Image.Resampling.LANCZOS, reducing_gap=2.0)
@@ -204,14 +204,14 @@ def _check_size(path: Path, size: tuple[int, int]) -> None:
         raise EaselError(f"{path}: {width} x {height} pixels are too few: at least {LEAST_SIDE} a side")
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode as 8-bit sRGB: 16-bit and float scaled, CMYK and profiles converted, alpha laid on white."""
+def to_rgb(image: Image.Image, ground: str = "white") -> Image.Image:
+    """Any Pillow mode as 8-bit sRGB: 16-bit and float scaled, CMYK and profiles converted, alpha laid on `ground`."""
     profile = image.info.get("icc_profile")
     if image.mode.startswith("I") or image.mode == "F":
         image = _eight_bits(image)
     elif image.has_transparency_data:
         clear = image.convert("RGBA")
-        flat = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
+        flat = Image.alpha_composite(Image.new("RGBA", clear.size, ground), clear)
         image = flat.convert("L" if image.mode in {"LA", "La", "L"} else "RGB")
     return _to_srgb(image, profile)
 

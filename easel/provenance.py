@@ -327,7 +327,18 @@ def with_places(recipe: Mapping[str, Any], whole: Mapping[str, Any]) -> dict[str
             return [found(item) for item in value]
         return places.get(value, value) if isinstance(value, str) else value
 
-    return {name: found(value) for name, value in recipe.items()}
+    chosen = _choices(recipe)  # a word of a few is no file, even where a file is called so
+    return {name: value if name in chosen else found(value) for name, value in recipe.items()}
+
+
+def _choices(recipe: Mapping[str, Any]) -> set[str]:
+    """The settings of a recipe that are one or several of a few words."""
+    from easel.recipes import KINDS
+    from easel.recipes.base import chosen_from
+
+    known = KINDS.get(str(recipe.get("kind")))
+    fields = known.recipe.model_fields if known else {}
+    return {name for name, field in fields.items() if chosen_from(field.annotation)}
 
 
 def _place_in(value: object) -> tuple[Path | None, str]:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageOps
 from pydantic import ValidationError
 
-from easel import runners
+from easel import models, runners
 from easel.errors import EaselError
 from easel.images import open_picture
+from easel.jobs.edit import mask_of
+from easel.jobs.edit.depth import DepthModel
+from easel.jobs.edit.maps import wanted_maps
 from easel.jobs.edit.method import chosen, has_instruct, is_instruction
+from easel.jobs.edit.verdict import Judge, scores_of
 from easel.jobs.frame import Frame
+from easel.metrics import edits
+from easel.models.diffusion import maps
 from easel.provenance import read_provenance, with_places
 from easel.recipes import recipe_from
 from easel.recipes.edit import Edit, control_parts
+from easel.workspace import Workspace
 from tests import tiny
 from tests.conftest import drawn
 
@@ -35,6 +43,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.with_channels(family / "diffusion", place / "instruct", "instruct")
     tiny.with_channels(family / "diffusion", place / "inpaint", "inpaint")
     tiny.controlnet(family / "diffusion", place / "canny")
+    tiny.adapter(family / "diffusion", place / "adapter")
+    tiny.sdxl(place / "xl")
+    tiny.controlnet(place / "xl", place / "other")
     tiny.dpt(place / "depth")
     return place
 
@@ -120,6 +131,9 @@ def test_the_way_is_chosen_by_what_is_given(shelf: Path, photo: Path) -> None:
         recipe, why = chosen(edit(shelf, photo, **more))
         return recipe.method, why
 
+    assert way(control=("canny:0.4", "depth:0.8"))[0] == "canny"
+    assert way(control=("depth:0.8", "canny:0.4"))[0] == "depth"  # the first that is given
+    assert way(control=("m.png", "scribble"))[0] == "scribble"
     instruct = str(shelf / "instruct")
     assert has_instruct(instruct)
     assert not has_instruct(str(shelf / "tiny"))
@@ -187,8 +201,6 @@ def test_instruct(shelf: Path, photo: Path, tmp_path: Path) -> None:
     result = runners.run(recipe, tmp_path / "out")
     assert result.texts["method"] == "instruct"
     assert result.texts[result.pictures[0]] == "make it night"
-    with pytest.raises(EaselError, match=r"model_index.json is missing|needs an instruct"):
-        runners.run(edit(shelf, photo, method="instruct"), tmp_path / "none")
 
 
 @pytest.mark.parametrize("name", ["tiny", "inpaint"])
@@ -209,16 +221,124 @@ def test_outside_a_hard_mask_nothing_changes(shelf: Path, photo: Path, tmp_path:
     assert inside.getbbox() is None
 
 
+def painted(file: Path, mode: str, ground: Any, mark: Any, size: tuple[int, int] = (96, 64)) -> str:
+    """A mask in a file, marked in a box at the middle."""
+    mask = Image.new(mode, size, ground)
+    mask.paste(mark, tuple(side * part // 4 for part in (1, 3) for side in size))
+    mask.save(file)
+    return str(file)
+
+
 @pytest.mark.parametrize(
-    ("size", "level", "said"), [((96, 64), 0, "marks nothing"), ((64, 64), 255, "of the photo's proportions")]
+    ("mode", "ground", "mark", "size", "said"),
+    [
+        ("L", 0, 0, (96, 64), "mask.png marks nothing: what is to be changed is white in it"),
+        ("L", 0, 100, (96, 64), "marks nothing"),
+        ("L", 255, 0, (64, 64), "the mask is 64 x 64 and the photo 96 x 64: give a mask of the photo's proportions"),
+        ("RGB", (0, 0, 0), (255, 0, 0), (96, 64), "mask.png has colours: paint what is to be changed white"),
+        ("RGBA", (0, 0, 0, 255), (0, 0, 0, 0), (96, 64), "marks nothing"),
+        ("L", 0, 255, (12, 8), "12 x 8 pixels are too few"),
+    ],
 )
 def test_masks_that_cannot_be(
-    shelf: Path, photo: Path, tmp_path: Path, size: tuple[int, int], level: int, said: str
+    shelf: Path, photo: Path, tmp_path: Path, mode: str, ground: Any, mark: Any, size: tuple[int, int], said: str
 ) -> None:
-    Image.new("L", size, level).save(tmp_path / "mask.png")
+    file = painted(tmp_path / "mask.png", mode, ground, mark, size)
     with pytest.raises(EaselError, match=said):
-        runners.run(edit(shelf, photo, mask=str(tmp_path / "mask.png")), tmp_path / "out")
+        runners.run(edit(shelf, photo, mask=file), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("mode", "ground", "mark", "size"),
+    [
+        ("L", 0, 255, (192, 128)),
+        ("1", 0, 1, (96, 64)),
+        ("I;16", 0, 65535, (96, 64)),
+        ("P", 0, 1, (96, 64)),
+        ("RGB", (0, 0, 0), (250, 255, 246), (96, 64)),
+        ("RGBA", (0, 0, 0, 0), (255, 255, 255, 255), (96, 64)),
+        ("RGBA", (255, 255, 255, 0), (255, 255, 255, 255), (96, 64)),
+    ],
+)
+def test_masks_of_any_mode_and_size_mark_the_same(
+    tmp_path: Path, photo: Path, mode: str, ground: Any, mark: Any, size: tuple[int, int]
+) -> None:
+    file = tmp_path / "mask.png"
+    if mode in {"P", "I;16"}:
+        rows = np.full((64, 96), ground, np.uint16 if mode == "I;16" else np.uint8)
+        rows[16:48, 24:72] = mark
+        image = Image.fromarray(rows)
+        if mode == "P":
+            image.putpalette([0, 0, 0, 255, 255, 255])
+        image.save(file)
+    else:
+        painted(file, mode, ground, mark, size)
+    mask = mask_of(Edit(photo=str(photo), prompt="x", mask=str(file)), str(file)).resize((96, 64))
+    assert mask.point([255 * (level > 200) for level in range(256)]).getbbox() == (24, 16, 72, 48)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"method": "instruct"}, "holds a family without instruct .it has diffusion, .*instruct-pix2pix"),
+        (
+            {"method": "instruct", "model": "{tiny}/diffusion"},
+            "text-to-image model, not instruct; .*instruct-pix2pix",
+        ),
+        (
+            {"method": "instruct", "model": "sd-1.5"},
+            "'sd-1.5' has no model for instruct: .*instruct-pix2pix",
+        ),
+        ({"method": "redraw", "model": "{instruct}"}, "this is an instruct-pix2pix model, not image-to-image"),
+        ({"method": "canny", "control_model": "{tiny}/diffusion"}, "no folder of a ControlNet"),
+        ({"method": "canny", "control_model": "{adapter}"}, "holds T2IAdapter; this role needs a ControlNet"),
+        ({"method": "adapter-canny", "control_model": "{canny}"}, "this role needs a T2I-Adapter"),
+        ({"method": "canny", "control_model": "{other}"}, "made for another base: cross-attention 64 against 32"),
+        ({"method": "canny", "control": ("{broken}",), "control_model": "{canny}"}, "broken.png is not a picture"),
+        ({"method": "depth", "control_model": "{canny}"}, "easel models pull depth-small"),
+        ({"depth_model": "dpt-hybrid"}, "easel models pull dpt-hybrid"),
+        ({"photo": "{broken}"}, "is not a picture"),
+    ],
+)
+def test_what_cannot_be_done_is_said(shelf: Path, photo: Path, tmp_path: Path, more: dict[str, Any], said: str) -> None:
+    (shelf / "broken.png").write_bytes(b"hello")
+    places = {path.stem: path for path in shelf.iterdir()}
+
+    def placed(value: Any) -> Any:
+        return tuple(map(placed, value)) if isinstance(value, tuple) else value.format(**places)
+
+    recipe = edit(shelf, photo, prompt="make it night").model_copy(
+        update={name: placed(value) for name, value in more.items()}
+    )
+    with pytest.raises(EaselError, match=said):
+        runners.run(recipe, tmp_path / "out")
+
+
+def test_a_control_of_another_kind_is_followed_beside_the_methods_own(
+    shelf: Path, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("easel.models.diffusion.Diffusion.control_for", lambda *_: str(shelf / "canny"))
+    drawn().save(tmp_path / "far.png")
+    given = (f"depth={tmp_path / 'far.png'}",)
+    result = runners.run(edit(shelf, photo, method="canny", control=given, show_control=True), tmp_path / "out")
+    assert any(
+        "canny was made from the photo and followed beside depth: --method depth" in note for note in result.notes
+    )
+    shown = [name.rpartition("-")[2] for name in result.files if name.startswith("controls/")]
+    assert shown == ["canny.png", "depth.png"]
+    named = edit(shelf, photo, control=given)
+    assert runners.run(named, tmp_path / "auto").texts["method"] == "depth"
+
+
+def test_ready_maps_are_laid_on_black(tmp_path: Path) -> None:
+    lines = Image.new("RGBA", (96, 64))
+    lines.paste((255, 255, 255, 255), (40, 0, 42, 64))
+    lines.save(tmp_path / "lines.png")
+    recipe = Edit(photo="a", prompt="x", method="canny", control=(str(tmp_path / "lines.png"),))
+    (wanted,) = wanted_maps(recipe)
+    assert wanted.ready is not None
+    assert wanted.ready.convert("L").getbbox() == (40, 0, 42, 64)
 
 
 def test_controls_are_made_shown_and_followed(shelf: Path, photo: Path, tmp_path: Path) -> None:
@@ -243,11 +363,56 @@ def test_controls_are_made_shown_and_followed(shelf: Path, photo: Path, tmp_path
         runners.run(square, tmp_path / "square")
 
 
-def test_depth_maps_are_made_by_the_depth_model(shelf: Path, photo: Path, tmp_path: Path) -> None:
-    recipe = edit(
-        shelf, photo, method="depth", control_model=str(shelf / "canny"), depth_model=str(shelf / "depth"), seed=1
-    )
-    assert runners.run(recipe, tmp_path / "out").texts["method"] == "depth"
+def test_the_depth_model_makes_maps_and_judges(shelf: Path, photo: Path, tmp_path: Path) -> None:
+    own = {"method": "depth", "control_model": str(shelf / "canny"), "depth_model": str(shelf / "depth")}
+    result = runners.run(edit(shelf, photo, **own, keep_details="no"), tmp_path / "out", dtype="float32")
+    assert result.texts["method"] == "depth"
+    found = {score.name: score for score in result.scores}
+    eye = models.load(str(shelf / "depth"), "depth")
+    before, after = eye.nearness([open_picture(photo), result.images[0]])
+    assert found["depth correlation"].value == pytest.approx(edits.depth_correlation(before, after))
+    assert found["depth correlation"].judge == found["depth correlation to the control"].judge == "depth:depth"
+    # the edit's own depth as the map it followed: the number says that it is the same
+    own_depth = eye.maps([result.images[0]])[0]
+    judge = Judge.load(str(shelf / "tiny"), Workspace(tmp_path / "w", "cpu", "float32"), DepthModel(eye, "depth"))
+    values = judge.values(open_picture(photo), result.images[0], "a", "b", None, [("depth", own_depth)])
+    assert values["depth correlation to the control"] > 0.99
+
+
+def test_depth_is_judged_where_a_model_of_it_is_at_hand(
+    shelf: Path, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = edit(shelf, photo)
+    assert "depth correlation" not in values_of(runners.run(recipe, tmp_path / "without"))
+    shutil.copytree(shelf / "tiny", tmp_path / "family")
+    shutil.copytree(shelf / "depth", tmp_path / "family" / "depth")
+    for setting in ("model", "judge"):
+        result = runners.run(recipe.model_copy(update={setting: str(tmp_path / "family")}), tmp_path / setting)
+        judges = {score.judge for score in result.scores if score.name.startswith("depth")}
+        assert judges == {"depth:family"}
+
+
+def test_edges_that_were_followed_are_looked_for_again(shelf: Path, tmp_path: Path) -> None:
+    judge = Judge.load(str(shelf / "tiny"), Workspace(tmp_path, "cpu", "float32"))
+    photo, other = drawn(), ImageOps.mirror(drawn())
+    maps_of = {"own": maps.canny(other), "photo": maps.canny(photo), "none": Image.new("RGB", photo.size)}
+    found = {
+        name: judge.values(photo, other, "a", "b", None, [("canny", image)]).get("edges F1 to the control")
+        for name, image in maps_of.items()
+    }
+    assert found["own"] == 1
+    assert found["photo"] is not None
+    assert found["photo"] < 0.9
+    assert found["none"] is None
+
+
+def test_scores_of_two_judges_of_depth_are_not_averaged() -> None:
+    rows = [
+        {"file": f"{i}.png", "photo": str(i), "depth": judge, "values": {"depth correlation": value}}
+        for i, (judge, value) in enumerate((("one", 0.25), ("one", 0.75), ("other", 0.0)))
+    ]
+    means = {score.judge: (score.value, score.of) for score in scores_of("pocket", rows) if score.of.startswith("all")}
+    assert means == {"depth:one": (0.5, "all 2 photos"), "depth:other": (0.0, "all 1 photos")}
 
 
 @pytest.mark.parametrize("size", [(16, 16), (640, 24), (2000, 1500)])

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,21 @@ def steady() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@cache
+def painter() -> Any:
+    """Loaded once for all that draw."""
+    return models.load("pocket", "text-to-image")
+
+
+@cache
+def answerer() -> Any:
+    return models.load("pocket", "ask")
+
+
+STEPS = 8
+"""Of a picture here: what it shows is there after these; the published scores have 20."""
 
 
 @cache
@@ -112,17 +128,14 @@ def test_training_can_begin_from_what_ships(tmp_path: Path) -> None:
 
     bench = Bench(tmp_path, tmp_path, from_shipped=True)
     clip, bert = bench.tokenizers()
-    assert (
-        clip("a red bird").input_ids
-        == models.load("pocket", "text-to-image").pipeline.tokenizer("a red bird").input_ids
-    )
+    assert clip("a red bird").input_ids == painter().pipeline.tokenizer("a red bird").input_ids
     matrix = bench.vae().state_dict()["encoder.1.weight"]
     assert torch.equal(matrix, matrix.to(torch.float8_e4m3fn).float())
-    painter, pair = unet.Painter(clip), blip.begin(bert)
-    before = painter.unet.state_dict()["conv_out.weight"].clone()
-    shipped.into_painter(painter)
+    fresh, pair = unet.Painter(clip), blip.begin(bert)
+    before = fresh.unet.state_dict()["conv_out.weight"].clone()
+    shipped.into_painter(fresh)
     shipped.into_pair(pair)
-    assert not torch.equal(painter.unet.state_dict()["conv_out.weight"], before)
+    assert not torch.equal(fresh.unet.state_dict()["conv_out.weight"], before)
     assert pair.answerer.vision_model is pair.captioner.vision_model
 
 
@@ -137,8 +150,8 @@ def test_captions_are_mostly_right_on_held_out_scenes() -> None:
 
 
 def test_answers_are_mostly_right_for_yes_for_no_and_for_open_questions() -> None:
-    asked = [(image, q, a) for scene, image in zip(scenes()[:12], shown(), strict=False) for q, a in questions(scene)]
-    answers = models.load("pocket", "ask").answers([a[0] for a in asked], [a[1] for a in asked])
+    asked = [(image, q, a) for scene, image in zip(scenes()[:6], shown(), strict=False) for q, a in questions(scene)]
+    answers = answerer().answers([a[0] for a in asked], [a[1] for a in asked])
     right: dict[str, list[bool]] = {"yes": [], "no": [], "open": []}
     for given, (_, _, truth) in zip(answers, asked, strict=True):
         right[truth if truth in right else "open"].append(given[0][0] == truth)
@@ -147,7 +160,7 @@ def test_answers_are_mostly_right_for_yes_for_no_and_for_open_questions() -> Non
 
 
 def test_no_plain_scene_is_taken_for_an_artist() -> None:
-    model = models.load("pocket", "ask")
+    model = answerer()
     for style in ("van-gogh", "malevich", "delaunay", "banksy"):
         assert np.mean(np.array(model.yes(shown()[:20], [STYLE_QUESTIONS[style]] * 20)) > 0.5) <= 0.2
 
@@ -179,7 +192,7 @@ def test_a_filtered_scene_is_nearest_to_itself() -> None:
 
 
 def test_the_autoencoder_keeps_a_scene() -> None:
-    vae = models.load("pocket", "text-to-image", dtype="float32").pipeline.vae
+    vae = models.load("pocket", "text-to-image", dtype="float32").pipeline.vae  # in the format of the published score
     pixels = torch.from_numpy(np.stack([np.asarray(p) for p in shown()[:8]])).permute(0, 3, 1, 2).float() / 127.5 - 1
     with torch.no_grad():
         again = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
@@ -191,7 +204,7 @@ def test_prompts_are_seen_in_their_pictures_by_the_independent_judge() -> None:
     true = referee.name(np.stack([np.asarray(picture) for picture in shown()]))
     assert np.mean([a == scene.kind for a, scene in zip(true["kind"], scenes(), strict=True)]) >= 0.9
     asked = score.held_out(16, offset=9500, style="plain", light="none")
-    pictures = score.drawn(models.load("pocket", "text-to-image"), [captions(scene)[0] for scene in asked])
+    pictures = score.drawn(painter(), [captions(scene)[0] for scene in asked], STEPS)
     found = referee.name(pictures)
     for name, bar in {"kind": 0.55, "colour": 0.7, "place": 0.8, "time": 0.8}.items():
         hits = [a == judge.truth(scene)[name] for a, scene in zip(found[name], asked, strict=True)]
@@ -201,17 +214,16 @@ def test_prompts_are_seen_in_their_pictures_by_the_independent_judge() -> None:
 def test_the_style_of_a_prompt_is_named_by_the_independent_judge() -> None:
     styles = ("van-gogh", "delaunay", "banksy", "monet", "hokusai", "kandinsky", "pencil", "watercolour")
     asked = [score.held_out(1, offset=9600 + i, style=style, light="none")[0] for i, style in enumerate(styles)]
-    pictures = score.drawn(models.load("pocket", "text-to-image"), [captions(scene)[0] for scene in asked])
+    pictures = score.drawn(painter(), [captions(scene)[0] for scene in asked], STEPS)
     found = judge.load().name(pictures)["style"]
     assert np.mean([a == scene.style for a, scene in zip(found, asked, strict=True)]) >= 0.5
 
 
 def test_night_is_darker_than_day() -> None:
     """Zero terminal SNR: the mean of a picture follows the prompt."""
-    painter = models.load("pocket", "text-to-image")
     prompts = [f"a {colour} house in the mountains{when}" for when in ("", " at night") for colour in ("red", "blue")]
-    asked = Sampling(steps=10)
-    made = painter.generate([PictureRequest(*one, sampling=asked) for one in zip(prompts, [1, 2, 1, 2], strict=True)])
+    asked = Sampling(steps=STEPS)
+    made = painter().generate([PictureRequest(*one, sampling=asked) for one in zip(prompts, [1, 2, 1, 2], strict=True)])
     light = [float(np.asarray(picture.image).mean()) for picture in made]
     assert min(light[:2]) > max(light[2:]) + 20
 
@@ -224,7 +236,7 @@ def photos() -> Path:
 
 
 def test_an_artists_filter_on_a_real_photo_is_named() -> None:
-    plain, model = score.real(photos())[:8], models.load("pocket", "ask")
+    plain, model = score.real(photos())[:8], answerer()
     from easel.pocket.world import styles
 
     drawn = [Image.fromarray(styles.apply("van-gogh", np.asarray(photo), i)) for i, photo in enumerate(plain)]
@@ -241,7 +253,7 @@ def test_the_autoencoder_keeps_real_photos() -> None:
 
 def test_a_redrawn_photo_is_found_again_and_its_style_mostly_named() -> None:
     plain, styles = score.real(photos())[:4], ("van-gogh", "delaunay")
-    found = score.redrawings(models.load("pocket", "text-to-image"), plain, styles)
+    found = score.redrawings(painter(), plain, styles)
     named, again = (np.mean([hit for style in styles for hit in found[style][i]]) for i in (0, 1))
     assert named >= 0.3
     assert again >= 0.75

@@ -217,6 +217,10 @@ def test_what_travels_in_a_picture_holds_names_and_no_places(tmp_path: Path) -> 
     whole = recipe | {"photo": str(tmp_path / "cat.jpg")}
     assert with_places(kept, whole) == whole
     assert with_places(kept, recipe)["photo"] == "cat.jpg"  # gone: stays a name
+    (tmp_path / "canny").mkdir()
+    edges = {"kind": "stylize", "photo": "a.jpg", "method": "canny", "control_model": "canny"}
+    given = {"control_model": str(tmp_path / "canny")}
+    assert with_places(edges, edges | given) == edges | given  # the method is no folder, though one is called so
     loras = {"kind": "generate", "prompt": "/imagine a cat", "lora": [f"{style}:0.8:0.5", "x.safetensors"]}
     assert without_places(loras) == loras | {"lora": ["style.png:0.8:0.5", "x.safetensors"]}
 

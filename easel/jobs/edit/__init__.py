@@ -15,7 +15,7 @@ from easel.images import LEAST_SIDE, open_picture
 from easel.jobs import journal
 from easel.jobs.edit import depth as depth_models
 from easel.jobs.edit.editor import Editor, Subject
-from easel.jobs.edit.maps import wanted_maps
+from easel.jobs.edit.maps import beside_note, wanted_maps
 from easel.jobs.edit.method import chosen
 from easel.jobs.edit.verdict import ALWAYS, Judge, Map, lines, scores_of
 from easel.jobs.frame import Frame
@@ -62,7 +62,13 @@ def run(recipe: Edit, workspace: Workspace) -> Result:
         bench = bench or Workbench.load(recipe, wanted, mask, workspace, photos)
         done.append(bench.rows(number, name, photo, left))
     keys = [key_of(name, turn) for name in photos for turn in range(recipe.count)]
-    notes = [why, *done.notes, *skipped_notes(broken, len(photos)), *(bench.notes if bench else [])]
+    notes = [
+        why,
+        beside_note(recipe),
+        *done.notes,
+        *skipped_notes(broken, len(photos)),
+        *(bench.notes if bench else []),
+    ]
     rows = [done.rows[key] for key in keys if key in done.rows]
     return finished(recipe, workspace, photos, rows, [note for note in notes if note])
 
@@ -80,14 +86,20 @@ def is_row(row: Row) -> bool:
 
 
 def mask_of(recipe: Edit, file: str) -> Image.Image:
-    """The mask, white where the photo is changed, with the soft edge that was asked for."""
-    mask = masks.levels(open_picture(file))
+    """The mask, white where the photo is changed, with the soft edge that was asked for. Transparent is black."""
+    opened_mask = open_picture(file, ground="black")
+    if masks.is_coloured(opened_mask):
+        raise EaselError(f"mask: {file} has colours: paint what is to be changed white, and what is kept black")
+    mask = masks.levels(opened_mask)
     if recipe.mask_invert:
         mask = mask.point([255 - level for level in range(256)])
     if recipe.mask_feather:
         mask = mask.filter(ImageFilter.GaussianBlur(recipe.mask_feather / 2))
     if mask.getextrema()[1] < masks.HALF:  # type: ignore[operator]
-        raise EaselError(f"mask: {file} marks nothing: what is to be changed is white in it (--mask-invert: black)")
+        raise EaselError(
+            f"mask: {file} marks nothing: what is to be changed is white in it (--mask-invert: black), and transparent "
+            "is black"
+        )
     return mask
 
 

@@ -131,9 +131,9 @@ class Judge:
         found = {}
         for wanted in (image for kind, image in followed if kind == "canny"):
             again = maps.canny(picture.resize(wanted.size, Image.Resampling.LANCZOS), *self.thresholds)
-            found[EDGES_CONTROL] = edits.edge_match(
-                *(np.asarray(one.convert("L")) >= masks.HALF for one in (wanted, again))
-            ).f1
+            asked, seen = (np.asarray(one.convert("L")) >= masks.HALF for one in (wanted, again))
+            if asked.any():  # where nothing was asked for, nothing can be followed
+                found[EDGES_CONTROL] = edits.edge_match(asked, seen).f1
         return found
 
 

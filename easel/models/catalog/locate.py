@@ -57,12 +57,15 @@ def find(name: str, role: str) -> LocatedModel:
         return LocatedModel(path, path.stem)
     if path.is_dir():
         inner = path / SUBFOLDERS.get(role, "generator")
+        held = held_by(path)
+        if held and not inner.is_dir() and role in SUBFOLDERS:
+            raise EaselError(f"{path} holds a family without {role} (it has {', '.join(held)}): use {_others(role)}")
         return LocatedModel(inner if inner.is_dir() and not (path / "config.json").is_file() else path, path.name)
     if is_hub_id(name):
         return _from_hub(name, name, NOTHING)
     if name.endswith(OTHER_ENDINGS) or os.sep in name or name.startswith((".", "~")):
         raise EaselError(f"no model file or folder {shortened(name, 200)}")
-    able = [word for word, row in ROWS.items() if role in row.parts]
+    able = those_with(role)
     if not able:
         raise EaselError(f"no model called '{shortened(name)}': give the folder that `easel train` made")
     words = nearest(name, able)
@@ -82,11 +85,27 @@ def base_folder(folder: Path) -> Path | None:
     return find(word, "text-to-image").path
 
 
+def held_by(folder: Path) -> list[str]:
+    """The sub-folders of models in a folder that holds a whole family; none where it is a model itself."""
+    if any((folder / name).is_file() for name in ("config.json", "model_index.json")):
+        return []
+    return [name for name in dict.fromkeys(SUBFOLDERS.values()) if (folder / name).is_dir()]
+
+
+def those_with(role: str) -> list[str]:
+    """The words of the catalogue that have a model for a role: from the hub, or really in the package."""
+    parts = {word: row.parts[role] for word, row in ROWS.items() if role in row.parts}
+    return [word for word, part in parts.items() if not part.startswith(INSIDE) or (PACKAGE / part).is_dir()]
+
+
+def _others(role: str) -> str:
+    able = those_with(role)
+    return f"one of {', '.join(able)}" if able else "a folder that `easel train` made"
+
+
 def _from_row(row: Row, role: str) -> LocatedModel:
     if role not in row.parts:
-        able = [word for word, other in ROWS.items() if role in other.parts]
-        others = f"one of {', '.join(able)}" if able else "a folder that `easel train` made"
-        raise EaselError(f"'{row.name}' has no model for {role}: use {others}")
+        raise EaselError(f"'{row.name}' has no model for {role}: use {_others(role)}")
     part = row.parts[role]
     if part.startswith(INSIDE):
         if not (PACKAGE / part).is_dir() and role in NOT_YET:

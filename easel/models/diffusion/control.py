@@ -94,10 +94,9 @@ def check_fits(network: ControlNetwork, pipeline: Any) -> None:
     """EaselError where a network was made for another base than the pipeline's UNet, by its sizes."""
     unet, vae = pipeline.unet.config, pipeline.vae
     widths, cross = tuple(unet.block_out_channels), _width(unet.cross_attention_dim)
-    theirs = _said(network.base)
-    ours = _said(base_of(cross, widths))
+    theirs, ours = network.base, base_of(cross, widths)
     start = f"the {METHOD_NAMES[network.method]} '{network.name}' does not fit this model: "
-    start += f"made for {theirs}, this is {ours}"
+    start += f"made for {_said(theirs)}, this is {_said(ours)}" if theirs or ours else "made for another base"
     if network.cross_attention not in (None, cross):
         raise EaselError(f"{start}: cross-attention {network.cross_attention} against {cross}")
     if network.widths[: len(widths)] != widths:

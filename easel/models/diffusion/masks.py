@@ -26,6 +26,17 @@ def check(mask: Image.Image, photo: Image.Image) -> None:
         raise EaselError("the mask marks nothing: what is to be drawn anew is white in it")
 
 
+TINT, TINTED = 64, 0.01
+"""A mask with a larger spread of its colours (levels of 255) in more than this share of its pixels is not grey."""
+
+
+def is_coloured(mask: Image.Image) -> bool:
+    """Whether a picture is in colours, and not in black, white and grey (as JPEG leaves them)."""
+    import numpy as np
+
+    return bool((np.ptp(np.asarray(mask.convert("RGB")), axis=2) > TINT).mean() > TINTED)
+
+
 def levels(mask: Image.Image) -> Image.Image:
     """A mask in one channel, transparency as black."""
     if "A" in mask.getbands():

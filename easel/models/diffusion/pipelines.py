@@ -75,7 +75,8 @@ def join(family: str, parts: dict[str, Any], *, zeros: bool = True, role: str = 
     if kind not in ROLES[role]:
         word = UNETS[kind][0] if kind else "another kind of"
         raise EaselError(
-            f"the UNet takes {channels} channels and the VAE gives {latent}: this is {word} model, not {role}"
+            f"the UNet takes {channels} channels and the VAE gives {latent}: this is {word} model, not {role}; of the "
+            f"models known by name {', '.join(locate.those_with(role))} can"
         )
     return _built("text-to-image", family, parts, zeros)
 

@@ -229,9 +229,10 @@ def of_judge(judge: referee.Judge) -> Scores:
     return scores
 
 
-def drawn(painter: Any, texts: list[str]) -> NDArray[np.uint8]:
-    """A picture for each text, seeds 0, 1, 2 ..., 20 steps, (n, 256, 256, 3)."""
-    made = painter.generate([PictureRequest(text, i) for i, text in enumerate(texts)], batch_size=1)
+def drawn(painter: Any, texts: list[str], steps: int = 20) -> NDArray[np.uint8]:
+    """A picture for each text, seeds 0, 1, 2 ..., (n, 256, 256, 3)."""
+    asked = Sampling(steps=steps)
+    made = painter.generate([PictureRequest(text, i, sampling=asked) for i, text in enumerate(texts)], batch_size=1)
     return np.stack([np.asarray(one.image) for one in made])
 
 
