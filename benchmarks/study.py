@@ -30,7 +30,7 @@ ARTISTS = ("van-gogh", "malevich", "delaunay", "banksy")
 OTHERS = ("monet", "hokusai", "kandinsky", "pencil", "watercolour", "pixel-art")
 GROUPS = {"artists": ARTISTS, "others": OTHERS}
 """What is run at a time: the artists can be had alone, and the others be added later."""
-METHODS = ("redraw", "describe", "neural")
+METHODS = ("redraw", "describe", "instruct", "canny", "neural")
 OWN = {"neural": {"side": 256}}
 """Settings of a method: all draw at about the same size."""
 NAMES = (RATE, RATE_BEFORE, GAIN, "CLIP-T", "CLIP-I", "perceptual distance")

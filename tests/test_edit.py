@@ -224,7 +224,7 @@ def test_outside_a_hard_mask_nothing_changes(shelf: Path, photo: Path, tmp_path:
 def painted(file: Path, mode: str, ground: Any, mark: Any, size: tuple[int, int] = (96, 64)) -> str:
     """A mask in a file, marked in a box at the middle."""
     mask = Image.new(mode, size, ground)
-    mask.paste(mark, tuple(side * part // 4 for part in (1, 3) for side in size))
+    mask.paste(mark, (size[0] // 4, size[1] // 4, size[0] * 3 // 4, size[1] * 3 // 4))
     mask.save(file)
     return str(file)
 

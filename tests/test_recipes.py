@@ -40,7 +40,7 @@ EXAMPLES: dict[str, Recipe] = {
     "transfer": Transfer(photo="a.jpg", style=("b.jpg:2", "c.jpg"), side=96, start="noise", count=2),
     "edit": Edit(photo="a.jpg", prompt="make it night", mask="m.png", mask_feather=8, count=2),
     "train": Train(network="cgan", data="photos", resolution=32, kimg=10, classes="colour", r1_gamma=1),
-    "score-styles": ScoreStyles(folder="photos", method="describe"),
+    "score-styles": ScoreStyles(folder="photos", method=("describe",)),
     "score-prompt": ScorePrompt(folder="photos"),
     "score-sets": ScoreSets(folder="real", made="made", resolution=64),
     "score-ppl": ScorePpl(model="models/birds", space="w", samples=10),
@@ -307,7 +307,7 @@ OLD = [
     (OLD_SCORE | {"what": "ppl", "model": "m", "space": "w"}, ScorePpl(model="m", space="w", seed=3)),
     (
         OLD_SCORE | {"what": "styles", "folder": "a", "styles": ["monet"], "method": "neural", "optimiser": "lbfgs"},
-        ScoreStyles(folder="a", styles=("monet",), method="neural", optimizer="lbfgs", seed=3),
+        ScoreStyles(folder="a", styles=("monet",), method=("neural",), optimizer="lbfgs", seed=3),
     ),
     (OLD_DATA | {"task": "summary", "folder": "a"}, DataSummary(folder="a", seed=3)),
     (OLD_DATA | {"task": "world", "what": "cars"}, DataWorld(what="cars", seed=3)),
@@ -392,7 +392,7 @@ def test_a_recipe_on_disk_holds_only_what_applies():
     assert "beta" not in to_yaml(Train(network="dcgan", data="a"))
     assert "beta" in to_yaml(Train(network="vae", data="a"))
     assert not {"tile", "style"} & ScoreStyles(folder="a").plain().keys()
-    assert not {"steps", "model"} & ScoreStyles(folder="a", method="neural").plain().keys()
+    assert not {"steps", "model"} & ScoreStyles(folder="a", method=("neural",)).plain().keys()
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

@@ -99,7 +99,8 @@ def _table(rows: list[Setting]) -> str:
 def _value(row: Setting) -> str:
     """What may stand for a setting: its choices, or its type and range."""
     if row.choices:
-        return ", ".join(f"`{choice}`" for choice in row.choices)
+        several = "one or several of " if get_origin(row.form) is tuple else ""
+        return several + ", ".join(f"`{choice}`" for choice in row.choices)
     return _type(row.form) + (f", {row.limits}" if row.limits else "")
 
 

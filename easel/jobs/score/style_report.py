@@ -76,7 +76,9 @@ def finished(
 ) -> Result:
     """Table, chart, sheet, the rates with their intervals, and of several methods which one wins."""
     workspace.step("laying out the sheet", 0, 1)
-    by_method = {method: [row for row in rows if row["method"] == method] for method in recipe.method}
+    by_method: dict[str, list[Row]] = {
+        method: [row for row in rows if row["method"] == method] for method in recipe.method
+    }
     fitness = {method: fitness_of(recipe, workspace, photos, mine) for method, mine in by_method.items() if mine}
     scores: list[Score] = []
     for method, one in fitness.items():
@@ -84,8 +86,8 @@ def finished(
         scores += method_scores(by_method[method], styles, recipe.judge, one, by)
     found = standings(styles, by_method) if len(recipe.method) > 1 else {}
     notes = [*(sentence(style.label, found[style.name]) for style in styles if style.name in found), *notes]
-    for name, one in found.items():
-        scores += leads(name, one, recipe.judge)
+    for name, who in found.items():
+        scores += leads(name, who, recipe.judge)
     workspace.save_csv("table.csv", HEADS, table(rows))
     workspace.save_bytes("chart.png", chart(recipe, styles, by_method, found))
     workspace.save_picture("sheet.png", overview(recipe, workspace, styles, photos, rows, fitness))
@@ -233,7 +235,7 @@ def chart(
         return bar_chart([style.label for style in styles], series, title, "rate of yes")
     series = [Bars(method, [one and one[2] for one in mine]) for method, mine in estimates.items()]
     labels = [style.label + _winner(found.get(style.name)) for style in styles]
-    title = f"{GAIN} (recognised, less false yes) by {painters_of(recipe)}: {judged}"
+    title = f"{GAIN} (recognised, less false yes): {judged}\n{painters_of(recipe)}"
     return bar_chart(labels, series, title, "difference of two rates of yes")
 
 

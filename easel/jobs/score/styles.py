@@ -37,7 +37,7 @@ NEURAL = "neural"
 def run(recipe: ScoreStyles, workspace: Workspace) -> Result:
     """Measure the styles over a folder, going on where an earlier run stopped. Raises EaselError and Cancelled."""
     styles = styles_of(recipe)
-    able = {method: styles_for(recipe, method, styles) for method in recipe.method}
+    able: dict[str, list[Style]] = {method: styles_for(recipe, method, styles) for method in recipe.method}
     pictures = style_pictures(recipe, able[NEURAL]) if NEURAL in able else {}
     photos = gather((recipe.folder,), workspace.folder)
     done = journal.Journal(workspace.path(journal.NAME), is_row)
@@ -223,6 +223,6 @@ class Workbench:
         mine = self.recipe.model_copy(update={"method": (self.method,)}).plain()
         shared = {name: value for name, value in mine.items() if name in kind.model_fields}
         own = {"kind": kind.model_fields["kind"].default, "photo": str(self.photos[name])}
-        if kind is Stylize:
+        if isinstance(self.painter, Restyler):
             own |= {"method": self.method, "model": self.painter.name}
         return kind.model_validate(shared | own)
