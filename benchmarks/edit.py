@@ -128,9 +128,6 @@ def by_diffusers(pipeline: Any, method: str, photo: Image.Image, seed: int, step
 
 def script(method: str, models: Models, folder: Path, out: Path, dtype: str, steps: int) -> None:
     """What a person writes: open each photo, bring it to the model's size, edit it, bring it back, save it."""
-    from easel.models.logging import silence
-
-    silence()
     pipeline = plain(method, models, dtype)
     side = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
     out.mkdir()
@@ -161,7 +158,8 @@ def by_easel(model: Any, network: Any, method: str, photo: Image.Image, seed: in
     else:
         asked, task, inputs["image"] = replace(asked, image_guidance_scale=IMAGE_SCALE), "instruct", photo
     one = PictureRequest(PROMPTS[method], seed, sampling=asked, task=task, **inputs)
-    return next(iter(model.generate([one]))).image
+    image: Image.Image = next(iter(model.generate([one]))).image
+    return image
 
 
 def loaded(method: str, models: Models, dtype: str) -> tuple[Any, Any]:
@@ -198,39 +196,35 @@ def drawing(method: str, models: Models, folder: Path, dtype: str, steps: int, r
     timed = interleaved(ways, rounds)
     pairs = zip(timed["easel"].made[0], timed["diffusers"].made[0], strict=True)
     apart = max(far(one, other).most for one, other in pairs)
-    seconds = {name: found.seconds for name, found in timed.items()}
-    each = {name: statistics.median(found) / len(shown) for name, found in seconds.items()}
-    words = f"{each['easel']:.2f} s a photo, diffusers {each['diffusers']:.2f}"
-    print(f"    {method:<9} {dtype:<9} drawing  {ratio(seconds['diffusers'], seconds['easel'])}  {words}, ", end="")
-    print(f"pictures at most {apart} levels apart", flush=True)
+    each = {name: statistics.median(found.work) / len(shown) for name, found in timed.items()}
+    print(f"    {method:<9} {dtype:<9} drawing  {ratio(timed['diffusers'].work, timed['easel'].work)}  ", end="")
+    print(
+        f"{each['easel']:.2f} s a photo, diffusers {each['diffusers']:.2f}; pictures at most {apart} levels apart",
+        flush=True,
+    )
 
 
 def cold(method: str, models: Models, folder: Path, steps: int, rounds: int, room: Path) -> None:
     """Print how fast all photos are edited from a cold shell to files, and what easel did besides."""
-    seconds: dict[str, list[float]] = {"diffusers": [], "easel": []}
+    work: dict[str, list[float]] = {"diffusers": [], "easel": []}
     phases: list[dict[str, float]] = []
     for number in range(rounds):
-        outs = {name: room / f"{method}-{number}-{name}" for name in seconds}
+        outs = {name: room / f"{method}-{number}-{name}" for name in work}
         told = [*map(str, models), method, str(folder), str(outs["diffusers"]), AUTO, str(steps)]
-        ways = {
-            "diffusers": ["-m", "benchmarks.edit", "--script", *told],
-            "easel": command(method, models, folder, outs["easel"], AUTO, steps),
-        }
-        for name, words in ways.items():
-            seconds[name].append(shell(*words)[0])
+        work["diffusers"].append(shell("-m", "benchmarks.edit", "--script", *told).work)
+        work["easel"].append(shell(*command(method, models, folder, outs["easel"], AUTO, steps)).work)
         phases.append(json.loads((outs["easel"] / "result.json").read_text(encoding="utf-8"))["seconds"])
-    each = {name: statistics.median(found) for name, found in seconds.items()}
-    words = f"{each['easel']:.1f} s, diffusers {each['diffusers']:.1f}"
-    print(
-        f"    {method:<9} {AUTO:<9} command  {ratio(seconds['diffusers'], seconds['easel'])}  {words}; of easel's: ",
-        end="",
-    )
+    each = {name: statistics.median(found) for name, found in work.items()}
+    print(f"    {method:<9} {AUTO:<9} command  {ratio(work['diffusers'], work['easel'])}  ", end="")
+    print(f"{each['easel']:.1f} s, diffusers {each['diffusers']:.1f}; easel's phases by the clock: ", end="")
     print(", ".join(f"{name} {statistics.median(one[name] for one in phases):.1f}" for name in phases[0]), flush=True)
 
 
 def main(words: list[str] | None = None) -> None:
     from easel.models.catalog.tables import PACKAGE
+    from easel.models.logging import silence
 
+    silence()
     parser = argparse.ArgumentParser(prog="python -m benchmarks edit")
     pocket = PACKAGE / "pocket" / "weights" / "diffusion"
     parser.add_argument("--model", type=Path, default=pocket, help="diffusers folder of the model that is steered")
@@ -251,7 +245,8 @@ def main(words: list[str] | None = None) -> None:
         models = Models(wish.model, wish.instruct or made.instruct, wish.canny or made.canny)
         folder = wish.photos or photos(room / "photos")
         count = len(list(folder.iterdir()))
-        print(f"edit of {count} photos, {wish.steps} steps, {threads()}, n = rounds: times as fast as plain diffusers")
+        print(f"edit of {count} photos, {wish.steps} steps, {threads()}, n = rounds: times as fast as plain ", end="")
+        print("diffusers, by processor seconds")
         for method in PROMPTS:
             for dtype in (AUTO, "float32"):
                 drawing(method, models, folder, dtype, wish.steps, wish.rounds)

@@ -102,7 +102,8 @@ def easel(method: Method, setup: Setup) -> tuple[Draw, Any]:
     from easel import models
     from easel.models.diffusion import Control, PictureRequest, Sampling, tasks
 
-    path, side, inputs = setup.folder / method.model, setup.side, shown(method, setup.side)
+    path, side = setup.folder / method.model, setup.side
+    inputs: dict[str, Any] = dict(shown(method, side))
     config = str(setup.folder / "sd-1.5") if path.is_file() else None
     model = models.load(str(path), tasks.TASKS[method.task].role, "cpu", setup.dtype, config=config)
     steered = None
@@ -130,13 +131,14 @@ def diffusers(method: Method, setup: Setup) -> tuple[Draw, Any]:
     for part in (pipeline.unet, pipeline.vae):
         part.to(memory_format=torch.channels_last)
     size = {"width": setup.side, "height": setup.side}
-    call: dict[str, Any] = {
+    settings: dict[str, dict[str, Any]] = {
         "image-to-image": {"strength": STRENGTH},
         "instruct": {"image_guidance_scale": IMAGE_SCALE},
         "inpaint": {"strength": 1.0, **size},
         "control": size,
         "adapter": size,
-    }[method.task]
+    }
+    call = dict(settings[method.task])
     if method.network:
         call["image"] = inputs["map"] if method.task == "control" else inputs["map"].convert("L")
     else:
