@@ -1,4 +1,4 @@
-"""All benchmarks, or those that are named: `python -m benchmarks [start stylize generate gpu sets stylegan transfer]`.
+"""All benchmarks, or those that are named: `python -m benchmarks [start stylize generate edit ...]`.
 
 Each runs in a process of its own, so that none warms up another. Flags go to those that are named. What takes long
 or needs photos of yours (LONG) runs only when it is named.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("start", "stylize", "generate", "gpu", "sets", "stylegan", "transfer")
-LONG = ("domains", "details", "fitness", "readers")
+NAMES = ("start", "stylize", "generate", "edit", "gpu", "sets", "stylegan", "transfer")
+LONG = ("domains", "details", "fitness", "fullsize", "readers")
 
 
 def main(words: list[str]) -> int:

@@ -36,8 +36,16 @@ class Cold(NamedTuple):
     phases: dict[str, float]
 
 
-def shell(*words: str) -> tuple[float, float]:
-    """Seconds and peak gigabytes of a Python process. RuntimeError with what it said when it fails."""
+class Ended(NamedTuple):
+    """What a process took: seconds, gigabytes of resident memory at most, and processor seconds."""
+
+    seconds: float
+    peak: float
+    work: float
+
+
+def shell(*words: str) -> Ended:
+    """Run Python with these words. RuntimeError with what it said when it fails."""
     begun = time.perf_counter()
     process = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     said = process.stderr.read() if process.stderr else b""
@@ -45,7 +53,7 @@ def shell(*words: str) -> tuple[float, float]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(said.decode(errors="replace")[-2000:])
-    return time.perf_counter() - begun, gigabytes(used.ru_maxrss)
+    return Ended(time.perf_counter() - begun, gigabytes(used.ru_maxrss), used.ru_utime + used.ru_stime)
 
 
 def gigabytes(most: int) -> float:
@@ -55,8 +63,8 @@ def gigabytes(most: int) -> float:
 
 def cold(folder: Path) -> Cold:
     """`easel stylize photo.jpg` as a person types it."""
-    seconds, peak = shell("-m", "easel", "stylize", str(PHOTO), "--seed", "1", "--out", str(folder), "--quiet")
-    return Cold(seconds, peak, json.loads((folder / "result.json").read_text(encoding="utf-8"))["seconds"])
+    ended = shell("-m", "easel", "stylize", str(PHOTO), "--seed", "1", "--out", str(folder), "--quiet")
+    return Cold(ended.seconds, ended.peak, json.loads((folder / "result.json").read_text(encoding="utf-8"))["seconds"])
 
 
 class Memory:
@@ -94,7 +102,7 @@ def main(rounds: int = 3) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         runs = [cold(folder / f"cold{number}") for number in range(rounds)]
-        imports = [shell("-c", "; ".join(MODULES))[0] for _ in range(rounds)]
+        imports = [shell("-c", "; ".join(MODULES)).seconds for _ in range(rounds)]
         taken, phases, peaks = warm(folder / "warm", rounds)
     print(f"stylize {PHOTO.name}: four pictures, each with five scores, {threads()}")
     print(line("cold shell", [run.seconds for run in runs], LIMITS["cold shell"]))

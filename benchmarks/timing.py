@@ -9,22 +9,25 @@ from typing import Any, NamedTuple
 
 
 class Timed(NamedTuple):
-    """What a way took in each round, in seconds, and what it gave."""
+    """What a way took in each round, and what it gave."""
 
     seconds: list[float]
     made: list[Any]
+    work: list[float]
+    """Processor seconds, of all threads: what other programs take does not count."""
 
 
 def interleaved(ways: Mapping[str, Callable[[int], Any]], rounds: int) -> dict[str, Timed]:
     """Each way called with 0, 1, ... `rounds` - 1, all ways with 0 first; a first round warms up."""
     for do in ways.values():
         do(0)
-    timed = {name: Timed([], []) for name in ways}
+    timed = {name: Timed([], [], []) for name in ways}
     for number in range(rounds):
         for name, do in ways.items():
-            begun = time.perf_counter()
+            begun, worked = time.perf_counter(), time.process_time()
             made = do(number)
             timed[name].seconds.append(time.perf_counter() - begun)
+            timed[name].work.append(time.process_time() - worked)
             timed[name].made.append(made)
     return timed
 

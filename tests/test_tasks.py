@@ -19,6 +19,7 @@ import torch
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file, save_file
 
+from benchmarks import fullsize, sd15
 from easel import models
 from easel.errors import EaselError
 from easel.jobs.edit.method import has_instruct
@@ -281,6 +282,36 @@ def test_adapters_steer_as_diffusers_does(shelf: Path, photo: Image.Image, famil
     plain = draw(model, request("text-to-image", asked=replace(ASKED, width=96, height=64)))[0]
     assert far(draw(model, request("adapter", controls=nothing))[0], plain) == 0
     assert far(ours, plain) > 1
+
+
+# --- benchmarks.fullsize ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The benchmark's checkpoints at a thousandth of their size."""
+    folder = tmp_path_factory.mktemp("small")
+    silence()
+    counts = sd15.make(folder, sd15.TINY, files=False)
+    assert counts["UNet of sd-1.5-instruct"] - counts["UNet of sd-1.5"] == 4 * 9 * sd15.TINY.widths[0]
+    return folder
+
+
+@pytest.mark.parametrize("name", [name for name in fullsize.METHODS if "files" not in name])
+def test_the_benchmark_of_full_size_compares_the_same_pictures(small: Path, name: str) -> None:
+    method, setup = fullsize.METHODS[name], fullsize.Setup(small, "float32", 3, 128)
+    pictures = [side(method, setup)[0]() for side in (fullsize.easel, fullsize.diffusers)]
+    assert fullsize.far(*pictures).most <= 1
+    assert np.asarray(pictures[0]).std() > 1
+    if name == "canny":  # what steers can be seen
+        other = fullsize.easel(fullsize.METHODS["depth"], setup)[0]()
+        assert fullsize.far(pictures[0], other).most > 1
+
+
+def test_random_weights_are_as_large_as_stable_diffusion() -> None:
+    """Numbers of the parts of SD-1.5 and of its ControlNet, as they are published."""
+    wanted = {"UNet": 859_520_964, "VAE": 83_653_863, "ControlNet": 361_279_120}
+    assert {name: sum(one.numel() for one in sd15.described(name).parameters()) for name in wanted} == wanted
 
 
 # --- what must hold ---------------------------------------------------------------------------------------------------
@@ -546,6 +577,27 @@ def test_a_controlnet_in_one_file_is_the_same(shelf: Path, tmp_path: Path, layou
     save_file(cut, file)
     with pytest.raises(EaselError, match="lacks 'time_embedding"):
         load(file, "controlnet", config=str(shelf / "sd-canny"))
+
+
+def test_a_network_in_one_file_is_held_once(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is described without numbers, never made in float32 first, and what it holds is not the file's own pages."""
+    built: list[str] = []
+    own = diffusers.ControlNetModel.from_config
+
+    def noted(*words: Any, **more: Any) -> Any:
+        made = own(*words, **more)
+        built.extend(parameter.device.type for parameter in made.parameters())
+        return made
+
+    monkeypatch.setattr(diffusers.ControlNetModel, "from_config", noted)
+    file = tiny.controlnet_file(shelf / "sd-canny", tmp_path / "net.safetensors")
+    module = load(file, "controlnet", config=str(shelf / "sd-canny"), dtype="bfloat16").module
+    assert built
+    assert set(built) == {"meta"}
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    assert {(tensor.dtype, tensor.device.type) for tensor in before.values()} == {(torch.bfloat16, "cpu")}
+    file.write_bytes(b"\0" * file.stat().st_size)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
 
 
 @pytest.mark.parametrize("layout", ["diffusers", "original"])

@@ -92,7 +92,8 @@ def _vae(**more: Any) -> Any:
     )
 
 
-def _scheduler(folder: Path, kind: str = "PNDMScheduler", **more: Any) -> None:
+def scheduler(folder: Path, kind: str = "PNDMScheduler", **more: Any) -> None:
+    """The scheduler_config.json of Stable Diffusion 1.x, with what `more` says."""
     settings = {
         "_class_name": kind,
         "_diffusers_version": "0.6.0",
@@ -131,7 +132,7 @@ def sd(folder: Path, seed: int = 0) -> Path:
     old_names(folder / "text_encoder" / "model.safetensors")
     _unet().save_pretrained(folder / "unet")
     _vae(scaling_factor=0.18215).save_pretrained(folder / "vae")
-    _scheduler(folder / "scheduler")
+    scheduler(folder / "scheduler")
     _index(
         folder,
         "StableDiffusionPipeline",
@@ -169,7 +170,7 @@ def eight_channels(folder: Path, seed: int = 0, *, float8: bool = False) -> Path
         scaling_factor=0.5,
     )
     autoencoder.save_pretrained(folder / "vae")
-    _scheduler(
+    scheduler(
         folder / "scheduler",
         "DDIMScheduler",
         prediction_type="v_prediction",
@@ -224,7 +225,7 @@ def sdxl(folder: Path, seed: int = 0) -> Path:
     )
     unet.save_pretrained(folder / "unet")
     _vae(scaling_factor=0.13025).save_pretrained(folder / "vae")
-    _scheduler(folder / "scheduler", "EulerDiscreteScheduler")
+    scheduler(folder / "scheduler", "EulerDiscreteScheduler")
     _index(
         folder,
         "StableDiffusionXLPipeline",
@@ -315,12 +316,14 @@ def ldm_vae(weights: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def single_file(folder: Path, file: Path) -> Path:
-    """The SD-1.x checkpoint of a `sd()` folder as one .safetensors file in the original layout."""
-    unet = load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
-    vae = load_file(folder / "vae" / "diffusion_pytorch_model.safetensors")
-    text = load_file(folder / "text_encoder" / "model.safetensors")
-    weights = {f"model.diffusion_model.{ldm_unet_name(key)}": tensor for key, tensor in unet.items()}
+def single_file(folder: Path, file: Path, layers: int = 1, variant: str = "") -> Path:
+    """The SD-1.x checkpoint of a `sd()` folder, with so many layers a block, as one .safetensors file in the original
+    layout.
+    """
+    unet = load_file(folder / "unet" / f"diffusion_pytorch_model{variant}.safetensors")
+    vae = load_file(folder / "vae" / f"diffusion_pytorch_model{variant}.safetensors")
+    text = load_file(folder / "text_encoder" / f"model{variant}.safetensors")
+    weights = {f"model.diffusion_model.{ldm_unet_name(key, layers)}": tensor for key, tensor in unet.items()}
     weights |= {f"first_stage_model.{key}": tensor for key, tensor in ldm_vae(vae).items()}
     weights |= {f"cond_stage_model.transformer.{key}": tensor for key, tensor in text.items()}
     save_file({key: tensor.contiguous() for key, tensor in weights.items()}, file, metadata={"format": "pt"})
@@ -556,7 +559,7 @@ def controlnet(base: Path, folder: Path, seed: int = 2, *, zero: bool = False) -
 HINTS = {"conv_in": 0, **{f"blocks.{i}": 2 * i + 2 for i in range(6)}, "conv_out": 14}
 
 
-def ldm_controlnet_name(key: str) -> str:
+def ldm_controlnet_name(key: str, layers: int = 1) -> str:
     """A diffusers ControlNet's tensor name in the original layout, as `ldm_unet_name` does it."""
     for ours, theirs in (("controlnet_down_blocks.", "zero_convs."), ("controlnet_mid_block.", "middle_block_out.0.")):
         if key.startswith(ours):
@@ -565,7 +568,7 @@ def ldm_controlnet_name(key: str) -> str:
     if key.startswith("controlnet_cond_embedding."):
         part, _, rest = key.removeprefix("controlnet_cond_embedding.").rpartition(".")
         return f"input_hint_block.{HINTS[part]}.{rest}"
-    return ldm_unet_name(key)
+    return ldm_unet_name(key, layers)
 
 
 def controlnet_file(folder: Path, file: Path, layout: str = "diffusers") -> Path:

@@ -199,12 +199,11 @@ def _from_file(path: Path, method: str, dtype: Any, config: str | None) -> Any:
         settings = _controlnet_settings(path, shapes) if method == "controlnet" else _adapter_settings(shapes)
     kind = _class_of(method)
     with checks.loading(path, METHOD_NAMES[method]):
-        with torch.device("meta"):
-            described = kind.from_config(dict(settings))
-        checks.check_size(path, METHOD_NAMES[method], sum(one.numel() for one in described.parameters()), [path])
+        with torch.device("meta"):  # it holds nothing until it gets the file's numbers: a large one fits once
+            module = kind.from_config(dict(settings))
+        checks.check_size(path, METHOD_NAMES[method], sum(one.numel() for one in module.parameters()), [path])
         weights = load_file(path)
         weights = _plain_controlnet(weights, settings) if method == "controlnet" else _plain_adapter(weights)
-        module = kind.from_config(dict(settings))
         wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
         missing = [name for name in wanted if name not in weights]
         other = [name for name in wanted if name in weights and tuple(weights[name].shape) != wanted[name]]
@@ -214,9 +213,10 @@ def _from_file(path: Path, method: str, dtype: Any, config: str | None) -> Any:
                 f"{path} {what}: it is incomplete, or of another base than its sizes say: give its config.json by "
                 "--config DIR"
             )
-        module.load_state_dict({name: weights[name] for name in wanted})
+        own = {name: weights[name].to(dtype, copy=True) for name in wanted}  # and not the file's pages
+        module.load_state_dict(own, assign=True)
     checks.check_finite(module, f"{METHOD_NAMES[method]} of {path}")
-    return module.to(dtype)
+    return module
 
 
 def _controlnet_settings(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
