@@ -32,6 +32,10 @@ DARK, BRIGHT = "dark pixels", "bright pixels"
 INSIDE, OUTSIDE = "change inside the mask", "largest change outside the mask"
 ALWAYS = (CLIP_T, DISTANCE, EDGES, LUMINANCE, LUMINANCE_BEFORE, DARK, BRIGHT)
 """Numbers that every edit has."""
+MORE_IS_BETTER = {DIRECTION: True, CLIP_T: True, CLIP_I: True, DISTANCE: False, EDGES: True, STRUCTURE: True} | {
+    OUTSIDE: False
+}
+"""Of the numbers that have a better end: which one it is. Whether darker is better only the words can say."""
 BY_CLIP = (DIRECTION, CLIP_T, CLIP_I)
 PIXELS = "pixels"
 """The judge of what is counted and not judged by a model."""
@@ -68,14 +72,17 @@ class Judge:
         """The numbers of one edit by their names; one that has no meaning here is left out.
 
         Photo and edit are of one size and compared at LOOKED_AT pixels, a change inside and outside a mask at theirs.
+        Without a prompt nothing is measured against words, without a caption no direction.
         """
         small = [_small(one) for one in (photo, picture)]
         before, after = (np.asarray(one) for one in small)
         rows, texts = self.clip.images(small), self.clip.texts([caption, prompt])
         light, dark = edits.luminance(before, after), edits.clipped(after)
         found = {
-            DIRECTION: float(edits.direction_similarity(rows[:1], rows[1:], texts[:1], texts[1:])[0]),
-            CLIP_T: float(cosines(rows[1:], texts[1:])[0]),
+            DIRECTION: float(edits.direction_similarity(rows[:1], rows[1:], texts[:1], texts[1:])[0])
+            if caption and prompt
+            else math.nan,
+            CLIP_T: float(cosines(rows[1:], texts[1:])[0]) if prompt else math.nan,
             CLIP_I: float(cosines(rows[1:], rows[:1])[0]) if self.fitness.is_fit else math.nan,
             DISTANCE: float(self.perceptual.distance(small[:1], small[1:])[0]),
             EDGES: edits.edge_match(edits.edges(before), edits.edges(after)).f1,
@@ -115,7 +122,7 @@ def lines(values: Mapping[str, float]) -> list[str]:
 def scores_of(family: str, rows: Sequence[Mapping[str, Any]]) -> list[Score]:
     """The scores of each picture, and over several photos their means, a photo's own mean standing for it."""
     scores = [
-        Score(name=name, value=value, judge=_who(family, name), of=row["file"])
+        Score(name=name, value=value, judge=judge_of(family, name), of=row["file"])
         for row in rows
         for name, value in row["values"].items()
     ]
@@ -127,11 +134,12 @@ def scores_of(family: str, rows: Sequence[Mapping[str, Any]]) -> list[Score]:
                 for photo in photos
             ]
             each = [float(np.mean(numbers)) for numbers in mine if numbers]
-            scores.append(score_of(name, mean_interval(each), _who(family, name), f"all {len(each)} photos"))
+            scores.append(score_of(name, mean_interval(each), judge_of(family, name), f"all {len(each)} photos"))
     return scores
 
 
-def _who(family: str, name: str) -> str:
+def judge_of(family: str, name: str) -> str:
+    """Who of a family gives a number, such as 'clip:pocket'."""
     if name == DISTANCE:
         return judge_name(family, DISTANCE)
     return f"clip:{model_label(family)}" if name in BY_CLIP else PIXELS
