@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 from PIL import Image, ImageDraw
 
-from easel.recipes import Recipe
+from easel.recipes import Recipe, recipe_from
 from easel.recipes.read import to_yaml
 from easel.result import Result, Score
 from easel.workspace import Workspace
@@ -36,6 +36,12 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.jpg"
     drawn().save(path, quality=95)
     return path
+
+
+def of_few_photos(recipe: Recipe) -> Recipe:
+    """A comparison with the first two of its photos; any other recipe as it is."""
+    photos = [path for name in getattr(recipe, "photos", ()) for path in sorted(Path(name).glob("*.jpg")) or [name]]
+    return recipe_from(recipe.plain() | {"photos": photos[:2]}) if hasattr(recipe, "axes") and photos else recipe
 
 
 def fake_run(recipe: Recipe, workspace: Workspace) -> Result:

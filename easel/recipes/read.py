@@ -226,7 +226,7 @@ def recipe_given(word: str, given: Mapping[str, Any], file: str | Path | None = 
         if file is not None:
             raise EaselError(f"{first[0]} and {file} are two recipes: give one of them")
         file, given = first[0], {name: value for name, value in given.items() if name != kind.positional[0]}
-    return recipe_from({"kind": word} | dict(given)) if file is None else read_yaml(file, given, word)
+    return validated(kind, given) if file is None else read_yaml(file, given, word)
 
 
 def to_yaml(recipe: Recipe) -> str:

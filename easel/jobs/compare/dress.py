@@ -15,8 +15,10 @@ h1 { font-size: 1.7rem; margin: 0 0 .6rem; } h2 { font-size: 1.15rem; margin: 2r
 table { border-collapse: collapse; background: var(--card); border: 1px solid var(--line); }
 th, td { padding: .4rem .7rem; border-top: 1px solid var(--line); text-align: left; vertical-align: top; }
 thead th, thead td { border-top: 0; vertical-align: bottom; } tbody th { font-weight: 600; max-width: 16rem; }
+#scores tbody th { min-width: 7rem; } #numbers { margin: 0 0 .8rem; }
 #scores td { font-variant-numeric: tabular-nums; } .best { background: var(--best); font-weight: 600; }
-.tied { background: var(--tied); } .grid th { max-width: 11rem; font-size: .85rem; overflow-wrap: anywhere; }
+.tied { background: var(--tied); }
+.grid th { min-width: 6rem; max-width: 11rem; font-size: .85rem; overflow-wrap: anywhere; }
 b.best, i.tied { padding: 0 .3rem; }
 button { font: inherit; color: inherit; background: none; border: 1px solid var(--line); border-radius: 4px;
   cursor: pointer; padding: .15rem .5rem; }

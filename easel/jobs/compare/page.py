@@ -115,10 +115,10 @@ def _grid(shown: Shown, candidates: Sequence[str], looks: list[dict[str, object]
     heads = "".join(f'<th scope="col">{_said(name)}</th>' for name in candidates)
     lines = []
     for photo, mine in by_photo.items():
+        first = f"<td>{_button(shown.photos[photo], photo, looks, {'title': photo})}</td>" if photo else ""
         cells = "".join(
             f"<td>{''.join(_cell(shown, row, looks) for row in mine.get(name, []))}</td>" for name in candidates
         )
-        first = f"<td>{_button(shown.photos[photo], photo, looks, {'title': photo})}</td>" if photo else ""
         lines.append(f'<tr><th scope="row">{_said(photo) or "no photo"}</th>{first}{cells}</tr>')
     plain = '<th scope="col">the photo</th>' if any(by_photo) else ""
     table = (

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from easel.jobs.compare.cells import Row
 from easel.jobs.edit import verdict
-from easel.jobs.judges import ENDS, MORE_IS_BETTER, score_of
+from easel.jobs.judges import score_of
 from easel.metrics.intervals import EVERYWHERE, Estimate, mean_interval
 from easel.metrics.pairs import Standing, standing
 from easel.recipes.knobs import listed
 from easel.result import Score
 
-BETTER = MORE_IS_BETTER | verdict.MORE_IS_BETTER
+BETTER = verdict.MORE_IS_BETTER
 MOST_NAMED = 4
 """Candidates that a sentence names of those who share a place."""
 
@@ -58,7 +58,7 @@ def findings(rows: Sequence[Row]) -> list[Finding]:
         whole = {candidate: mine for candidate, mine in items.items() if mine}
         if not whole:
             continue
-        more, within = BETTER.get(name), ENDS.get(name, EVERYWHERE)
+        more, within = BETTER.get(name), verdict.ENDS.get(name, EVERYWHERE)
         means = {candidate: mean_interval(list(mine.values()), within=within) for candidate, mine in whole.items()}
         stands = None if more is None or len(whole) < 2 else standing(whole, more_is_better=more)
         result.append(Finding(name, judge, means, stands))
@@ -88,8 +88,9 @@ def sentence(found: Sequence[Finding], rows: Sequence[Row]) -> str:
         top = "; ".join(tops)
         return f"of {counted(rows)} nothing can be said of noise, give more photos or seeds; at the top are {top}"
     parts = [_said(names, best, tied, count) for (best, tied, count), names in _grouped(told).items()]
-    pairs = len(candidates) * (len(candidates) - 1) // 2
-    level = "paired differences, 95 %" if pairs == 1 else f"paired differences, 95 % for all {pairs} pairs together"
+    most = max(len(one.means) for one in told)
+    pairs = most * (most - 1) // 2
+    level = "paired differences, 95 %" if pairs == 1 else f"paired differences, 95 % for all {pairs} pairs of a score"
     return f"{'; '.join(parts)} ({counted(rows)}; {level})"
 
 

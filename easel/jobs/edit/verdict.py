@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from easel import models
+from easel.jobs import judges
 from easel.jobs.inputs import model_label
 from easel.jobs.judges import CLIP_I, CLIP_T, DISTANCE, Fitness, judge_name, score_of
 from easel.metrics import edits
@@ -32,10 +33,13 @@ DARK, BRIGHT = "dark pixels", "bright pixels"
 INSIDE, OUTSIDE = "change inside the mask", "largest change outside the mask"
 ALWAYS = (CLIP_T, DISTANCE, EDGES, LUMINANCE, LUMINANCE_BEFORE, DARK, BRIGHT)
 """Numbers that every edit has."""
-MORE_IS_BETTER = {DIRECTION: True, CLIP_T: True, CLIP_I: True, DISTANCE: False, EDGES: True, STRUCTURE: True} | {
-    OUTSIDE: False
-}
+MORE_IS_BETTER = judges.MORE_IS_BETTER | {DIRECTION: True, EDGES: True, STRUCTURE: True, OUTSIDE: False}
 """Of the numbers that have a better end: which one it is. Whether darker is better only the words can say."""
+ENDS = judges.ENDS | {DIRECTION: (-1.0, 1.0), EDGES: (0.0, 1.0), STRUCTURE: (-1.0, 1.0), SHIFT: (0.0, math.inf)}
+ENDS |= {DARK: (0.0, 1.0), BRIGHT: (0.0, 1.0)} | dict.fromkeys(
+    (LUMINANCE, LUMINANCE_BEFORE, INSIDE, OUTSIDE), (0.0, 255.0)
+)
+"""The least and the greatest that a number can be."""
 BY_CLIP = (DIRECTION, CLIP_T, CLIP_I)
 PIXELS = "pixels"
 """The judge of what is counted and not judged by a model."""
@@ -134,7 +138,11 @@ def scores_of(family: str, rows: Sequence[Mapping[str, Any]]) -> list[Score]:
                 for photo in photos
             ]
             each = [float(np.mean(numbers)) for numbers in mine if numbers]
-            scores.append(score_of(name, mean_interval(each), judge_of(family, name), f"all {len(each)} photos"))
+            scores.append(
+                score_of(
+                    name, mean_interval(each, within=ENDS[name]), judge_of(family, name), f"all {len(each)} photos"
+                )
+            )
     return scores
 
 
