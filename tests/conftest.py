@@ -38,10 +38,13 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
-def of_few_photos(recipe: Recipe) -> Recipe:
-    """A comparison with the first two of its photos; any other recipe as it is."""
-    photos = [path for name in getattr(recipe, "photos", ()) for path in sorted(Path(name).glob("*.jpg")) or [name]]
-    return recipe_from(recipe.plain() | {"photos": photos[:2]}) if hasattr(recipe, "axes") and photos else recipe
+def of_few_cells(recipe: Recipe) -> Recipe:
+    """A comparison with the first of its photos and seeds; any other recipe as it is."""
+    if not getattr(recipe, "base", None):
+        return recipe
+    plain = recipe.plain()
+    photos = [path for name in plain["photos"] for path in sorted(map(str, Path(name).glob("*.jpg"))) or [name]]
+    return recipe_from(plain | {"photos": photos[:1], "seeds": plain["seeds"][:1]})
 
 
 def fake_run(recipe: Recipe, workspace: Workspace) -> Result:

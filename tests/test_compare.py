@@ -529,12 +529,15 @@ def judges(monkeypatch: pytest.MonkeyPatch) -> fakes.Family:
     return made
 
 
-def test_ready_pictures_against_their_photo(judges: fakes.Family, photo: Path, tmp_path: Path, capsys: Any) -> None:
+def test_ready_pictures_against_their_photo(
+    judges: fakes.Family, photo: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     open_picture(photo).save(tmp_path / "same.png")
     Image.new("RGB", (192, 128), "red").save(tmp_path / "red.png")
     Image.new("RGB", (64, 64), "blue").save(tmp_path / "square.png")
-    words = ["compare", *(str(tmp_path / name) for name in ("same.png", "red.png", "square.png"))]
-    words += ["--against", str(photo), "--prompt", "red", "--out", str(tmp_path / "out"), "--json"]
+    words = ["compare", "same.png", "red.png", "square.png"]
+    words += ["--against", photo.name, "--prompt", "red", "--out", str(tmp_path / "out"), "--json"]
     assert main(words) == 0
     result = Result.model_validate_json(capsys.readouterr().out)
     scores = {(score.name, score.of): score.value for score in result.scores}

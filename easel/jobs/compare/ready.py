@@ -60,7 +60,7 @@ def _scored(recipe: Compare, judge: Judge, photo: Image.Image, path: Path | None
     whole = picture.resize(photo.size, Image.Resampling.LANCZOS) if fitted else picture
     values = judge.values(photo, whole, recipe.caption or "", recipe.prompt or "", None)
     numbers = [(score, judge_of(recipe.judge, score), value) for score, value in values.items()]
-    return {"pictures": [str(path)], "values": numbers, "notes": [], "seconds": 0.0, "fitted": fitted}
+    return {"pictures": [str(path.absolute())], "values": numbers, "notes": [], "seconds": 0.0, "fitted": fitted}
 
 
 def _of_one(recipe: Compare, photos: Mapping[str, Path], workspace: Workspace) -> dict[str, dict[str, Path]]:
