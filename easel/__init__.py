@@ -73,7 +73,7 @@ def __dir__() -> list[str]:
 def _function(word: str) -> Callable[..., Result]:
     """`easel.stylize(photo, styles=..., out=...)`: builds the recipe of a kind and runs it."""
     from easel.recipes.describe import python_signature
-    from easel.recipes.read import recipe_from
+    from easel.recipes.read import recipe_given
 
     kind = KINDS[word].recipe
     signature = python_signature(kind)
@@ -86,7 +86,7 @@ def _function(word: str) -> Callable[..., Result]:
         for name in kind.positional:
             if isinstance(given.get(name), str | Path) and name in kind.list_settings():
                 given[name] = [given[name]]
-        return run(recipe_from({"kind": word} | given), **mine)
+        return run(recipe_given(word, given), **mine)
 
     make.__name__ = make.__qualname__ = word.replace("-", "_")
     make.__doc__ = f"{kind.__doc__}\n\nThe settings are those of `easel.{kind.__name__}`, and `run`'s."

@@ -9,6 +9,7 @@ from easel.errors import EaselError as EaselError
 from easel.recipes.base import Recipe as Recipe
 from easel.recipes.ask import Ask as Ask
 from easel.recipes.caption import Caption as Caption
+from easel.recipes.compare import Compare as Compare
 from easel.recipes.data import DataSummary as DataSummary
 from easel.recipes.data import DataWorld as DataWorld
 from easel.recipes.edit import Edit as Edit
@@ -187,6 +188,25 @@ def edit(
     height: int | None = None,
     count: int = 1,
     model: str = "pocket",
+    seed: int = ...,
+    out: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    progress: Callable[[Step], None] | None = None,
+) -> Result: ...
+def compare(
+    pictures: str | Path | Sequence[str | Path] = (),
+    *,
+    against: str | Path | None = None,
+    prompt: str | None = None,
+    caption: str | None = None,
+    judge: str = "pocket",
+    base: dict[str, Any] = {},
+    axes: dict[str, Sequence[Any]] = {},
+    variants: Sequence[dict[str, Any]] = (),
+    photos: Sequence[str | Path] = (),
+    seeds: Sequence[int] = (),
+    yes: bool = False,
     seed: int = ...,
     out: str | Path | None = None,
     device: str = "auto",

@@ -44,6 +44,16 @@ def unexpected(problem: BaseException, folder: Path | None = None) -> Unexpected
     )
 
 
+class Unconfirmed(EaselError):
+    """So much work that it waits for a person's yes. The message says how much, and how to say yes beforehand."""
+
+    def __init__(self, message: str, question: str, folder: Path) -> None:
+        super().__init__(message)
+        self.question = question
+        self.folder = folder
+        """Of the run, which goes on there."""
+
+
 class Cancelled(EaselError):
     """The work was stopped on request (Ctrl-C, or a caller's report that raised this). No half files stay."""
 

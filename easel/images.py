@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import os
@@ -135,6 +136,15 @@ def _within(size: tuple[int, int], most: int | None) -> tuple[int, int]:
     """The size with its longer side brought to `most`."""
     scale = (most or max(size)) / max(size)
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def address(picture: Image.Image, most: tuple[int, int]) -> str:
+    """An address for a page that holds the picture itself, as a JPEG of at most so many pixels across and down."""
+    small = picture.copy()
+    small.thumbnail(most, Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    small.save(stream, "JPEG", quality=82)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
 def size_of(picture: Image.Image) -> tuple[int, int]:

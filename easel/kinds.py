@@ -57,6 +57,11 @@ KINDS: dict[str, Kind] = {
         "easel.recipes.edit:Edit",
         "easel.jobs.edit",
     ),
+    "compare": Kind(
+        "Make the same pictures with several settings, and say which one wins on what; or score ready pictures.",
+        "easel.recipes.compare:Compare",
+        "easel.jobs.compare",
+    ),
     "train": Kind(
         "Train a GAN, a VAE or a text-to-image GAN from a folder of pictures.",
         "easel.recipes.train:Train",

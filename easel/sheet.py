@@ -16,6 +16,10 @@ PAPER, INK, GREY, FRAME = (250, 249, 246), (28, 28, 30), (92, 92, 98), (222, 220
 MOST_CELLS = 60
 MOST_LINES = 8
 LEAST_TILE, TILE_GAP = 64, 2  # of a mosaic
+MOST_COLUMNS, MOST_ROWS = 24, 20
+"""Of a grid."""
+MOST_SIDE, LEAST_SIDE, PAGE = 280, 130, 2400  # of a tile of a grid, and of all its columns together
+SIDE_LABEL, GRID_GAP, SMALL_SIZE = 150, 8, 14
 
 TYPOGRAPHY = str.maketrans(
     {
@@ -84,14 +88,73 @@ def mosaic(pictures: Sequence[Image.Image], columns: int | None = None) -> Image
     return page
 
 
+@dataclass(frozen=True)
+class Line:
+    """A row of a grid: what it is called, and its pictures; instead of one that is not there, words that say why."""
+
+    title: str
+    pictures: tuple[Image.Image | str, ...]
+
+
+def grid(heads: Sequence[tuple[str, tuple[str, ...]]], lines: Sequence[Line], heading: str = "") -> Image.Image:
+    """An RGB picture of rows and columns with labels: over each column a title and a few lines, beside each row its
+    title. Up to `MOST_COLUMNS` columns and `MOST_ROWS` rows; what is left out is said below.
+    """
+    shown, below = list(heads[:MOST_COLUMNS]), list(lines[:MOST_ROWS])
+    tile = max(LEAST_SIDE, min(MOST_SIDE, PAGE // (len(shown) + 1)))
+    left = GAP + SIDE_LABEL + GAP // 2
+    width = left + len(shown) * (tile + GRID_GAP) + GAP
+    titles = [_wrapped(title, LINE_SIZE + 2, tile, 3) for title, _ in shown]
+    notes = [[part for note in head[1] for part in _wrapped(note, SMALL_SIZE, tile, 2)] for head in shown]
+    top_height = max((len(title) for title in titles), default=0) * _step(LINE_SIZE + 2)
+    note_height = max((len(note) for note in notes), default=0) * _step(SMALL_SIZE)
+    head = _wrapped(heading, TITLE_SIZE, width - 2 * GAP, 4)
+    missing = [(len(heads) - len(shown), "columns"), (len(lines) - len(below), "rows")]
+    foot = [f"and {count} {what} more, not shown" for count, what in missing if count]
+    boxes = [_row_height(line, len(shown), tile) for line in below]
+    above = GAP + len(head) * _step(TITLE_SIZE) + GAP // 2 + top_height + note_height + GRID_GAP
+    page = Image.new(
+        "RGB", (width, above + sum(boxes) + GRID_GAP * len(boxes) + len(foot) * _step(LINE_SIZE) + GAP), PAPER
+    )
+    draw = ImageDraw.Draw(page)
+    top = _write(draw, (GAP, GAP), head, TITLE_SIZE, INK) + GAP // 2
+    for index, (title, note) in enumerate(zip(titles, notes, strict=True)):
+        across = left + index * (tile + GRID_GAP)
+        start = _write(draw, (across, top), title, LINE_SIZE + 2, INK)
+        _write(draw, (across, start), note, SMALL_SIZE, GREY)
+    top = above
+    for line, box in zip(below, boxes, strict=True):
+        _write(draw, (GAP, top), _wrapped(line.title, LINE_SIZE, SIDE_LABEL, 4), LINE_SIZE, INK)
+        for index, picture in enumerate(line.pictures[: len(shown)]):
+            corner = left + index * (tile + GRID_GAP), top
+            if isinstance(picture, str):
+                draw.rectangle((corner[0], top, corner[0] + tile - 1, top + box - 1), outline=FRAME)
+                _write(draw, (corner[0] + 6, top + 6), _wrapped(picture, SMALL_SIZE, tile - 12, 6), SMALL_SIZE, GREY)
+            else:
+                small = picture.convert("RGB").resize(_fitted_size(picture, tile), Image.Resampling.LANCZOS)
+                page.paste(small, corner)
+        top += box + GRID_GAP
+    _write(draw, (GAP, top), foot, LINE_SIZE, GREY)
+    return page
+
+
+def _row_height(line: Line, columns: int, tile: int) -> int:
+    """Pixels that a row of a grid needs: for its pictures, its title, or the words that stand for one."""
+    heights = [
+        _step(SMALL_SIZE) * 4 if isinstance(picture, str) else _fitted_size(picture, tile)[1]
+        for picture in line.pictures[:columns]
+    ]
+    return max([len(_wrapped(line.title, LINE_SIZE, SIDE_LABEL, 4)) * _step(LINE_SIZE), *heights])
+
+
 def _columns(count: int) -> int:
     """Up to six in one row, then a grid about half as high as it is wide."""
     return max(1, count if count <= 6 else math.ceil(math.sqrt(count * 1.4)))
 
 
-def _fitted_size(image: Image.Image) -> tuple[int, int]:
+def _fitted_size(image: Image.Image, tile: int = TILE) -> tuple[int, int]:
     """The picture's width and height when it is as large as fits a tile."""
-    scale = min(TILE / image.width, TILE / image.height)
+    scale = min(tile / image.width, tile / image.height)
     return max(1, round(image.width * scale)), max(1, round(image.height * scale))
 
 

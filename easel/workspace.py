@@ -90,9 +90,11 @@ class Workspace:
         yield lambda done: self.step(name, done, total)
         self.step(name, total, total)
 
-    def child(self, name: str) -> Workspace:
-        """A workspace in the folder `name` inside this one, of the same device, that reports to the same place."""
-        return Workspace(self.path(name), self.device, self.dtype, self._report, self.computed_in)
+    def child(self, name: str, report: Report | None = None) -> Workspace:
+        """A workspace in the folder `name` inside this one, of the same device, that reports to the same place, or to
+        `report`.
+        """
+        return Workspace(self.path(name), self.device, self.dtype, report or self._report, self.computed_in)
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -202,6 +204,13 @@ class _Clock:
         """Seconds by phase, rounded to milliseconds."""
         running = {self._open: time.perf_counter() - self._last} if self._open else {}
         return {name: round(spent + running.get(name, 0.0), 3) for name, spent in self._seconds.items()}
+
+
+def clock(seconds: float) -> str:
+    """75 as '1:15', 3675 as '1:01:15'."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 from PIL import Image, ImageDraw
 
-from easel.recipes import Recipe
+from easel.recipes import Recipe, recipe_from
 from easel.recipes.read import to_yaml
 from easel.result import Result, Score
 from easel.workspace import Workspace
@@ -36,6 +36,15 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.jpg"
     drawn().save(path, quality=95)
     return path
+
+
+def of_few_cells(recipe: Recipe) -> Recipe:
+    """A comparison with the first of its photos and seeds; any other recipe as it is."""
+    if not getattr(recipe, "base", None):
+        return recipe
+    plain = recipe.plain()
+    photos = [path for name in plain["photos"] for path in sorted(map(str, Path(name).glob("*.jpg"))) or [name]]
+    return recipe_from(plain | {"photos": photos[:1], "seeds": plain["seeds"][:1]})
 
 
 def fake_run(recipe: Recipe, workspace: Workspace) -> Result:

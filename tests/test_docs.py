@@ -36,7 +36,7 @@ from easel.models.catalog import tables
 from easel.recipes import SCHEDULERS, Recipe, read_yaml, recipe_from
 from easel.result import Result
 from tests import fakes
-from tests.conftest import drawn
+from tests.conftest import drawn, of_few_cells
 
 ROOT = Path(__file__).parent.parent
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -153,7 +153,7 @@ def lessened(recipe: Recipe) -> Recipe:
     if recipe.kind == "train":
         side = getattr(recipe, "resolution")  # noqa: B009 - a setting of this kind alone
         values = TINY | {"resolution": side // 4, "channels": 64 if getattr(recipe, "network", "") == "stylegan" else 4}
-    return recipe.model_copy(update=values)
+    return of_few_cells(recipe.model_copy(update=values))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from easel.kinds import GROUPS, KINDS
 from easel.recipes import Recipe, read_yaml, recipe_from, to_yaml, write_yaml
 from easel.recipes.ask import Ask
 from easel.recipes.caption import Caption
+from easel.recipes.compare import Compare
 from easel.recipes.data import DataSummary, DataWorld
 from easel.recipes.describe import settings
 from easel.recipes.edit import Edit
@@ -39,6 +40,7 @@ EXAMPLES: dict[str, Recipe] = {
     "stylize": Stylize(photo="a.jpg", styles=("monet",), strength=1, width=256, caption="a cat"),
     "transfer": Transfer(photo="a.jpg", style=("b.jpg:2", "c.jpg"), side=96, start="noise", count=2),
     "edit": Edit(photo="a.jpg", prompt="make it night", mask="m.png", mask_feather=8, count=2),
+    "compare": Compare(base={"kind": "edit", "prompt": "x"}, axes={"strength": (0.3, 0.5)}, photos=("a.jpg",)),
     "train": Train(network="cgan", data="photos", resolution=32, kimg=10, classes="colour", r1_gamma=1),
     "score-styles": ScoreStyles(folder="photos", method=("describe",)),
     "score-prompt": ScorePrompt(folder="photos"),

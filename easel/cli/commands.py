@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +11,9 @@ from cyclopts import Parameter
 
 from easel import runners
 from easel.cli import flags, progress, show
+from easel.errors import Unconfirmed
 from easel.recipes import KINDS, Recipe, read_yaml
-from easel.recipes.read import validated
+from easel.recipes.read import recipe_given
 
 
 def __getattr__(name: str) -> Callable[..., None]:
@@ -30,11 +31,7 @@ def command(word: str) -> Callable[..., None]:
 
     def run(*args: Any, **kwargs: Any) -> None:
         given, common = flags.taken_apart(kind, signature, args, kwargs)
-        file = common["recipe"]
-        recipe = validated(kind, given) if file is None else read_yaml(file, given, word)
-        with progress.watching(quiet=common["quiet"]) as report:
-            result = runners.run(recipe, common["out"], common["device"], common["dtype"], report)
-        show.result(result, as_json=common["json"], quiet=common["quiet"])
+        _made(recipe_given(word, given, common["recipe"]), common)
 
     return flags.dressed(run, signature, word, inspect.getdoc(kind) or "")
 
@@ -43,9 +40,21 @@ def _run(file: Path, **common: Any) -> None:
     asked = {name: common.pop(name, None) for name in ("seed", "count")}
     recipe = read_yaml(file, {name: value for name, value in asked.items() if value is not None})
     common = {name: default for name, (_, default, _) in flags.COMMON.items()} | common
-    with progress.watching(quiet=common["quiet"]) as report:
-        result = runners.run(recipe, common["out"], common["device"], common["dtype"], report)
-    show.result(result, as_json=common["json"], quiet=common["quiet"])
+    _made(recipe, common)
+
+
+def _made(recipe: Recipe, common: Mapping[str, Any]) -> None:
+    """Run a recipe and show the result. Where it waits for a yes, a person at a terminal is asked."""
+    device, dtype, quiet = common["device"], common["dtype"], common["quiet"]
+    try:
+        with progress.watching(quiet=quiet) as report:
+            result = runners.run(recipe, common["out"], device, dtype, report)
+    except Unconfirmed as problem:
+        if not progress.asked(problem.question):
+            raise
+        with progress.watching(quiet=quiet) as report:
+            result = runners.run(recipe.model_copy(update={"yes": True}), problem.folder, device, dtype, report)
+    show.result(result, as_json=common["json"], quiet=quiet)
 
 
 def _run_signature() -> inspect.Signature:

@@ -31,7 +31,7 @@ def signature_of(kind: type[Recipe]) -> inspect.Signature:
     """A kind's settings and the common flags, for cyclopts to read. Settings of some only have a panel of their own."""
     known = {setting.name: setting for setting in settings(kind)}
     first = [_positional(known[name]) if name in known else _place(name) for name in kind.positional]
-    rest = [_flag(setting) for name, setting in known.items() if name not in kind.positional]
+    rest = [_flag(setting) for name, setting in known.items() if name not in kind.positional and not setting.in_file]
     return inspect.Signature([*first, *rest, *common_parameters(without=[n for n in kind.positional if n in COMMON])])
 
 
@@ -103,10 +103,19 @@ def _flag(setting: Setting) -> inspect.Parameter:
         negative=None if setting.form is bool else (),
         consume_multiple=(1, None) if several and not setting.is_repeated else False,
         allow_leading_hyphen=setting.form is not bool and not several,
-        converter=whole_number if int in (setting.form, *get_args(setting.form)) else None,
+        converter=_converter(setting.form),
         group=Group(f"Settings of {setting.only.title}", sort_key=50) if setting.only else SETTINGS_GROUP,
     )
     return _parameter(setting.name, setting.form if several else setting.form | None, () if several else None, mark)
+
+
+def _converter(form: Any) -> Callable[[Any, Sequence[Token]], Any] | None:
+    """How whole numbers are read, alone and in lists; None for what is no number."""
+    if int not in (form, *get_args(form)):
+        return None
+    if get_origin(form) is not tuple:
+        return whole_number
+    return lambda _, tokens: tuple(whole_number(form, [token]) for token in tokens)
 
 
 def whole_number(_form: Any, tokens: Sequence[Token]) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from easel.errors import Cancelled, printable
 from easel.runners.machine import is_first
+from easel.workspace import clock
 
 if TYPE_CHECKING:
     from easel.workspace import Report, Step
@@ -83,6 +84,17 @@ def _said(line: str) -> None:
         print(printable(line), file=sys.stderr, flush=True)
 
 
+def asked(question: str) -> bool:
+    """Whether a person at a terminal says yes; no where nobody is there to ask."""
+    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    _said(f"{question} [y/N]")
+    try:
+        return sys.stdin.readline().strip().casefold() in {"y", "yes"}
+    except (OSError, ValueError, KeyboardInterrupt):
+        return False
+
+
 def lines(write: Callable[[str], Any]) -> Callable[[Step], None]:
     """A report in plain lines: at the end of each phase, and every ten seconds within one."""
     last: dict[str, Any] = {"phase": None, "time": 0.0}
@@ -109,13 +121,6 @@ def in_words(step: Step) -> str:
 def speed(rate: float) -> str:
     """A rate people can read: '2.5 a second', or '12 s each' for slow things."""
     return f"{rate:.1f} a second" if rate >= 1 else f"{1 / rate:.1f} s each"
-
-
-def clock(seconds: float) -> str:
-    """75 as '1:15', 3675 as '1:01:15'."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 @contextlib.contextmanager

@@ -107,6 +107,8 @@ def _value(row: Setting) -> str:
 def _type(form: Any) -> str:
     if get_origin(form) is tuple:
         return f"list of {_type(get_args(form)[0])}"
+    if get_origin(form) is dict:
+        return "mapping"
     named = {str: "text", int: "whole number", float: "number", bool: "yes or no"}
     return next(named[part] for part in (form, *get_args(form)) if part in named)
 

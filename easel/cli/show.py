@@ -39,7 +39,10 @@ def result(made: Result, *, as_json: bool, quiet: bool) -> None:
     main = next((name for name in ("sheet.png", "chart.png") if name in made.files), None)
     count = len(made.pictures)
     if main and made.folder is not None:
-        print(printable(f"look at {made.folder / main}") + (f" ({count} pictures)" if count > 1 else ""))
+        pages = [f" and {made.folder / name}" for name in made.files if name.endswith(".html")]
+        print(
+            printable(f"look at {made.folder / main}{''.join(pages)}") + (f" ({count} pictures)" if count > 1 else "")
+        )
     else:
         print(printable(f"written to {made.folder}"))
 

@@ -23,8 +23,7 @@ def run(recipe: Recipe, workspace: Workspace) -> Result:
     Raises EaselError with one line of advice, and Cancelled when the workspace's report says so.
     """
     job: Any = importlib.import_module(KINDS[recipe.kind].job)
-    if hasattr(job, "facts_of"):
-        recipe = recipe.bound(**job.facts_of(recipe))
+    recipe = recipe.bound(**facts_of(recipe))
     recipe = continued(recipe, workspace)
     replaced = earlier(workspace)
     write_yaml(recipe, workspace.place_for("recipe.yaml"))
@@ -36,6 +35,12 @@ def run(recipe: Recipe, workspace: Workspace) -> Result:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
     return whole
+
+
+def facts_of(recipe: Recipe) -> dict[str, str]:
+    """What the job of a recipe finds out about it on the disk. Raises EaselError where what it needs is not there."""
+    job: Any = importlib.import_module(KINDS[recipe.kind].job)
+    return job.facts_of(recipe) if hasattr(job, "facts_of") else {}
 
 
 def earlier(workspace: Workspace) -> set[Path]:

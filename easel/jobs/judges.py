@@ -46,6 +46,8 @@ ENDS = {
     DISTANCE: (0.0, math.inf),
 }
 """The least and the greatest that a score can be."""
+MORE_IS_BETTER = {STYLE: True, CLIP_T: True, CLIP_I: True, DISTANCE: False}
+"""Of scores that have a better end: which one it is. STYLE_BEFORE speaks of the photo alone."""
 
 WHO = {STYLE: "vqa", STYLE_BEFORE: "vqa", CLIP_T: "clip", CLIP_I: "clip", DISTANCE: "perceptual"}
 """Which judge of a family gives a score."""

@@ -13,6 +13,7 @@ from easel.errors import EaselError
 
 if TYPE_CHECKING:
     from easel.models.captioners import Answerer, Captioner
+    from easel.models.catalog.locate import LocatedModel
     from easel.models.depth import Depth
     from easel.models.diffusion import Diffusion
     from easel.models.diffusion.control import ControlNetwork
@@ -85,6 +86,7 @@ def load(
         EaselError: unknown name, not on this machine (with what to pull), or files missing, pickled, damaged or not
             numbers.
     """
+    from easel.models import shelf
     from easel.models.catalog import locate, tables
     from easel.models.catalog.controls import METHODS
 
@@ -92,6 +94,20 @@ def load(
     if (config is not None and not takes_config) or (loras and role not in tables.DRAWING):
         raise EaselError(f"config and loras belong to text-to-image models, not to the role '{role}'")
     located = locate.find(name, role)
+    draws = role in tables.DRAWING
+    # of a model that draws one object plays several roles, where they are the same weights
+    key = (located.path, "drawing" if draws else role, device, dtype, config, tuple(loras))
+    found = shelf.taken(key, lambda: _load(located, role, device, dtype, config, loras), draws=draws)
+    if draws and not found.plays(role):
+        return _load(located, role, device, dtype, config, loras)  # which says why it does not
+    return found
+
+
+def _load(located: LocatedModel, role: str, device: str, dtype: str, config: str | None, loras: Sequence[str]) -> Any:
+    """A model where it was found, in its role."""
+    from easel.models.catalog import tables
+    from easel.models.catalog.controls import METHODS
+
     if role in tables.DRAWING:
         from easel.models import diffusion
 

@@ -19,9 +19,11 @@ def draw_seed() -> int:
 
 
 def _frozen(value: Any) -> Any:
-    """A list as a tuple, a path as text, all else as it is."""
+    """A list as a tuple, a path as text, also within a mapping; all else as it is."""
     if isinstance(value, list | tuple):
         return tuple(_frozen(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
@@ -61,6 +63,8 @@ class Recipe(BaseModel):
     """What `Only` may ask for beside settings: facts that the job finds out and hands to `bound`."""
     resumes: ClassVar[bool] = False
     """Whether a run goes on where an earlier one in the same folder stopped."""
+    from_file: ClassVar[bool] = False
+    """Whether what comes first may be a YAML recipe of this kind, which the rest is laid over."""
     answers_in_words: ClassVar[bool] = False
     """Whether what a person wants to read is a text, and not where the pictures are."""
     repeatable: ClassVar[bool] = False

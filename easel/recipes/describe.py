@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic_core import PydanticUndefined
 
 from easel.recipes.base import Recipe, chosen_from
-from easel.recipes.knobs import Only, Repeated
+from easel.recipes.knobs import InFile, Only, Repeated
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Setting:
     """Whom it belongs to, where that varies within the kind."""
     is_repeated: bool
     """A list whose flag takes one value and may be given several times."""
+    in_file: bool = False
+    """Without a flag."""
 
     @property
     def flag(self) -> str:
@@ -60,6 +62,7 @@ def _setting(kind: type[Recipe], name: str, schema: dict[str, Any]) -> Setting:
         required=field.is_required(),
         only=kind.only(name),
         is_repeated=any(isinstance(mark, Repeated) for mark in field.metadata),
+        in_file=any(isinstance(mark, InFile) for mark in field.metadata),
     )
 
 
@@ -82,7 +85,7 @@ def python_signature(kind: type[Recipe]) -> inspect.Signature:
         inspect.Parameter(
             name,
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            default=inspect.Parameter.empty if name not in known or known[name].required else None,
+            default=_default(kind, known[name]) if name in known else inspect.Parameter.empty,
             annotation=typed(kind, name) if name in known else "str | Path",
         )
         for name in kind.positional
@@ -129,6 +132,8 @@ def _typed(form: Any, is_path: bool) -> str:
         return " | ".join(_typed(part, is_path) for part in parts)
     if origin is tuple:
         return f"Sequence[{_typed(parts[0], is_path)}]"
+    if origin is dict:
+        return f"dict[{', '.join(_typed(part, is_path) for part in parts)}]"
     if form is type(None):
         return "None"
     return "str | Path" if is_path and form is str else str(form.__name__)
@@ -148,7 +153,7 @@ def bare(form: Any) -> Any:
 
 def _shown(default: Any) -> str:
     """A default in words; none when there is nothing worth saying."""
-    if default is PydanticUndefined or default is None or default in ("", ()):
+    if default is PydanticUndefined or default is None or default in ("", (), {}):
         return ""
     if isinstance(default, bool):
         return "yes" if default else "no"

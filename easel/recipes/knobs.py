@@ -51,6 +51,11 @@ class Repeated:
 
 
 @dataclass(frozen=True)
+class InFile:
+    """Marks a setting without a flag: it is written in a recipe's file, or given in Python."""
+
+
+@dataclass(frozen=True)
 class IsPath:
     """Marks a text that is a file or a folder: 'photos/' and 'photos' are the same."""
 

@@ -214,9 +214,29 @@ def read_yaml(path: str | Path, changes: Mapping[str, Any] | None = None, kind: 
     return recipe_from(values | dict(changes or {}), f"{path}: ", lines=known)
 
 
+def recipe_given(word: str, given: Mapping[str, Any], file: str | Path | None = None) -> Recipe:
+    """The recipe of a kind from what was given, laid over a YAML `file` where there is one; of some kinds that file may
+    be what comes first.
+
+    Raises EaselError, also where two files are named.
+    """
+    kind = KINDS[word].recipe
+    first = given.get(kind.positional[0]) if kind.from_file else None
+    if isinstance(first, list | tuple) and len(first) == 1 and str(first[0]).endswith((".yaml", ".yml")):
+        if file is not None:
+            raise EaselError(f"{first[0]} and {file} are two recipes: give one of them")
+        file, given = first[0], {name: value for name, value in given.items() if name != kind.positional[0]}
+    return validated(kind, given) if file is None else read_yaml(file, given, word)
+
+
 def to_yaml(recipe: Recipe) -> str:
     """A recipe as YAML that `read_yaml` gives back unchanged, without what does not apply to it."""
-    return yaml.dump(recipe.plain(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return plain_to_yaml(recipe.plain())
+
+
+def plain_to_yaml(values: Mapping[str, Any]) -> str:
+    """Plain values as YAML that easel and every other reader take for the same."""
+    return yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def write_yaml(recipe: Recipe, path: str | Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from html import escape
 
 from PIL import Image
 
 from easel.data import opened
 from easel.errors import EaselError, printable
+from easel.images import address
 from easel.jobs.data.panels import Panel
 from easel.jobs.data.values import Summary
 
@@ -92,7 +91,7 @@ def _map(summary: Summary) -> str:
     columns = 1 + max(column for column, _ in summary.cells.values())
     cells = "".join(
         f'<img style="grid-area:{row + 1}/{column + 1}" loading="lazy" alt="" title="{_words(summary, at)}" '
-        f'src="{_data(Image.fromarray(summary.stats.thumbs[at]), MAP_SIDE)}">'
+        f'src="{address(Image.fromarray(summary.stats.thumbs[at]), (2 * MAP_SIDE, MAP_SIDE))}">'
         for at, (column, row) in summary.cells.items()
     )
     return f'<div class="map" style="grid-template-columns:repeat({columns},minmax(0,1fr))">{cells}</div>'
@@ -137,7 +136,8 @@ def _row(summary: Summary, indices: list[int]) -> str:
 def _picture(summary: Summary, at: int, scale: float = 1.0) -> str:
     """A picture of the set, small, as it is."""
     try:
-        source = _data(opened(summary.pictures[at], 4 * END_SIDE), int(END_SIDE * scale))
+        high = int(END_SIDE * scale)
+        source = address(opened(summary.pictures[at], 4 * END_SIDE), (2 * high, high))
     except EaselError:
         return "<em>gone</em>"  # removed since it was opened
     return f'<img alt="" title="{_words(summary, at)}" src="{source}">'
@@ -152,12 +152,3 @@ def _broken(summary: Summary) -> str:
         f"<tr><td>{escape(name)}</td><td>{escape(why)}</td></tr>" for name, why in list(broken.items())[:MAX_BROKEN]
     )
     return f"<h2>Broken</h2><table>{rows}</table>"
-
-
-def _data(picture: Image.Image, side: int) -> str:
-    """A small JPEG as an address that holds it."""
-    small = picture.copy()
-    small.thumbnail((2 * side, side), Image.Resampling.LANCZOS)
-    stream = io.BytesIO()
-    small.save(stream, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from easel import models
+from easel.jobs import judges
 from easel.jobs.edit.depth import DepthModel
 from easel.jobs.inputs import model_label
 from easel.jobs.judges import CLIP_I, CLIP_T, DISTANCE, Fitness, judge_name, score_of
@@ -34,6 +35,17 @@ DARK, BRIGHT = "dark pixels", "bright pixels"
 INSIDE, OUTSIDE = "change inside the mask", "largest change outside the mask"
 ALWAYS = (CLIP_T, DISTANCE, EDGES, LUMINANCE, LUMINANCE_BEFORE, DARK, BRIGHT)
 """Numbers that every edit has."""
+MORE_IS_BETTER = judges.MORE_IS_BETTER | {
+    **dict.fromkeys((DIRECTION, EDGES, EDGES_CONTROL, DEPTH, DEPTH_CONTROL, STRUCTURE), True),
+    OUTSIDE: False,
+}
+"""Of the numbers that have a better end: which one it is. Whether darker is better only the words can say."""
+ENDS = judges.ENDS | {DIRECTION: (-1.0, 1.0), EDGES: (0.0, 1.0), STRUCTURE: (-1.0, 1.0), SHIFT: (0.0, math.inf)}
+ENDS |= dict.fromkeys((DEPTH, DEPTH_CONTROL), (-1.0, 1.0)) | {EDGES_CONTROL: (0.0, 1.0)}
+ENDS |= {DARK: (0.0, 1.0), BRIGHT: (0.0, 1.0)} | dict.fromkeys(
+    (LUMINANCE, LUMINANCE_BEFORE, INSIDE, OUTSIDE), (0.0, 255.0)
+)
+"""The least and the greatest that a number can be."""
 BY_CLIP = (DIRECTION, CLIP_T, CLIP_I)
 PIXELS = "pixels"
 """The judge of what is counted and not judged by a model."""
@@ -91,14 +103,17 @@ class Judge:
 
         Photo and edit are of one size and compared at LOOKED_AT pixels, their depths at DEPTH_AT, a change inside and
         outside a mask at their own size. `followed` are the control maps that steered the edit.
+        Without a prompt nothing is measured against words, without a caption no direction.
         """
         small = [_small(one, LOOKED_AT) for one in (photo, picture)]
         before, after = (np.asarray(one) for one in small)
         rows, texts = self.clip.images(small), self.clip.texts([caption, prompt])
         light, dark = edits.luminance(before, after), edits.clipped(after)
         found = {
-            DIRECTION: float(edits.direction_similarity(rows[:1], rows[1:], texts[:1], texts[1:])[0]),
-            CLIP_T: float(cosines(rows[1:], texts[1:])[0]),
+            DIRECTION: float(edits.direction_similarity(rows[:1], rows[1:], texts[:1], texts[1:])[0])
+            if caption and prompt
+            else math.nan,
+            CLIP_T: float(cosines(rows[1:], texts[1:])[0]) if prompt else math.nan,
             CLIP_I: float(cosines(rows[1:], rows[:1])[0]) if self.fitness.is_fit else math.nan,
             DISTANCE: float(self.perceptual.distance(small[:1], small[1:])[0]),
             EDGES: edits.edge_match(edits.edges(before), edits.edges(after)).f1,
@@ -163,24 +178,27 @@ def scores_of(family: str, rows: Sequence[Mapping[str, Any]]) -> list[Score]:
     it. Each row has the file, the photo, the values, and who judged depth.
     """
     scores = [
-        Score(name=name, value=value, judge=_who(family, name, row), of=row["file"])
+        Score(name=name, value=value, judge=judge_of(family, name, row["depth"]), of=row["file"])
         for row in rows
         for name, value in row["values"].items()
     ]
     if len({row["photo"] for row in rows}) > 1:
-        for name, judge in dict.fromkeys((name, _who(family, name, row)) for row in rows for name in row["values"]):
+        for name, judge in dict.fromkeys(
+            (name, judge_of(family, name, row["depth"])) for row in rows for name in row["values"]
+        ):
             mine: dict[str, list[float]] = {}
             for row in rows:
-                if name in row["values"] and _who(family, name, row) == judge:
+                if name in row["values"] and judge_of(family, name, row["depth"]) == judge:
                     mine.setdefault(row["photo"], []).append(row["values"][name])
             each = [float(np.mean(numbers)) for numbers in mine.values()]
-            scores.append(score_of(name, mean_interval(each), judge, f"all {len(each)} photos"))
+            scores.append(score_of(name, mean_interval(each, within=ENDS[name]), judge, f"all {len(each)} photos"))
     return scores
 
 
-def _who(family: str, name: str, row: Mapping[str, Any]) -> str:
+def judge_of(family: str, name: str, depth: str = "") -> str:
+    """Who gives a number: of a family, such as 'clip:pocket', or the model of depth."""
     if name == DISTANCE:
         return judge_name(family, DISTANCE)
     if name in {DEPTH, DEPTH_CONTROL}:
-        return f"depth:{row['depth']}"
+        return f"depth:{depth}"
     return f"clip:{model_label(family)}" if name in BY_CLIP else PIXELS

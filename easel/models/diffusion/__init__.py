@@ -69,6 +69,10 @@ class Diffusion:
         self._effects_noted = True
         self._cache = Cache()
 
+    def plays(self, role: str) -> bool:
+        """Whether its UNet is one that plays a role of drawing."""
+        return self.unet_kind in pipelines.ROLES[role]
+
     def _to_channels_last(self) -> None:
         import torch
 
