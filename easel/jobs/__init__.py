@@ -23,8 +23,8 @@ def run(recipe: Recipe, workspace: Workspace) -> Result:
     Raises EaselError with one line of advice, and Cancelled when the workspace's report says so.
     """
     job: Any = importlib.import_module(KINDS[recipe.kind].job)
-    recipe = recipe.bound(**facts_of(recipe))
-    recipe = continued(recipe, workspace)
+    facts = facts_of(recipe)
+    recipe = continued(recipe.bound(**facts) if facts else recipe, workspace)
     replaced = earlier(workspace)
     write_yaml(recipe, workspace.place_for("recipe.yaml"))
     result: Result = job.run(recipe, workspace)
