@@ -499,7 +499,7 @@ def test_the_night_example_on_real_layouts(
     assert not [note for note in result.notes if "failed" in note]
     assert len(result.pictures) == 7 * 2
     assert {score.of for score in result.scores} == set(labels(night()))
-    assert {score.judge for score in result.scores} == {"clip:tiny", "perceptual:tiny", "pixels"}
+    assert {score.judge for score in result.scores} == {"clip:tiny", "perceptual:tiny", "pixels", "depth:depth"}
     assert len(loaded) == len(set(loaded))  # each once, for all 14 cells
     alone = recipe_from(night().candidates()[3].recipe(str(tmp_path / "b.png"), 1).plain())
     again = runners.run(alone, tmp_path / "alone", dtype="float32")
