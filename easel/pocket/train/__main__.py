@@ -1,8 +1,8 @@
 """Train pocket: ``python -m easel.pocket.train TARGET...`` (make pocket). Any target can be stopped and goes on
 later.
 
-Targets: data, vae, blip, clip, subject, perceptual, sharpen, unet, judge, score, or all. State lives below --work;
-weights go to the package.
+Targets: data, vae, blip, clip, subject, perceptual, sharpen, unet, depth, control, adapter, judge, score, or all.
+State lives below --work; weights go to the package.
 """
 
 import argparse
@@ -11,13 +11,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from transformers import BertTokenizer, CLIPTokenizer
+from transformers import BertTokenizer, CLIPTokenizer, DPTForDepthEstimation
 
 from easel.networks.autoencoder import PixelAutoencoder
 from easel.pocket.train import (
     blip,
     cards,
     clip,
+    control,
+    depth,
     export,
     judge,
     packing,
@@ -45,10 +47,12 @@ PACKERS: dict[str, Callable[[Path], None]] = {
     "manners": packing.pack_manners,
     "redrawn": packing.pack_redrawn,
     "kin": packing.pack_kin,
+    "solids": packing.pack_solids,
 }
 READ = {"plain": 0.18, "scenes": 0.14, "subjects": 0.06, "styled": 0.14, "manners": 0.48}
 """How often what reads pictures sees each store."""
-TARGETS = ("data", "vae", "blip", "clip", "subject", "perceptual", "sharpen", "unet", "judge", "score", "all")
+PARTS = ("vae", "blip", "clip", "subject", "perceptual", "sharpen", "unet", "depth", "control", "adapter")
+TARGETS = ("data", *PARTS, "judge", "score", "all")
 
 
 class Bench:
@@ -164,6 +168,28 @@ class Bench:
             unet.run(painter, latents, tokenizer, schedule, state, losses)
         export.write_diffusion(painter, self.vae(), tokenizer)
 
+    def depth_net(self) -> DPTForDepthEstimation:
+        """The depth net, trained; once it is, this only reads it."""
+        return depth.run(self.store("solids"), self.store("photos"), self.state, self.device)
+
+    def depth(self) -> None:
+        """Train and write the depth net."""
+        export.write_transformers("depth", self.depth_net(), [depth.image_processor()])
+
+    def guided(self) -> control.Guided:
+        """What controls learn from."""
+        vae = self.vae().to(self.device)
+        return control.Guided(vae, self.store("solids"), self.store("styled"), self.depth_net(), self.cache)
+
+    def control(self) -> None:
+        """Train and write the ControlNet, on the UNet that ships."""
+        export.write_diffusers("control", control.run(shipped.frozen(), self.guided(), self.state, self.device))
+
+    def adapter(self) -> None:
+        """Train and write the adapter, on the UNet that ships."""
+        net = control.run_adapter(shipped.frozen(), self.guided(), self.state, self.device)
+        export.write_diffusers("adapter-canny", net)
+
     def judge(self) -> None:
         """Train the judge of the scores, which is no part of pocket."""
         if not Store.exists(self.cache, "judged"):
@@ -180,9 +206,8 @@ class Bench:
 
     def all(self) -> None:
         """Every part, in the order in which they need each other."""
-        made = (self.data, self.vae, self.blip, self.clip, self.subject, self.perceptual, self.sharpen, self.unet)
-        for step in (*made, self.score):
-            step()
+        for target in ("data", *PARTS, "score"):
+            getattr(self, target)()
 
 
 def main() -> None:
