@@ -136,8 +136,8 @@ class Edit(Drawn, Recipe):
     """Model that edits: a name of `easel models`, a hub id, a diffusers folder, or a .safetensors file."""
     control_model: Annotated[ModelName | None, BY_MAP] = None
     """ControlNet or T2I-Adapter of the method's kind; the one that goes with the model when not given."""
-    depth_model: Annotated[ModelName, BY_MAP] = "depth-small"
-    """Model of depth that makes depth maps."""
+    depth_model: Annotated[ModelName | None, BY_MAP] = None
+    """Model of depth that makes depth maps; when not given, pocket's with pocket, depth-small with others."""
     judge: ModelName = "pocket"
     """Family of models that scores the pictures."""
     captioner: ModelName = "pocket"

@@ -11,6 +11,7 @@ from easel import models
 from easel.errors import EaselError
 from easel.images import open_picture
 from easel.jobs.edit.frame import Frame
+from easel.models.catalog.controls import depth_for
 from easel.models.diffusion import maps
 from easel.models.diffusion.batch import Control
 from easel.recipes.edit import Edit, control_parts
@@ -81,7 +82,8 @@ class Steering:
         with workspace.phase("loading the control", len(names)):
             loaded = {name: models.load(name, way, workspace.device, workspace.dtype) for name in dict.fromkeys(names)}
         needs_depth = any(one.ready is None and maps.KINDS[one.kind].needs_depth for one in wanted)
-        depth = models.load(recipe.depth_model, "depth", workspace.device) if needs_depth else None
+        estimator = recipe.depth_model or depth_for(model.base)
+        depth = models.load(estimator, "depth", workspace.device) if needs_depth else None
         return cls(recipe, wanted, [loaded[name] for name in names], depth)
 
     @property

@@ -79,10 +79,8 @@ CONTROLS: dict[tuple[str, str, str], str] = {
     ("SDXL", "adapter", "depth"): "sdxl-depth-adapter",
     ("pocket", "controlnet", "canny"): "pocket-canny",
     ("pocket", "controlnet", "depth"): "pocket-depth",
-    ("pocket", "controlnet", "segmentation"): "pocket-segmentation",
     ("pocket", "controlnet", "scribble"): "pocket-scribble",
     ("pocket", "adapter", "canny"): "pocket-canny-adapter",
-    ("pocket", "adapter", "depth"): "pocket-depth-adapter",
 }
 """Base, method and kind of control -> word of the catalogue."""
 
@@ -109,3 +107,10 @@ def control_for(base: str | None, kind: str, method: str = "controlnet") -> str:
         have = f"it has {listed(able)}" if able else f"it has no {method} at all"
         raise EaselError(f"no {method} for '{kind}' goes with {base}: {have}; or give one by folder or file")
     return word
+
+
+def depth_for(base: str | None) -> str:
+    """The catalogue's word for the model of depth that makes maps for this base's controls: pocket's were taught with
+    those of pocket's own.
+    """
+    return "pocket" if base == "pocket" else "depth-small"

@@ -21,6 +21,7 @@ from easel.pocket.train import (
     control,
     depth,
     export,
+    followed,
     judge,
     packing,
     perceptual,
@@ -201,7 +202,7 @@ class Bench:
         score.found_photos(self.photos)
         if not judge.WEIGHTS.exists():
             self.judge()
-        score.run(export.POCKET, self.photos)
+        score.run(export.POCKET, self.photos, score.PARTS | followed.PARTS)
         cards.write(export.POCKET)
 
     def all(self) -> None:

@@ -5,7 +5,6 @@ Both steer the shipped UNet, which stays as it is. The ControlNet has no attenti
 once: it tells them apart by their look (lines on black, or grey planes), as the union models for SDXL do.
 """
 
-import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, DPTForDepthEstimation
 
 from easel.models.diffusion import maps
-from easel.models.diffusion.control import pixels_a_cell
+from easel.models.diffusion.control import new_adapter
 from easel.networks.adapter import PooledAdapter
 from easel.networks.autoencoder import PixelAutoencoder
 from easel.pocket.train import depth, samples
@@ -136,22 +135,6 @@ def control_net(unet: UNet) -> ControlNetModel:
     return net
 
 
-def light_adapter(unet: UNet) -> Adapter:
-    """An untrained light adapter for grey maps. It has a block more than the UNet, whose tensor diffusers adds behind
-    the middle block where it has that one's size.
-    """
-    cells = pixels_a_cell(unet, 8)
-    pooled = (False, *(after > before for before, after in itertools.pairwise(cells)), False)
-    return PooledAdapter(
-        in_channels=1,
-        channels=tuple(unet.config.block_out_channels),
-        num_res_blocks=2,
-        downscale_factor=cells[0],
-        adapter_type="light_adapter",
-        pooled_blocks=pooled,
-    )
-
-
 class Frozen(NamedTuple):
     """What is steered, and reads the words; nothing in it learns."""
 
@@ -230,6 +213,8 @@ def run(base: Frozen, data: Guided, work: Path, device: str = "cpu", schedule: S
 def run_adapter(base: Frozen, data: Guided, work: Path, device: str = "cpu", schedule: Schedule = ADAPTER) -> Adapter:
     """Train the adapter for edges (or go on) and return it."""
     torch.manual_seed(9)
-    net = light_adapter(base.unet).to(device, memory_format=torch.channels_last)
+    net = new_adapter(base.unet, 8, in_channels=1, adapter_type="light_adapter").to(
+        device, memory_format=torch.channels_last
+    )
     teach(net, Lesson(by_adapter, {"canny": 1.0}, schedule), base, data, work / "adapter.safetensors")
     return net

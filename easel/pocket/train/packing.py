@@ -183,7 +183,7 @@ def pack_redrawn(folder: Path, count: int = 4000) -> None:
     pack(folder, "redrawn", redrawn, range(60000, 60000 + count), each=2)
 
 
-def pack_solids(folder: Path, count: int = 5000) -> None:
+def pack_solids(folder: Path, count: int = 4000) -> None:
     """The store ``solids``: scenes of seeds of their own, each with its depth next to it."""
     pack(folder, "solids", solid, range(3 * 10**5, 3 * 10**5 + count), each=2)
 
