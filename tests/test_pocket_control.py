@@ -9,8 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from easel import models
-from easel.jobs import runners
+from easel import models, runners
 from easel.metrics import edits
 from easel.models.catalog import controls, tables
 from easel.models.diffusion.batch import Control, PictureRequest
@@ -107,7 +106,7 @@ def test_teaching_moves_the_control_alone_and_goes_on_where_it_was(
     schedule = Schedule(steps=2, lr=1e-2, warmup=1, average_decay=0.0)
     made = control.run(frozen, data, tmp_path, schedule=schedule)
     assert torch.equal(frozen.unet.conv_in.weight, before)
-    assert float(made.controlnet_mid_block.weight.abs().max()) > 0
+    assert bool((made.controlnet_mid_block.weight != 0).any())
     again = control.run(frozen, data, tmp_path, schedule=schedule)  # reads what was made
     assert torch.equal(again.controlnet_mid_block.weight, made.controlnet_mid_block.weight)
     light = control.run_adapter(frozen, data, tmp_path, schedule=Schedule(steps=1, lr=1e-3, warmup=1))

@@ -30,8 +30,8 @@ from easel.pocket.train.vae import to_tensor
 from easel.training.trainer import Context, Measured, autocast, device_of
 
 BATCH = 16
-CONTROL = Schedule(steps=1500, lr=5e-4, warmup=60, weight_decay=0.01, average_decay=0.995, muon=True)
-ADAPTER = Schedule(steps=500, lr=1.5e-3, warmup=40, weight_decay=0.01, average_decay=0.99, muon=True)
+CONTROL = Schedule(steps=720, lr=1e-3, warmup=40, weight_decay=0.01, average_decay=0.99, muon=True)
+ADAPTER = Schedule(steps=220, lr=1.5e-3, warmup=30, weight_decay=0.01, average_decay=0.98, muon=True)
 KINDS = {"canny": 0.48, "depth": 0.4, "scribble": 0.12}
 """Kind of map -> how often the ControlNet sees it."""
 REAL = 0.35

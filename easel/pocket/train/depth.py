@@ -22,7 +22,7 @@ from easel.pocket.train.vae import to_tensor
 from easel.training.trainer import Context, Measured, autocast, device_of
 
 SIDE, BATCH = 192, 16
-SCHEDULE = Schedule(steps=800, lr=1.5e-3, warmup=60, weight_decay=0.02, average_decay=0.99, muon=True)
+SCHEDULE = Schedule(steps=420, lr=1.5e-3, warmup=60, weight_decay=0.02, average_decay=0.99, muon=True)
 ZOOM = 0.3
 """How much of a picture is cut away at most, along a side."""
 TEXTURED = 0.5
