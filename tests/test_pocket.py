@@ -24,7 +24,7 @@ from easel.pocket.train.export import POCKET
 from easel.pocket.world import Scene, captions, questions
 from easel.pocket.world.words import STYLE_QUESTIONS
 
-PARTS = ("diffusion", "caption", "ask", "clip", "subject", "perceptual")
+PARTS = ("diffusion", "caption", "ask", "clip", "subject", "perceptual", "control", "adapter-canny", "depth")
 
 
 @pytest.fixture(autouse=True)
@@ -61,8 +61,8 @@ def shown() -> list[Image.Image]:
     return [score.picture(scene) for scene in scenes()]
 
 
-def test_the_family_fits_in_thirty_mebibytes_and_every_part_has_a_card() -> None:
-    assert sum(path.stat().st_size for path in POCKET.rglob("*") if path.is_file()) <= 30 * 2**20
+def test_the_family_fits_in_forty_six_mebibytes_and_every_part_has_a_card() -> None:
+    assert sum(path.stat().st_size for path in POCKET.rglob("*") if path.is_file()) <= 46 * 2**20
     for part in PARTS:
         card = (POCKET / part / "README.md").read_text()
         assert "license: mit" in card

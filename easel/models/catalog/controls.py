@@ -79,10 +79,8 @@ CONTROLS: dict[tuple[str, str, str], str] = {
     ("SDXL", "adapter", "depth"): "sdxl-depth-adapter",
     ("pocket", "controlnet", "canny"): "pocket-canny",
     ("pocket", "controlnet", "depth"): "pocket-depth",
-    ("pocket", "controlnet", "segmentation"): "pocket-segmentation",
     ("pocket", "controlnet", "scribble"): "pocket-scribble",
     ("pocket", "adapter", "canny"): "pocket-canny-adapter",
-    ("pocket", "adapter", "depth"): "pocket-depth-adapter",
 }
 """Base, method and kind of control -> word of the catalogue."""
 

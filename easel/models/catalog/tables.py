@@ -183,7 +183,7 @@ def _control(name: str, words: str, method: str, part: str) -> Row:
     return Row(name, f"steers {base} by {words} ({METHOD_NAMES[method]})", {method: part})
 
 
-NOT_YET = frozenset({"instruct", "depth", "controlnet", "adapter"})
+NOT_YET = frozenset({"instruct"})
 """Roles that pocket has places for, and no weights so far."""
 POCKET = {role: f"{INSIDE}{folder}" for role, folder in SUBFOLDERS.items()}
 ROWS: dict[str, Row] = {
@@ -226,18 +226,10 @@ ROWS: dict[str, Row] = {
         _control("sdxl-canny-adapter", "edges", "adapter", "TencentARC/t2i-adapter-canny-sdxl-1.0"),
         _control("sdxl-depth-adapter", "depth", "adapter", "TencentARC/t2i-adapter-depth-midas-sdxl-1.0"),
         *(
-            _control(f"pocket-{kind}", words, "controlnet", f"{INSIDE}control-{kind}")
-            for kind, words in (
-                ("canny", "edges"),
-                ("depth", "depth"),
-                ("segmentation", "segments"),
-                ("scribble", "scribbles"),
-            )
+            _control(f"pocket-{kind}", words, "controlnet", f"{INSIDE}control")  # one network reads them all
+            for kind, words in (("canny", "edges"), ("depth", "depth"), ("scribble", "scribbles"))
         ),
-        *(
-            _control(f"pocket-{kind}-adapter", words, "adapter", f"{INSIDE}adapter-{kind}")
-            for kind, words in (("canny", "edges"), ("depth", "depth"))
-        ),
+        _control("pocket-canny-adapter", "edges", "adapter", f"{INSIDE}adapter-canny"),
         Row(
             "depth-small",
             "how far things are (Depth Anything 2)",

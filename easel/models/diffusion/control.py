@@ -140,17 +140,24 @@ def pixels_a_cell(unet: Any, factor: int) -> list[int]:
     return found
 
 
-def new_adapter(unet: Any, factor: int, *, in_channels: int = 3, num_res_blocks: int = 2) -> Any:
-    """An untrained T2I-Adapter whose tensors have the sizes that this UNet adds them at."""
+def new_adapter(
+    unet: Any, factor: int, *, in_channels: int = 3, num_res_blocks: int = 2, adapter_type: str = "full_adapter"
+) -> Any:
+    """An untrained T2I-Adapter whose tensors have the sizes that this UNet adds them at.
+
+    A `light_adapter` has a block more than it has channels, whose tensor diffusers adds behind the UNet's middle block.
+    """
     from easel.networks.adapter import PooledAdapter
 
     cells = pixels_a_cell(unet, factor)
+    pooled = [False, *(after > before for before, after in itertools.pairwise(cells))]
     return PooledAdapter(
         in_channels=in_channels,
         channels=tuple(unet.config.block_out_channels),
         num_res_blocks=num_res_blocks,
         downscale_factor=cells[0],
-        pooled_blocks=(False, *(after > before for before, after in itertools.pairwise(cells))),
+        adapter_type=adapter_type,
+        pooled_blocks=(*pooled, False) if adapter_type == "light_adapter" else tuple(pooled),
     )
 
 

@@ -1,8 +1,8 @@
 """Train pocket: ``python -m easel.pocket.train TARGET...`` (make pocket). Any target can be stopped and goes on
 later.
 
-Targets: data, vae, blip, clip, subject, perceptual, sharpen, unet, instruct, judge, score, or all. State lives below
---work; weights go to the package.
+Targets: data, vae, blip, clip, subject, perceptual, sharpen, unet, instruct, depth, control, adapter, judge, score, or
+all. State lives below --work; weights go to the package.
 """
 
 import argparse
@@ -11,14 +11,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from transformers import BertTokenizer, CLIPTokenizer
+from transformers import BertTokenizer, CLIPTokenizer, DPTForDepthEstimation
 
 from easel.networks.autoencoder import PixelAutoencoder
 from easel.pocket.train import (
     blip,
     cards,
     clip,
+    control,
+    depth,
     export,
+    followed,
     instruct,
     judge,
     packing,
@@ -47,23 +50,12 @@ PACKERS: dict[str, Callable[[Path], None]] = {
     "manners": packing.pack_manners,
     "redrawn": packing.pack_redrawn,
     "kin": packing.pack_kin,
+    "solids": packing.pack_solids,
 }
 READ = {"plain": 0.18, "scenes": 0.14, "subjects": 0.06, "styled": 0.14, "manners": 0.48}
 """How often what reads pictures sees each store."""
-TARGETS = (
-    "data",
-    "vae",
-    "blip",
-    "clip",
-    "subject",
-    "perceptual",
-    "sharpen",
-    "unet",
-    "instruct",
-    "judge",
-    "score",
-    "all",
-)
+PARTS = ("vae", "blip", "clip", "subject", "perceptual", "sharpen", "unet", "instruct", "depth", "control", "adapter")
+TARGETS = ("data", *PARTS, "judge", "score", "all")
 
 
 class Bench:
@@ -194,6 +186,28 @@ class Bench:
         instruct.run(wide, said, data, vae.config.scaling_factor, self.state / "instruct.safetensors")
         export.write_instruct(wide)
 
+    def depth_net(self) -> DPTForDepthEstimation:
+        """The depth net, trained; once it is, this only reads it."""
+        return depth.run(self.store("solids"), self.store("photos"), self.state, self.device)
+
+    def depth(self) -> None:
+        """Train and write the depth net."""
+        export.write_transformers("depth", self.depth_net(), [depth.image_processor()])
+
+    def guided(self) -> control.Guided:
+        """What controls learn from."""
+        vae = self.vae().to(self.device)
+        return control.Guided(vae, self.store("solids"), self.store("styled"), self.depth_net(), self.cache)
+
+    def control(self) -> None:
+        """Train and write the ControlNet, on the UNet that ships."""
+        export.write_diffusers("control", control.run(shipped.frozen(), self.guided(), self.state, self.device))
+
+    def adapter(self) -> None:
+        """Train and write the adapter, on the UNet that ships."""
+        net = control.run_adapter(shipped.frozen(), self.guided(), self.state, self.device)
+        export.write_diffusers("adapter-canny", net)
+
     def judge(self) -> None:
         """Train the judge of the scores, which is no part of pocket."""
         if not Store.exists(self.cache, "judged"):
@@ -205,24 +219,13 @@ class Bench:
         score.found_photos(self.photos)
         if not judge.WEIGHTS.exists():
             self.judge()
-        score.run(export.POCKET, self.photos)
+        score.run(export.POCKET, self.photos, score.PARTS | followed.PARTS)
         cards.write(export.POCKET)
 
     def all(self) -> None:
         """Every part, in the order in which they need each other."""
-        made = (
-            self.data,
-            self.vae,
-            self.blip,
-            self.clip,
-            self.subject,
-            self.perceptual,
-            self.sharpen,
-            self.unet,
-            self.instruct,
-        )
-        for step in (*made, self.score):
-            step()
+        for target in ("data", *PARTS, "score"):
+            getattr(self, target)()
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from easel.pocket.train import bars, blip, clip, pages, perceptual, subject, unet, vae
+from easel.pocket.train import bars, blip, clip, control, depth, pages, perceptual, subject, unet, vae
 
 
 class Part(NamedTuple):
@@ -66,6 +66,26 @@ PARTS = {
         "Pocket: perceptual distance",
         "transformers ResNetModel, its four stages compared as in LPIPS",
         f"{perceptual.SCHEDULE.steps} steps of {perceptual.BATCH} pairs (photo, the same photo filtered) by contrast",
+    ),
+    "control": Part(
+        "Pocket: pictures that follow edges, depth or scribbles",
+        "diffusers ControlNetModel, without attention, for pocket's UNet at 256 px; one network reads all three kinds",
+        f"{control.CONTROL.steps} steps of {control.BATCH} maps (edges {control.KINDS['canny']:.0%}, depth "
+        f"{control.KINDS['depth']:.0%}, scribbles {control.KINDS['scribble']:.0%}; {control.REAL:.0%} of them of real "
+        f"photos, whose depth is the depth net's), {control.DROPPED:.0%} of prompts left out, from the UNet's own "
+        "encoder, v-prediction, Muon, the UNet and the text encoder frozen. {control}",
+    ),
+    "adapter-canny": Part(
+        "Pocket: pictures that follow edges, by a light adapter",
+        "diffusers T2IAdapter with blocks for pocket's UNet (PooledAdapter: import easel.networks.adapter first)",
+        f"{control.ADAPTER.steps} steps of {control.BATCH} edge maps as the ControlNet was taught. {{adapter}}",
+    ),
+    "depth": Part(
+        "Pocket: how near things are",
+        "transformers DPTForDepthEstimation (hybrid)",
+        f"{depth.SCHEDULE.steps} steps of {depth.BATCH} scenes at {depth.SIDE} px with their exact depth: L1 and "
+        f"gradients at four scales; in {depth.TEXTURED:.0%} of them with fine texture of photos laid over, in other "
+        "light and colours. Photos have no label: what it says of them was looked at and not measured. {depth}",
     ),
 }
 HARDWARE = "Two CPU cores, bfloat16, mostly one thread a part and two parts at a time; docs/pocket.md has the hours."

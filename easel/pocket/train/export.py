@@ -48,6 +48,16 @@ def write_transformers(name: str, model: Any, parts: list[Any], target: Path = P
     swap(partial, folder)
 
 
+def write_diffusers(name: str, network: Any, target: Path = POCKET) -> None:
+    """A folder of one network of diffusers."""
+    folder = target / name
+    partial = folder.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    network.save_pretrained(partial, safe_serialization=True)
+    shrink_folder(partial)
+    swap(partial, folder)
+
+
 def write_diffusion(painter: Painter, vae: PixelAutoencoder, tokenizer: Any, target: Path = POCKET) -> None:
     """A diffusers folder that StableDiffusionPipeline reads, and easel.json with the settings this model likes."""
     folder = target / "diffusion"

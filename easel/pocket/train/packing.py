@@ -5,14 +5,15 @@ its own seed.
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from easel.pocket.train.pictures import SIDE, Pixels, Store, square
-from easel.pocket.world import Scene, captions, light, questions, render, styles
-from easel.pocket.world.words import LIGHT_PHRASES, STYLE_ANSWERS, STYLE_PHRASES, STYLE_QUESTIONS
+from easel.pocket.world import Scene, captions, depth, light, questions, render, styles
+from easel.pocket.world.words import LIGHT_PHRASES, LIGHTS, STYLE_ANSWERS, STYLE_PHRASES, STYLE_QUESTIONS
 
 ARTISTS = ("van-gogh", "malevich", "delaunay", "banksy")
 OTHERS = tuple(style for style in STYLE_PHRASES if style != "plain" and style not in ARTISTS)
@@ -83,6 +84,19 @@ def redrawn(seed: int) -> Made:
     """A scene in no style, and itself in a style; the second knows that it is a redrawing of the first."""
     [(made, row)] = scene_in_style(seed)
     return [*plain_scene(seed), (made, {**row, "redrawn": True})]
+
+
+def solid(seed: int) -> Made:
+    """The scene of a seed, four in ten of them in a style and some of the others under a light, and how near each of
+    its places is, as a grey picture where near is white.
+    """
+    rng = np.random.default_rng((13, seed))
+    drawn = Scene.from_seed(seed, style=drawn_style(rng, plain=0.6))
+    if drawn.style == "plain" and rng.random() < 0.3:
+        drawn = replace(drawn, light=str(rng.choice(LIGHTS)))
+    [(made, row)] = shown(drawn)
+    near = np.rint(255 * depth(drawn, SIDE)).astype(np.uint8)
+    return [(made, row), (np.repeat(near[..., None], 3, axis=2), {**row, "depth": True})]
 
 
 def styled(task: tuple[int, Row]) -> Made:
@@ -167,6 +181,11 @@ def pack_kin(folder: Path, count: int = 3000) -> None:
 def pack_redrawn(folder: Path, count: int = 4000) -> None:
     """The store ``redrawn``: scenes of ``manners``, each plain and in its style, next to each other."""
     pack(folder, "redrawn", redrawn, range(60000, 60000 + count), each=2)
+
+
+def pack_solids(folder: Path, count: int = 4000) -> None:
+    """The store ``solids``: scenes of seeds of their own, each with its depth next to it."""
+    pack(folder, "solids", solid, range(3 * 10**5, 3 * 10**5 + count), each=2)
 
 
 def pack_styled(folder: Path, times: int = 5) -> None:

@@ -1,6 +1,7 @@
 """The pictures pocket learns from: real photos at 256 px, world scenes, and both under filters. One memory map each."""
 
 import json
+from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -72,6 +73,12 @@ class Store:
         self.rows = [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
         if len(self.rows) != len(self.pixels):
             raise ValueError(f"{folder / name}: {len(self.pixels)} pictures, {len(self.rows)} lines; build it again")
+
+    def every(self, step: int) -> "Store":
+        """Every second, third ... picture (``step`` 2, 3 ...), beginning with the first, from the same file."""
+        part = copy(self)
+        part.pixels, part.rows = self.pixels[::step], self.rows[::step]
+        return part
 
     @staticmethod
     def exists(folder: Path, name: str) -> bool:

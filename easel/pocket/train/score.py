@@ -6,7 +6,7 @@ where the judge is pocket itself, its own answers on true scenes stand beside it
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -326,13 +326,13 @@ PARTS: dict[str, Callable[[Path], Scores]] = {
 }
 
 
-def run(folder: Path, photos: Path) -> None:
-    """Score every part that is there, and write ``scores.json`` into its folder.
+def run(folder: Path, photos: Path, parts: Mapping[str, Callable[[Path], Scores]] = PARTS) -> None:
+    """Score every part of these that is there, and write ``scores.json`` into its folder.
 
     Raises SystemExit before anything is measured or written where the photos are not there.
     """
     found_photos(photos)
-    for name, measure in PARTS.items():
+    for name, measure in parts.items():
         if (folder / name).exists():
             found = measure(photos)
             (folder / name / "scores.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from diffusers import UNet2DConditionModel
 from torch import float32, nn
-from transformers import BlipForConditionalGeneration, BlipForQuestionAnswering, CLIPTextModel
+from transformers import BlipForConditionalGeneration, BlipForQuestionAnswering, CLIPTextModel, CLIPTokenizer
 
 from easel.networks.autoencoder import PixelAutoencoder
 from easel.pocket.train.blip import Pair
+from easel.pocket.train.control import Frozen
 from easel.pocket.train.export import POCKET
 from easel.pocket.train.unet import Painter
 
@@ -50,3 +51,11 @@ def into_pair(pair: Pair, pocket: Path = POCKET) -> None:
     answerer = BlipForQuestionAnswering.from_pretrained(pocket / "ask", dtype=float32)
     answerer.vision_model = pair.captioner.vision_model
     take(pair.answerer, answerer)
+
+
+def frozen(pocket: Path = POCKET) -> Frozen:
+    """The shipped UNet with its words, to be steered as it is."""
+    folder = pocket / "diffusion"
+    net: UNet2DConditionModel = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=float32)
+    words = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=float32)
+    return Frozen(net, words, CLIPTokenizer.from_pretrained(folder / "tokenizer"))
