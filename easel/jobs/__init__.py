@@ -23,8 +23,8 @@ def run(recipe: Recipe, workspace: Workspace) -> Result:
     Raises EaselError with one line of advice, and Cancelled when the workspace's report says so.
     """
     job: Any = importlib.import_module(KINDS[recipe.kind].job)
-    facts = facts_of(recipe)
-    recipe = continued(recipe.bound(**facts) if facts else recipe, workspace)
+    known = facts_of(recipe)
+    recipe = continued(recipe.bound(**known) if known else recipe, workspace)
     replaced = earlier(workspace)
     write_yaml(recipe, workspace.place_for("recipe.yaml"))
     result: Result = job.run(recipe, workspace)

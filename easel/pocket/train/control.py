@@ -40,7 +40,6 @@ DROPPED = 0.4
 """Share of prompts left out, so that the map must be read."""
 AUTO = 0.5
 """Share of edges with the thresholds that the picture gives; the others have one pair drawn at random."""
-UNet, Adapter = UNet2DConditionModel, PooledAdapter
 
 
 class Batch(NamedTuple):
@@ -83,11 +82,12 @@ class Guided:
         """One picture's map of a kind, (256, 256, 3)."""
         if kind == "depth":
             return np.repeat(stretched(self.depths[s][k])[..., None], 3, axis=2)
-        settings: dict[str, float] = {}
+        settings: dict[str, Any] = {}
         if kind == "canny" and rng.random() > AUTO:
             low = float(rng.uniform(30, 150))
             settings = {"low": low, "high": low * float(rng.uniform(1.5, 3))}
-        return np.asarray(maps.make(kind, Image.fromarray(self.stores[s].pixels[k]), **settings))
+        made: Pixels = np.asarray(maps.make(kind, Image.fromarray(self.stores[s].pixels[k]), **settings), np.uint8)
+        return made
 
 
 def stretched(near: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -114,7 +114,7 @@ def depths(net: DPTForDepthEstimation, store: Store, path: Path) -> NDArray[np.u
     return found
 
 
-def control_net(unet: UNet) -> ControlNetModel:
+def control_net(unet: UNet2DConditionModel) -> ControlNetModel:
     """An untrained ControlNet without attention, which begins from the UNet's own encoder where shapes agree.
 
     Its zero convolutions keep what it says at nothing, so that the maps' embedding need not begin at zero as well.
@@ -138,7 +138,7 @@ def control_net(unet: UNet) -> ControlNetModel:
 class Frozen(NamedTuple):
     """What is steered, and reads the words; nothing in it learns."""
 
-    unet: UNet
+    unet: UNet2DConditionModel
     text_encoder: CLIPTextModel
     tokenizer: Any
 
@@ -210,11 +210,12 @@ def run(base: Frozen, data: Guided, work: Path, device: str = "cpu", schedule: S
     return net
 
 
-def run_adapter(base: Frozen, data: Guided, work: Path, device: str = "cpu", schedule: Schedule = ADAPTER) -> Adapter:
+def run_adapter(
+    base: Frozen, data: Guided, work: Path, device: str = "cpu", schedule: Schedule = ADAPTER
+) -> PooledAdapter:
     """Train the adapter for edges (or go on) and return it."""
     torch.manual_seed(9)
-    net = new_adapter(base.unet, 8, in_channels=1, adapter_type="light_adapter").to(
-        device, memory_format=torch.channels_last
-    )
+    net: PooledAdapter = new_adapter(base.unet, 8, in_channels=1, adapter_type="light_adapter")
+    net.to(device, memory_format=torch.channels_last)
     teach(net, Lesson(by_adapter, {"canny": 1.0}, schedule), base, data, work / "adapter.safetensors")
     return net

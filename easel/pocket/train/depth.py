@@ -86,7 +86,7 @@ def batch(solids: Store, photos: Store, step: int) -> Batch:
         turn = -1 if rng.random() < 0.5 else 1
         cuts = [np.ascontiguousarray(one[y : y + size, x : x + size][:, ::turn]) for one in (picture, depth)]
         seen, near[i] = (cv2.resize(cut, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for cut in cuts)
-        pictures[i] = lit(seen, rng)
+        pictures[i] = lit(np.asarray(seen, np.float32), rng)
     return Batch(to_tensor(pictures), torch.from_numpy(near))
 
 

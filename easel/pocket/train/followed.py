@@ -5,7 +5,7 @@ depth net is right: part of pocket's held-out scores.
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,7 +130,8 @@ def depth(photos: Path) -> Scores:
     rows: NDArray[np.float64] = np.repeat(np.arange(SIDE, dtype=np.float64)[:, None], SIDE, axis=1)
     guessed = model.nearness([picture(one) for one in scenes])
     scores: Scores = {}
-    for name, planes in (("the net", guessed), ("lower is nearer", [rows] * DEPTHS)):
+    planes_of: dict[str, list[Any]] = {"the net": list(guessed), "lower is nearer": [rows] * DEPTHS}
+    for name, planes in planes_of.items():
         values = [edits.depth_correlation(a, b) for a, b in zip(true, planes, strict=True)]
         whole = [value for value in values if np.isfinite(value)]  # a scene may be equally near throughout
         what = f"{len(whole)} held-out scenes, a third of them in a style"

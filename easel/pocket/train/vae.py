@@ -40,7 +40,7 @@ def crops(stores: list[Store], step: int, batch: int = BATCH) -> Tensor:
 
 def to_tensor(pixels: Pixels) -> Tensor:
     """(n, h, w, 3) uint8 -> (n, 3, h, w) float in [-1, 1], channels last in memory."""
-    return torch.from_numpy(np.require(pixels, requirements="CW")).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    return torch.from_numpy(np.require(pixels, requirements=("C", "W"))).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
 def gradient_loss(a: Tensor, b: Tensor) -> Tensor:
