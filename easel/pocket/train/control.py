@@ -93,7 +93,7 @@ class Guided:
 def stretched(near: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A depth map from 0, the farthest, to 255, the nearest, as `easel.models.depth` gives them."""
     low, high = int(near.min()), int(near.max())
-    return np.rint((near.astype(np.float32) - low) * (255 / max(high - low, 1))).astype(np.uint8)
+    return np.asarray(np.rint((near.astype(np.float32) - low) * (255 / max(high - low, 1))), np.uint8)
 
 
 @torch.no_grad()
