@@ -31,6 +31,7 @@ def load(
     *,
     config: str | None = ...,
     loras: Sequence[str] = ...,
+    embeddings: Sequence[str] = ...,
 ) -> Diffusion: ...
 @overload
 def load(
@@ -67,6 +68,7 @@ def load(
     *,
     config: str | None = None,
     loras: Sequence[str] = (),
+    embeddings: Sequence[str] = (),
 ) -> Any:
     """The model that plays `role`, ready to use.
 
@@ -80,6 +82,7 @@ def load(
         device, dtype: 'auto' picks; pictures in bfloat16 where the machine has it, everything that measures in float32.
         config: for a single file, a diffusers folder with its configurations and tokenizer.
         loras: adapters, `FILE[:unet[:text]]` each.
+        embeddings: learned words, `FILE` or `WORD=FILE` each.
 
     Raises:
         EaselError: unknown name, not on this machine (with what to pull), or files missing, pickled, damaged or not
@@ -89,13 +92,13 @@ def load(
     from easel.models.catalog.controls import METHODS
 
     takes_config = role in tables.DRAWING or role in METHODS
-    if (config is not None and not takes_config) or (loras and role not in tables.DRAWING):
-        raise EaselError(f"config and loras belong to text-to-image models, not to the role '{role}'")
+    if (config is not None and not takes_config) or ((loras or embeddings) and role not in tables.DRAWING):
+        raise EaselError(f"config, loras and embeddings belong to text-to-image models, not to the role '{role}'")
     located = locate.find(name, role)
     if role in tables.DRAWING:
         from easel.models import diffusion
 
-        return diffusion.load(located, device, dtype, role=role, config=config, loras=loras)
+        return diffusion.load(located, device, dtype, role=role, config=config, loras=loras, embeddings=embeddings)
     if role in METHODS:
         from easel.models.diffusion import control
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic_core import PydanticUndefined
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import Only, Repeated
+from easel.recipes.knobs import Flag, Only, Repeated
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,8 @@ class Setting:
     """Whom it belongs to, where that varies within the kind."""
     is_repeated: bool
     """A list whose flag takes one value and may be given several times."""
-
-    @property
-    def flag(self) -> str:
-        """The setting on the command line: guidance_scale is --guidance-scale."""
-        return "--" + self.name.replace("_", "-")
+    flag: str
+    """The setting on the command line: guidance_scale is --guidance-scale."""
 
 
 def settings(kind: type[Recipe]) -> list[Setting]:
@@ -60,6 +57,7 @@ def _setting(kind: type[Recipe], name: str, schema: dict[str, Any]) -> Setting:
         required=field.is_required(),
         only=kind.only(name),
         is_repeated=any(isinstance(mark, Repeated) for mark in field.metadata),
+        flag="--" + next((mark.word for mark in field.metadata if isinstance(mark, Flag)), name.replace("_", "-")),
     )
 
 

@@ -7,6 +7,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -16,7 +17,18 @@ from easel.models.catalog import checks
 from easel.models.catalog.controls import base_of, control_for
 from easel.models.catalog.locate import LocatedModel
 from easel.models.devices import dtype_word, out_of_memory, pick_device, pick_dtype
-from easel.models.diffusion import guidance, latents, lora, memory, pipelines, prompts, schedulers, single_file, tasks
+from easel.models.diffusion import (
+    guidance,
+    inversion,
+    latents,
+    lora,
+    memory,
+    pipelines,
+    prompts,
+    schedulers,
+    single_file,
+    tasks,
+)
 from easel.models.diffusion import settings as sampling
 from easel.models.diffusion.arguments import embeddings
 from easel.models.diffusion.batch import Batch, Control, DrawnPicture, PictureRequest, batches
@@ -24,6 +36,7 @@ from easel.models.diffusion.cache import Cache
 from easel.models.diffusion.control import ControlNetwork, check_fits
 from easel.models.diffusion.settings import Defaults, Sampling, Settings
 from easel.models.logging import silence
+from easel.recipes.knobs import embedding_parts
 
 __all__ = ["Control", "Diffusion", "DrawnPicture", "PictureRequest", "Sampling", "Settings", "load"]
 
@@ -83,6 +96,7 @@ class Diffusion:
             loaded = lora.load(self.pipeline, lora.parse(text), f"lora{len(self._loras)}")
             self._loras.append(loaded)
             self._note(loaded.note)
+            self.add_embeddings(lora.words_of(loaded.spec))
         if loras:
             self._switch_loras(self._loras)
             self._effects_noted = False
@@ -90,6 +104,16 @@ class Diffusion:
     def _switch_loras(self, active: Sequence[lora.Loaded]) -> None:
         """Set these adapters to their scales, the others to zero, and forget what the text encoder said before."""
         lora.switch(self.pipeline, self._loras, active)
+        self._cache.clear()
+
+    def add_embeddings(self, embeddings: Sequence[str]) -> None:
+        """Put learned words into the model, `FILE` or `WORD=FILE` each. EaselError where one does not fit."""
+        for text in embeddings:
+            self._note(inversion.load(self.pipeline, text))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Forget what was worked out with the weights of before: they have changed."""
         self._cache.clear()
 
     def resolve(self, asked: Sampling, photo: Image.Image | None = None, task: str | None = None) -> Settings:
@@ -299,12 +323,15 @@ def load(
     role: str = "text-to-image",
     config: str | None = None,
     loras: Sequence[str] = (),
+    embeddings: Sequence[str] = (),
 ) -> Diffusion:
     """The model at `located`: a diffusers folder, or a single file with its configurations from the hub cache or
     `config`. Its UNet must be one that plays the role.
     """
     for text in loras:  # a misspelt LoRA is refused before gigabytes are read
         lora.check(lora.parse(text))
+    for text in embeddings:
+        inversion.find(Path(embedding_parts(text)[1]).expanduser())
     where = pick_device(device)
     kind = pick_dtype(dtype, where)
     silence()
@@ -316,6 +343,7 @@ def load(
     with checks.loading(located.path, "its parts together"):
         model = Diffusion(pipeline, located, where)
         _try(model)
+    model.add_embeddings(embeddings)
     model.add_loras(loras)
     return model
 
