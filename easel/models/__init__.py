@@ -60,7 +60,7 @@ def load(name: str, role: Literal["features"], device: str = ..., dtype: str = .
 def load(name: str, role: Literal["style"], device: str = ..., dtype: str = ...) -> FeatureNetwork: ...
 @overload
 def load(name: str, role: Literal["generator"], device: str = ..., dtype: str = ...) -> Trained: ...
-def load(
+def load(  # noqa: PLR0913 - each belongs to some roles alone
     name: str,
     role: str,
     device: str = "auto",

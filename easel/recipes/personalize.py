@@ -19,7 +19,7 @@ HOLE = "{subject}"
 
 def _template(text: str) -> str:
     if HOLE not in text:
-        raise ValueError(f"is '{text}': write {HOLE} where the subject's words go, as in 'a photo of {HOLE}'")
+        raise ValueError(f"is '{text}': write {HOLE} where the subject's words go, as in 'a photo of a {HOLE}'")
     return text
 
 
@@ -116,7 +116,7 @@ class Personalize(Recipe):
     """Words of each photo: the template's, those beside the photos (metadata.jsonl, or NAME.txt), or the captioner's.
     auto takes files where every photo has one.
     """
-    template: Annotated[Prompt, AfterValidator(_template)] = "a photo of {subject}"
+    template: Annotated[Prompt, AfterValidator(_template)] = "a photo of a {subject}"
     """Caption of every photo where nothing else says it; {subject} stands for the subject's words."""
     captioner: ModelName = "pocket"
     """Model that captions the photos."""

@@ -75,7 +75,7 @@ def run(recipe: Personalize, workspace: Workspace) -> Result:
             notes.append(f"stopped early: {observer.waited} evaluations in a row were no better than the best")
         if observer.best is not None and observer.best[0] == 0:
             notes.append(
-                "the best of the measured checkpoints is the untrained one: nothing was learned; see the curves"
+                "the best of the measured checkpoints is the untrained one: nothing was learned"
             )
         return write_pages(training, observer, workspace, [*notes, judges.fitness.note])
 
@@ -127,7 +127,7 @@ def photo_sheet(training: setup.Training) -> Image.Image:
 
 
 def refuse_changed(then: dict[str, str], now: dict[str, str], recipe: Personalize, workspace: Workspace) -> None:
-    """Raise EaselError, naming what differs, where the folder's checkpoint belongs to other photos, weights or judges."""
+    """Raise EaselError, naming what differs, where a folder's checkpoint belongs to other photos, weights or judges."""
     words_for = {
         "photos": f"the photos in {recipe.photos}, their captions or masks have changed",
         "model": f"the weights of {recipe.model} have changed",
@@ -137,8 +137,8 @@ def refuse_changed(then: dict[str, str], now: dict[str, str], recipe: Personaliz
         if then.get(name) != now[name]:
             was, is_now = str(then.get(name))[:12], now[name][:12]
             raise EaselError(
-                f"{workspace.folder} cannot go on: {what} ({name} {was}, now {is_now}): put them back, or choose another "
-                "--out"
+                f"{workspace.folder} cannot go on: {what} ({name} {was}, now {is_now}): put them back, or choose "
+                "another --out"
             )
 
 

@@ -19,6 +19,7 @@ from easel.metrics.intervals import Estimate
 from easel.models.catalog import listing, tables
 from easel.models.diffusion import folders, inversion, lora
 from easel.models.diffusion.batch import PictureRequest
+from easel.models.diffusion.lora_formats import COMPONENTS
 from easel.recipes.personalize import HOLE
 from easel.result import Result, Score
 from easel.sheet import Cell, sheet
@@ -30,6 +31,7 @@ LORA = "pytorch_lora_weights.safetensors"
 """diffusers' name for a LoRA in a folder."""
 FOREIGN = "a1111"
 """Folder of the files that A1111 and ComfyUI read."""
+EMBEDDINGS = f"{FOREIGN}/embeddings"
 SHOWN = 4
 """Photos and prompts on the sheet."""
 ABOUT = {
@@ -62,7 +64,7 @@ def write_weights(training: Training, workspace: Workspace) -> list[str]:
             files.append(file)
     if recipe.method == "full":
         source = training.source
-        learned = [part for part in lora.COMPONENTS if part in training.trainer.weights]
+        learned = [part for part in COMPONENTS if part in training.trainer.weights]
         with_words = [part.replace("text_encoder", "tokenizer") for part in learned if training.token]
         settings = folders.own_settings(source)
         if recipe.model in tables.ROWS:
@@ -70,14 +72,10 @@ def write_weights(training: Training, workspace: Workspace) -> list[str]:
         folders.write(pipeline, workspace.folder, source, [*learned, *with_words], settings)
         files += ["model_index.json", "easel.json"]
     if training.token is not None and recipe.method != "full":
-        embedding = learned_word(training)
-        for layout, file in (
-            ("diffusers", inversion.FILE),
-            ("a1111", f"{FOREIGN}/{training.token.strip('<>')}.safetensors"),
-        ):
-            file = file.replace(f"{FOREIGN}/", f"{FOREIGN}/embeddings/")
-            lora.save_weights(inversion.tensors_of(embedding, layout), workspace.place_for(file), facts)
-            files.append(file)
+        embedding, plain = learned_word(training), training.token.strip("<>")
+        for layout, place in (("diffusers", inversion.FILE), ("a1111", f"{EMBEDDINGS}/{plain}.safetensors")):
+            lora.save_weights(inversion.tensors_of(embedding, layout), workspace.place_for(place), facts)
+            files.append(place)
     return files
 
 
@@ -85,7 +83,7 @@ def learned_word(training: Training) -> inversion.Embedding:
     """The word as it has been learned."""
     tables_of = [
         getattr(training.model.pipeline, name).get_input_embeddings()
-        for name in lora.COMPONENTS[1:]
+        for name in COMPONENTS[1:]
         if getattr(training.model.pipeline, name, None) is not None
     ]
     return inversion.Embedding(str(training.token), tuple(table.rows.detach() for table in tables_of))
@@ -214,10 +212,12 @@ def card(training: Training, observer: Observer, scores: Sequence[Score], notes:
         f"- hash of their content: `{observer.photos_hash}`",
         f"- licence: {licence}",
     ]
+    kept = f"weight {plan.prior_weight:g}, {plan.prior_pictures} pictures" if plan.prior_weight else "none"
+    times = finetune.epochs(plan, len(training.learned))
+    rates = f"rate {plan.learning_rate:g}, batch {plan.batch_size}, {plan.steps} steps, {times:.0f} times each photo"
     course = [
-        f"- learns: {', '.join(learned)}; rate {plan.learning_rate:g}, batch {plan.batch_size}, {plan.steps} steps, "
-        f"{finetune.epochs(plan, len(training.learned)):.0f} times each photo",
-        f"- prior preservation: {f'weight {plan.prior_weight:g}, {plan.prior_pictures} pictures' if plan.prior_weight else 'none'}",
+        f"- learns: {', '.join(learned)}; {rates}",
+        f"- prior preservation: {kept}",
         f"- the best of the measured checkpoints: after {best[0] if best else 0} steps",
         f"- {speed(training, observer)}, on {training.model.device} ({platform.machine()}), easel {__version__}",
         f"- seed {recipe.seed}; the whole recipe is in recipe.yaml",
@@ -230,9 +230,9 @@ def card(training: Training, observer: Observer, scores: Sequence[Score], notes:
     return "\n\n".join(parts) + "\n"
 
 
-SCORES_NOTE = """Subject similarity is DreamBooth's DINO where DINO judges; it says something beside the numbers under it
-alone: the model before it learned, and how like one another the photos are. PRES is the likeness of other things of the
-class to the subject: what it rose by is what the class lost. n counts prompts."""
+SCORES_NOTE = """Subject similarity is DreamBooth's DINO where DINO judges; it says something only beside the numbers
+below it: the model before it learned, and how like one another the photos are. PRES is the likeness of other things of
+the class to the subject: what it rose by is what the class lost. n counts prompts."""
 
 
 def elsewhere(training: Training) -> str:
@@ -247,7 +247,7 @@ def elsewhere(training: Training) -> str:
         plain = training.token.strip("<>")
         said.append(
             f"The word {training.token}: `pipeline.load_textual_inversion(DIR)`; A1111 and ComfyUI: "
-            f"`{FOREIGN}/embeddings/{plain}.safetensors`, and `{plain}` in the prompt."
+            f"`{EMBEDDINGS}/{plain}.safetensors`, and `{plain}` in the prompt."
         )
     return " ".join(said)
 

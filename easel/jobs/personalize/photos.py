@@ -45,13 +45,16 @@ ASPECT = 2.0
 """Photos that keep their shape are at most so many times as wide as high, or as high as wide."""
 CAPTIONS = "training/captions.json"
 PEOPLE = frozenset({"person", "man", "woman", "boy", "girl", "child", "baby", "face", "portrait", "guy", "lady"})
+WHERE = "on|in|at|by|near|under|among|beside|before|behind|against|inside|outside"
+WORN = re.compile(rf"^\s*,?\s*(?:wearing|with|holding|carrying)\b.*?(?=\b(?:{WHERE})\b|$)")
+"""What a caption says of the subject behind its noun, up to where it is."""
 
 Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """One photo: what is cut out of it, `box` in its own pixels, and the size (width, height) at which it is learned."""
+    """One photo: what is cut out of it, `box` in its own pixels, and the (width, height) at which it is learned."""
 
     name: str
     path: Path
@@ -160,7 +163,7 @@ def middle_box(size: tuple[int, int], shown: tuple[int, int]) -> Box:
 
 
 def detailed_box(picture: Image.Image) -> Box:
-    """The largest square of a photo with the most detail in it: the sum of its gradients. Flat photos give the middle."""
+    """The largest square of a photo with the most detail, the sum of its gradients. Flat photos give the middle."""
     width, height = picture.size
     edge = min(width, height)
     scale = SMALL / max(width, height)
@@ -250,11 +253,7 @@ def about(caption: str, noun: str, subject: str) -> str:
         return f"{subject}, {caption}"
     which = own["which"] or ("a" if caption[: own.start()].strip() == "" else "")
     article = "a" if which.lower() in ("a", "an") else which
-    rest = re.sub(
-        r"^\s*(?:,\s*)?(?:wearing|with|holding|carrying|in a hat|and)\b.*?(?=\b(?:on|in|at|by|near|under|among|beside|before|behind|against|inside|outside|in front of)\b|$)",
-        " ",
-        caption[own.end() :],
-    )
+    rest = WORN.sub(" ", caption[own.end() :])
     return " ".join(f"{caption[: own.start()]} {article} {subject} {rest}".split())
 
 
@@ -271,7 +270,7 @@ def content(photos: Sequence[Photo]) -> str:
 
 
 def parted(photos: Sequence[Photo], hold_back: int | None) -> tuple[list[Photo], list[Photo]]:
-    """Photos that are learned, and those held back: one of every five (of the first twenty) when not said, evenly spread
+    """Photos that are learned, and those held back: one of every five and at most four when not said, evenly spread
     over their names. Raises EaselError where none would be left to learn.
     """
     count = min(4, len(photos) // 5) if hold_back is None else hold_back

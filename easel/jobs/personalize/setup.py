@@ -18,6 +18,7 @@ from easel.jobs.personalize.photos import Photo
 from easel.jobs.personalize.words import EvaluationPrompt
 from easel.models.catalog import locate
 from easel.models.diffusion import inversion, latents, lora, prompts, schedulers
+from easel.models.diffusion.lora_formats import COMPONENTS
 from easel.models.diffusion.settings import Sampling
 from easel.recipes.personalize import HOLE, Personalize
 from easel.training import finetune
@@ -274,9 +275,9 @@ def choose(recipe: Personalize, plan: FinetunePlan, pipeline: Any, token: str | 
     """The players: the UNet, and the text encoders where something of them learns. Weights that learn ask for a
     gradient and are float32; all others are frozen. Raises EaselError.
     """
-    encoders = [name for name in lora.COMPONENTS[1:] if getattr(pipeline, name, None) is not None]
+    encoders = [name for name in COMPONENTS[1:] if getattr(pipeline, name, None) is not None]
     parts = ["unet", *(encoders if recipe.text_encoder else [])]
-    for name in ("vae", *lora.COMPONENTS):
+    for name in ("vae", *COMPONENTS):
         if getattr(pipeline, name, None) is not None:
             getattr(pipeline, name).requires_grad_(False)
     if recipe.method == "lora":

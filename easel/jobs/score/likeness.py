@@ -9,7 +9,7 @@ from PIL import Image
 from easel.data import open_set
 from easel.errors import EaselError
 from easel.files import read_text
-from easel.images import READ_SIDE
+from easel.images import READ_SIDE, is_picture, scanned
 from easel.jobs import likeness
 from easel.jobs.generate.prompts import Prompt
 from easel.jobs.inputs import gather, opened, read_rows, skipped_notes, thumbnail
@@ -24,7 +24,7 @@ from easel.workspace import Workspace
 
 def run(recipe: ScoreLikeness, workspace: Workspace) -> Result:
     """Compare made pictures with photos of the subject. Raises EaselError and Cancelled."""
-    made = gather((recipe.made,), workspace.folder)
+    made = gather(places(recipe.made), workspace.folder, Path(recipe.made))
     groups, notes = by_prompt(recipe, made)
     judges = Judges.load(recipe.judge, workspace)
     broken: dict[str, str] = {}
@@ -62,6 +62,15 @@ def run(recipe: ScoreLikeness, workspace: Workspace) -> Result:
         scores=tuple(scores),
         notes=(*notes, judges.fitness.note),
     )
+
+
+def places(made: str) -> tuple[str, ...]:
+    """The folder of made pictures, or those in it that hold some where it holds none itself, by name."""
+    folder = Path(made)
+    if not folder.is_dir() or any(is_picture(entry) for entry in scanned(folder)):
+        return (made,)
+    inside = sorted(path for path in folder.iterdir() if path.is_dir() and any(map(is_picture, scanned(path))))
+    return tuple(map(str, inside)) or (made,)
 
 
 def all_of(folder: str, workspace: Workspace, broken: dict[str, str]) -> list[Image.Image]:

@@ -315,7 +315,7 @@ class Diffusion:
         self.notes.extend(line for line in lines if line not in self.notes)
 
 
-def load(
+def load(  # noqa: PLR0913 - as the door has them
     located: LocatedModel,
     device: str,
     dtype: str,

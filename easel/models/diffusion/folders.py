@@ -23,8 +23,8 @@ HALF = "float16"
 
 
 def write(pipeline: Any, folder: Path, source: Path, changed: Collection[str], settings: Mapping[str, Any]) -> str:
-    """Write the text-to-image pipeline that came from ``source`` (a folder or a file) into ``folder``; the number format
-    of the changed parts' weights is given. ``settings`` are written as its easel.json.
+    """Write the text-to-image pipeline that came from ``source`` (a folder or a file) into ``folder``; the number
+    format of the changed parts' weights is given. ``settings`` are written as its easel.json.
 
     Parts that have not changed are copied, byte for byte, where they lie in a folder. Raises EaselError on a full disk
     and the like; what was there is then left as it was.

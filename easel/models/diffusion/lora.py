@@ -233,7 +233,7 @@ TARGETS = {
 
 @dataclass(frozen=True)
 class Shape:
-    """What a new adapter is like: `targets` are attention, all (linear layers and convolutions), or endings of names."""
+    """What a new adapter is like. `targets`: attention, all (linear layers and convolutions), or endings of names."""
 
     rank: int
     alpha: float

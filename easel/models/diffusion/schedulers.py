@@ -73,7 +73,7 @@ def build(name: str | None, own: Any) -> Any:
 
 
 def noise_schedule(own: Any) -> tuple[Any, str]:
-    """What a model learns by, of its own scheduler's configuration: the cumulative products of its alphas (T,), those of
+    """What a model learns by, of its own scheduler's configuration: the cumulative products of its alphas (T,), for
     zero terminal SNR where it says so, and what its UNet predicts: epsilon, v_prediction or sample.
     """
     import diffusers

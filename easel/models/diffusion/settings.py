@@ -108,7 +108,10 @@ class Defaults:
         return self.strengths.get(style, self.strength)
 
 
-KINDS: dict[str, type | UnionType] = {"scheduler": str | None, "strengths": dict, "untaught_styles": dict} | {
+KINDS: dict[str, type | UnionType] = {
+    "scheduler": str | None,
+    "strengths": dict,
+    "untaught_styles": dict,
     "personalize": dict,
     "base": str | None,
 }
