@@ -213,7 +213,7 @@ def readers_folder(family: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         shutil.copytree(ROOT / "examples" / ("faces" if name == "birds" else "captioned"), place / name)
     cub(place / "CUB_200_2011")
     (place / "my-tags.txt").write_text("red\nblue\n")
-    for name in ("ink", "night", "dreamy"):
+    for name in ("ink", "night", "dreamy", "rex", "ink-style"):
         (place / f"{name}.safetensors").touch()
     (place / "my-sd15-folder").mkdir()
     return place

@@ -88,7 +88,7 @@ class Words:
 
 def judges(fit: float = 1.0) -> Any:
     known: Any = (Subject(), Words(), Perceptual())
-    return likeness.Judges("made-up", *known, Fitness("made-up", Estimate(fit, None, None, 20)))
+    return likeness.LikenessJudges("made-up", *known, Fitness("made-up", Estimate(fit, None, None, 20)))
 
 
 def flat(*colour: int) -> Image.Image:
@@ -175,7 +175,7 @@ def test_pictures_of_any_tool_are_scored(scored: Path) -> None:
 
 def test_prompts_belong_to_pictures_by_order_folder_or_caption(scored: Path) -> None:
     (scored / "three.yaml").write_text("".join(f"- name: p{n}\n  prompt: red {n}\n" for n in range(3)))
-    with pytest.raises(EaselError, match="4 pictures in .* cannot be shared among 3 prompts"):
+    with pytest.raises(EaselError, match=r"4 pictures in .* cannot be shared among 3 prompts"):
         score(scored, prompts=str(scored / "three.yaml"))
     for number, name in enumerate("ab"):
         (scored / "apart" / name).mkdir(parents=True)

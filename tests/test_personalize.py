@@ -369,10 +369,10 @@ def test_stopped_by_hand_it_keeps_its_place_and_more_steps_go_on(shelf: Path, do
 
 def test_what_has_changed_is_refused_with_the_difference(shelf: Path, dog: Path, tmp_path: Path) -> None:
     run(recipe_for(shelf, dog), tmp_path / "out")
-    with pytest.raises(EaselError, match="other settings \\(rank was None, is 4\\)"):
+    with pytest.raises(EaselError, match=r"other settings \(rank was None, is 4\)"):
         run(recipe_for(shelf, dog, rank=4), tmp_path / "out")
     drawn(colour="red").save(dog / "0.png")
-    with pytest.raises(EaselError, match="cannot go on: the photos in .* have changed \\(photos [0-9a-f]{12}, now "):
+    with pytest.raises(EaselError, match=r"cannot go on: the photos in .* have changed \(photos [0-9a-f]{12}, now "):
         run(recipe_for(shelf, dog, steps=6), tmp_path / "out")
     drawn(96, 80, "teal").save(dog / "0.png")
     run(recipe_for(shelf, dog), tmp_path / "out")  # put back
@@ -384,7 +384,7 @@ def test_what_has_changed_is_refused_with_the_difference(shelf: Path, dog: Path,
     tensors = load_file(file)
     tensors["conv_in.weight"] += 0.5
     save_file(tensors, file, {"format": "pt"})
-    with pytest.raises(EaselError, match="the weights of .* have changed \\(model "):
+    with pytest.raises(EaselError, match=r"the weights of .* have changed \(model "):
         run(moved, tmp_path / "moved")
     model = models.load(str(base), "text-to-image", "cpu", "float32", loras=[str(tmp_path / "moved")])
     assert "it was trained on other weights (" in model.notes[0]
@@ -403,7 +403,7 @@ def test_a_rate_that_runs_away_stops_and_the_last_good_weights_are_kept(
 
     monkeypatch.setattr(finetune.Denoiser, "instance", broken)
     with pytest.raises(
-        EaselError, match="the loss of 'instance' is nan at step 3: the .* kept in .*; lower --learning"
+        EaselError, match=r"the loss of 'instance' is nan at step 3: the .* kept in .*; lower --learning"
     ):
         run(recipe_for(shelf, dog), tmp_path / "out")
     assert (tmp_path / "out" / "pytorch_lora_weights.safetensors").is_file()
@@ -411,10 +411,8 @@ def test_a_rate_that_runs_away_stops_and_the_last_good_weights_are_kept(
 
 
 def test_at_a_rate_of_ten_it_says_so_and_keeps_what_was_good(shelf: Path, dog: Path, tmp_path: Path) -> None:
-    try:
-        run(recipe_for(shelf, dog, learning_rate=10.0, method="full", prior_weight=0, steps=12), tmp_path / "out")
-    except EaselError as problem:
-        assert "lower --learning-rate (it was 10)" in str(problem)
+    with pytest.raises(EaselError, match=r"kept in .*; lower --learning-rate \(it was 10\), in another --out"):
+        run(recipe_for(shelf, dog, learning_rate=10.0, method="full", prior_weight=0, steps=40), tmp_path / "out")
     kept = checkpoints.read(tmp_path / "out" / BEST)[0]
     assert all(bool(torch.isfinite(tensor).all()) for tensor in kept.values())
     models.load(str(tmp_path / "out"), "text-to-image", "cpu", "float32")
@@ -435,7 +433,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(
         real(tensors, path, metadata)
 
     monkeypatch.setattr(checkpoints, "save_file", full)
-    with pytest.raises(EaselError, match="the disk is full.*the one before is kept"):
+    with pytest.raises(EaselError, match=r"the disk is full.*the one before is kept"):
         run(recipe_for(shelf, dog), tmp_path / "out")
     assert checkpoints.read(tmp_path / "out" / setup.CHECKPOINT)[1].step == 2
     monkeypatch.setattr(checkpoints, "save_file", real)
@@ -632,7 +630,6 @@ def test_buckets_keep_the_shape_and_the_area() -> None:
     assert photo_files.bucket((512, 512), 512, 64) == (512, 512)
     assert photo_files.bucket((1600, 900), 512, 64) == (640, 384)
     assert photo_files.bucket((900, 1600), 512, 64) == (384, 640)
-    assert photo_files.bucket((5000, 100), 512, 64) == (704, 320) or True
     for size in ((3, 2), (2, 3), (100, 1), (1, 100), (7, 6)):
         width, height = photo_files.bucket(size, 512, 64)
         assert width % 64 == height % 64 == 0
@@ -683,7 +680,7 @@ def test_photos_are_turned_by_their_exif_and_masks_say_what_is_learned(
     assert marked[0][0, :, -1].max() == 0
     rows = found[0].batch(0).instance
     assert rows.masks is None or rows.masks.shape == (2, 1, 8, 8)
-    with pytest.raises(EaselError, match="no mask in .* has the name of a photo"):
+    with pytest.raises(EaselError, match=r"no mask in .* has the name of a photo"):
         run(recipe_for(shelf, dog, masks=str(dog.parent / "none")), tmp_path / "odd") if (
             (dog.parent / "none").mkdir() or drawn().save(dog.parent / "none" / "x.png")
         ) is None else None
@@ -704,7 +701,7 @@ def test_strangers_are_those_that_the_subject_encoder_finds_unlike() -> None:
         def name_of(_: str) -> str:
             return "subject:x"
 
-        class subject:  # noqa: N801
+        class subject:
             @staticmethod
             def images(pictures: Any) -> Any:
                 return np.array([[1.0, 0.0] if pictures[0] == "same" else [0.0, 1.0]])
@@ -767,7 +764,7 @@ def test_words_that_do_not_fit_are_refused(shelf: Path, tmp_path: Path) -> None:
     tiny.pickle_file(tmp_path / "f.safetensors")
     with pytest.raises(EaselError, match="is a pickle"):
         load(tmp_path / "f.safetensors")
-    with pytest.raises(EaselError, match="no embedding .*: it is written FILE or WORD=FILE"):
+    with pytest.raises(EaselError, match=r"no embedding .*: it is written FILE or WORD=FILE"):
         load(tmp_path / "none.safetensors")
 
 

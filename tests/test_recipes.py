@@ -24,8 +24,8 @@ from easel.recipes.describe import settings
 from easel.recipes.edit import Edit
 from easel.recipes.generate import Generate
 from easel.recipes.knobs import Only, lora_parts
-from easel.recipes.read import parse_yaml
 from easel.recipes.personalize import Personalize
+from easel.recipes.read import parse_yaml
 from easel.recipes.score import ScoreLikeness, ScorePpl, ScorePrompt, ScoreSets, ScoreStyles
 from easel.recipes.stylize import Stylize
 from easel.recipes.train import Train

@@ -40,6 +40,8 @@ LEAST = {SUBJECT: -1.0, CLIP_I: -1.0, CLIP_T: -1.0, PRES: -1.0, DIV: 0.0, CLASS_
 """The least that a score can be; above, a cosine is at most 1 and a distance has no end."""
 MOST_APART = 30
 """Pairs of training photos from which it is taken how far they are apart, at most."""
+MOST_PHOTOS = 100
+"""Photos of a subject that are looked at, at most."""
 NEAREST = 8
 """Training photos that a picture is compared with, at most: those that are most like it as a subject."""
 
@@ -49,7 +51,7 @@ Values = dict[str, list[list[float]]]
 
 
 @dataclass(frozen=True, eq=False)
-class Judges:
+class LikenessJudges:
     """The three judges of a family, loaded."""
 
     family: str
@@ -59,7 +61,7 @@ class Judges:
     fitness: Fitness
 
     @classmethod
-    def load(cls, family: str, workspace: Workspace) -> Judges:
+    def load(cls, family: str, workspace: Workspace) -> LikenessJudges:
         """Raises EaselError where the family has not all three."""
         with workspace.phase("loading judges", 3) as done:
             subject = models.load(family, "subject", workspace.device)
@@ -93,7 +95,7 @@ class Photos:
     """How far two of them are apart on average; None of fewer than two, and where all are the same."""
 
     @classmethod
-    def of(cls, pictures: Sequence[Image.Image], judges: Judges) -> Photos:
+    def of(cls, pictures: Sequence[Image.Image], judges: LikenessJudges) -> Photos:
         """Look at some photos, one or more."""
         some = [pair for pair in likeness.pairs(len(pictures)) if len(pictures) > 1]
         some = [some[int(at)] for at in np.linspace(0, len(some) - 1, min(MOST_APART, len(some)))] if some else []
@@ -118,7 +120,7 @@ Progress = Callable[[int], None]
 
 
 def measure(
-    judges: Judges,
+    judges: LikenessJudges,
     made: Sequence[tuple[str, Sequence[Image.Image]]],
     real: Photos,
     trained: Photos | None = None,
@@ -148,14 +150,14 @@ def measure(
     return found
 
 
-def of_class(judges: Judges, pictures: Sequence[Image.Image], real: Photos) -> Values:
+def of_class(judges: LikenessJudges, pictures: Sequence[Image.Image], real: Photos) -> Values:
     """PRES and DIV of pictures that were made of the class alone (DreamBooth, section 4.3)."""
     found = {PRES: [[float(v)] for v in likeness.subject_fidelity(judges.subject.images(pictures), real.subject)]}
     varied = _diversity(judges, pictures)
     return found | ({CLASS_DIV: [varied]} if varied else {})
 
 
-def _diversity(judges: Judges, pictures: Sequence[Image.Image]) -> list[float]:
+def _diversity(judges: LikenessJudges, pictures: Sequence[Image.Image]) -> list[float]:
     both = likeness.pairs(len(pictures))
     if not both:
         return []
@@ -163,7 +165,7 @@ def _diversity(judges: Judges, pictures: Sequence[Image.Image]) -> list[float]:
 
 
 def _copies(
-    judges: Judges, pictures: Sequence[Image.Image], looks: Rows, trained: Photos
+    judges: LikenessJudges, pictures: Sequence[Image.Image], looks: Rows, trained: Photos
 ) -> NDArray[np.bool_] | list[float]:
     if trained.apart is None:
         return []
@@ -185,7 +187,7 @@ def estimates(values: Values) -> dict[str, Estimate]:
     return found
 
 
-def scores_of(judges: Judges, found: Mapping[str, Estimate], of: str, after: str = "") -> list[Score]:
+def scores_of(judges: LikenessJudges, found: Mapping[str, Estimate], of: str, after: str = "") -> list[Score]:
     """Estimates as scores about a set; ``after`` is put behind their names."""
     return [score_of(f"{name}{after}", estimate, judges.name_of(name), of) for name, estimate in found.items()]
 

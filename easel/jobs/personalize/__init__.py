@@ -15,14 +15,14 @@ from easel.jobs import workers
 from easel.jobs.generate.diffusion import refuse_no_model
 from easel.jobs.inputs import skipped_notes, thumbnail
 from easel.jobs.judges import family_for
-from easel.jobs.likeness import COPIES, Judges
+from easel.jobs.likeness import COPIES, LikenessJudges
 from easel.jobs.personalize import photos as photo_files
 from easel.jobs.personalize import setup, words
 from easel.jobs.personalize.export import write_pages
 from easel.jobs.personalize.observer import PATIENCE, Observer
 from easel.recipes.personalize import Personalize
 from easel.result import Result
-from easel.sheet import Cell, sheet
+from easel.sheet import MOST_CELLS, Cell, sheet
 from easel.training import finetune, loop
 from easel.training.distributed import Team
 from easel.training.trainer import Trainer
@@ -45,7 +45,7 @@ def run(recipe: Personalize, workspace: Workspace) -> Result:
     team, checkpoint = Team.joined(), workspace.path(setup.CHECKPOINT)
     refuse_no_model(recipe.model)
     finetune.check_optimizer(recipe.optimizer)
-    judges = Judges.load(judge_of(recipe), workspace)
+    judges = LikenessJudges.load(judge_of(recipe), workspace)
     training = setup.set_up(recipe, workspace, team)
     plan = training.plan
 
@@ -74,9 +74,7 @@ def run(recipe: Personalize, workspace: Workspace) -> Result:
         if recipe.stop_early and observer.waited >= PATIENCE:
             notes.append(f"stopped early: {observer.waited} evaluations in a row were no better than the best")
         if observer.best is not None and observer.best[0] == 0:
-            notes.append(
-                "the best of the measured checkpoints is the untrained one: nothing was learned"
-            )
+            notes.append("the best of the measured checkpoints is the untrained one: nothing was learned")
         return write_pages(training, observer, workspace, [*notes, judges.fitness.note])
 
 
@@ -92,8 +90,8 @@ def judge_of(recipe: Personalize) -> str:
     found = recipe.judge or family_for(recipe.model, ("subject", "clip", "perceptual"))
     if found is None:
         raise EaselError(
-            "no judges at hand that know this model's pictures, so the best checkpoint could not be told: `easel models "
-            "pull base` fetches some for --judge base (--judge pocket knows pocket's own world alone)"
+            "no judges at hand that know this model's pictures, so the best checkpoint could not be told: `easel "
+            "models pull base` fetches some for --judge base (--judge pocket knows pocket's own world alone)"
         )
     return found
 
@@ -115,7 +113,7 @@ def photo_sheet(training: setup.Training) -> Image.Image:
     """The photos as the model sees them, with their words."""
     held = {photo.name for photo in training.held_back}
     cells = []
-    for photo in training.photos:
+    for photo in training.photos[:MOST_CELLS]:
         picture, mask = photo.picture(), photo.mask_picture()
         if mask is not None:  # what is not learned is pale
             pale = picture.point([200 + level // 5 for level in range(256)] * 3)
@@ -123,7 +121,9 @@ def photo_sheet(training: setup.Training) -> Image.Image:
         lines = [photo.caption, f"{photo.size[0]} x {photo.size[1]} px, learned at {photo.shown[0]} x {photo.shown[1]}"]
         lines += ["held back: not learned"] if photo.name in held else []
         cells.append(Cell(thumbnail(picture), photo.name, tuple(lines)))
-    return sheet(cells, heading=f"{training.subject}: what the model sees")
+    count = len(training.photos)
+    which = "" if count <= MOST_CELLS else f" of the first {MOST_CELLS} of {count:,} photos"
+    return sheet(cells, heading=f"{training.subject}: what the model sees{which}")
 
 
 def refuse_changed(then: dict[str, str], now: dict[str, str], recipe: Personalize, workspace: Workspace) -> None:

@@ -154,7 +154,7 @@ def beside(training: Training, observer: Observer, of: str) -> list[Score]:
         told = likeness.estimates(likeness.measure(judges, asked, observer.real))
         told = {name: one for name, one in told.items() if name in (SUBJECT, CLIP_T)}
         found += likeness.scores_of(judges, told, of, " untouched, told in words")
-    whole = likeness.Photos.of([photo.picture() for photo in training.photos[: likeness.MOST_APART]], judges)
+    whole = likeness.Photos.of([photo.picture() for photo in training.photos[: likeness.MOST_PHOTOS]], judges)
     if whole.ceiling is not None:
         found += likeness.scores_of(judges, {SUBJECT: whole.ceiling}, f"{len(whole.pictures)} photos", " of the photos")
     return found
@@ -178,7 +178,8 @@ def class_scores(training: Training, observer: Observer) -> list[Score]:
 def usage(training: Training) -> str:
     """A command that draws the subject."""
     recipe = training.recipe
-    model = "" if recipe.model == "pocket" else f" --model {model_label(recipe.model)}"
+    own = recipe.model == type(recipe).model_fields["model"].default
+    model = "" if own else f" --model {model_label(recipe.model)}"
     flag = {"lora": f"{model} --lora DIR", "full": " --model DIR"}.get(recipe.method, f"{model} --embedding DIR")
     return f'easel generate "{training.evaluation[0].template.replace(HOLE, training.subject)}"{flag}'
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from easel.jobs import likeness
 from easel.jobs.judges import CLIP_T
-from easel.jobs.likeness import COPIES, SUBJECT, Judges, Photos
+from easel.jobs.likeness import COPIES, SUBJECT, LikenessJudges, Photos
 from easel.jobs.personalize import photos as photo_files
 from easel.jobs.personalize.setup import Training, evaluation_seeds
 from easel.jobs.personalize.words import EvaluationPrompt
@@ -53,9 +53,9 @@ class Observer:
     Likeness is to the photos held back, or to those that are learned where none are.
     """
 
-    def __init__(self, training: Training, judges: Judges, workspace: Workspace) -> None:
+    def __init__(self, training: Training, judges: LikenessJudges, workspace: Workspace) -> None:
         self.training, self.judges, self.workspace = training, judges, workspace
-        self.trained = Photos.of([photo.picture() for photo in training.learned[: likeness.MOST_APART]], judges)
+        self.trained = Photos.of([photo.picture() for photo in training.learned[: likeness.MOST_PHOTOS]], judges)
         held = [photo.picture() for photo in training.held_back]
         self.real = Photos.of(held, judges) if held else self.trained
         self.rows: curves.Rows = []

@@ -29,7 +29,7 @@ from easel.recipes.personalize import HOLE, Personalize
 from easel.workspace import Workspace
 
 if TYPE_CHECKING:
-    from easel.jobs.likeness import Judges
+    from easel.jobs.likeness import LikenessJudges
 
 FEW, MANY = 3, 200
 """Below so many photos a subject is hardly told from its one picture; above, it is a style or a set."""
@@ -280,7 +280,9 @@ def parted(photos: Sequence[Photo], hold_back: int | None) -> tuple[list[Photo],
     return [p for at, p in enumerate(photos) if at not in places], [p for at, p in enumerate(photos) if at in places]
 
 
-def remarks(photos: Sequence[Photo], recipe: Personalize, side: int, judges: Judges, workspace: Workspace) -> list[str]:
+def remarks(
+    photos: Sequence[Photo], recipe: Personalize, side: int, judges: LikenessJudges, workspace: Workspace
+) -> list[str]:
     """What a person should know of the photos before the first step: it is said, and nothing is refused."""
     said = []
     if len(photos) == 1:
@@ -302,7 +304,7 @@ def remarks(photos: Sequence[Photo], recipe: Personalize, side: int, judges: Jud
     return said + strangers(photos[:MOST_COMPARED], judges, workspace)
 
 
-def strangers(photos: Sequence[Photo], judges: Judges, workspace: Workspace) -> list[str]:
+def strangers(photos: Sequence[Photo], judges: LikenessJudges, workspace: Workspace) -> list[str]:
     """Photos that may show another subject, by the subject encoder; with fewer than three nobody can say which."""
     if len(photos) < FEW:
         return []

@@ -152,57 +152,67 @@ def sampling_of(recipe: Personalize, side: int) -> Sampling:
     return Sampling(steps=recipe.sampling_steps, width=side, height=side)
 
 
-def plan_of(recipe: Personalize, own: Any) -> FinetunePlan:
-    """The plan of a recipe for a model with these own settings. Raises EaselError."""
+@dataclass(frozen=True, eq=False)
+class Base:
+    """The model before it learns, and what it decides: the plan, the pixels a side, what sides are multiples of."""
+
+    model: Diffusion
+    source: Path
+    fingerprint: str
+    plan: FinetunePlan
+    side: int
+    unit: int
+
+
+def load_base(recipe: Personalize, workspace: Workspace, team: Team) -> Base:
+    """The model, in float32 where its own weights will learn. Raises EaselError on what it cannot learn by."""
+    located = locate.find(recipe.model, "text-to-image")
+    is_whole = recipe.method == "full" or workspace.computed_in == "float16"
+    with workspace.phase("loading the model"):
+        dtype = "float32" if is_whole else workspace.dtype
+        model = models.load(recipe.model, "text-to-image", workspace.device, dtype, config=recipe.config)
     chosen = {name: getattr(recipe, name) for name in CHOSEN}
-    plan = finetune.plan_for(recipe.method, own, chosen)
-    finetune.check_optimizer(recipe.optimizer)
-    return plan
+    plan = finetune.plan_for(recipe.method, model.defaults.personalize, chosen)
+    if plan.batch_size % team.size:
+        raise EaselError(f"batch_size {plan.batch_size} cannot be shared among {team.size} processes: take a multiple")
+    side = recipe.resolution or min(model.default_size)
+    unet = model.pipeline.unet
+    unit = int(model.pipeline.vae_scale_factor) * 2 ** (len(unet.config.block_out_channels) - 1)
+    if side % unit:
+        nearest = max(1, side // unit) * unit
+        raise EaselError(f"resolution {side}: this model needs a multiple of {unit}, such as {nearest}")
+    return Base(model, located.path, lora.fingerprint(model.pipeline), plan, side, unit)
 
 
 def set_up(recipe: Personalize, workspace: Workspace, team: Team) -> Training:
     """Read the photos, load the model, choose what learns, on the workspace's device. Raises EaselError, Cancelled."""
     import torch
 
-    # The model, in float32 where its own weights learn
-    located = locate.find(recipe.model, "text-to-image")
-    is_whole = recipe.method == "full" or workspace.computed_in == "float16"
-    with workspace.phase("loading the model"):
-        dtype = "float32" if is_whole else workspace.dtype
-        model = models.load(recipe.model, "text-to-image", workspace.device, dtype, config=recipe.config)
-    pipeline = model.pipeline
-    plan = plan_of(recipe, model.defaults.personalize)
-    if plan.batch_size % team.size:
-        raise EaselError(f"batch_size {plan.batch_size} cannot be shared among {team.size} processes: take a multiple")
-    base = lora.fingerprint(pipeline)
-
-    # The photos and their words
-    side = recipe.resolution or min(model.default_size)
-    unit = int(pipeline.vae_scale_factor) * 2 ** (len(pipeline.unet.config.block_out_channels) - 1)
-    if side % unit:
-        raise EaselError(
-            f"resolution {side}: this model needs a multiple of {unit}, such as {max(1, side // unit) * unit}"
-        )
+    # The model, the photos and their words
+    base = load_base(recipe, workspace, team)
+    plan, pipeline = base.plan, base.model.pipeline
     is_token = recipe.method == "textual-inversion" or plan.new_token
     subject = words.subject_words(recipe, is_token=is_token)
-    found, broken = photo_files.found(recipe, workspace, side, unit)
+    evaluation = words.evaluation_prompts(recipe, subject)
+    found, broken = photo_files.found(recipe, workspace, base.side, base.unit)
     found = photo_files.captioned(found, recipe, subject, workspace)
     learned, held_back = photo_files.parted(found, recipe.hold_back)
 
     # Pictures by the untouched model, before anything learns
     def once(prompt: str, seeds: Sequence[int]) -> list[Image.Image]:
-        return prior.drawn_once(model, base, prompt, sampling_of(recipe, side), seeds, workspace)
+        asked = sampling_of(recipe, base.side)
+        return prior.drawn_once(base.model, base.fingerprint, prompt, asked, seeds, workspace)
 
-    evaluation = words.evaluation_prompts(recipe, subject)
-    pictures = once(words.class_prompt(recipe), class_seeds(recipe, plan.prior_pictures)) if plan.prior_weight else []
+    of_class = words.class_prompt(recipe)
+    pictures = once(of_class, class_seeds(recipe, plan.prior_pictures)) if plan.prior_weight else []
     untouched = Untouched()
     if team.rank == 0:
-        of_class = once(words.class_prompt(recipe), class_seeds(recipe, COMPARED)) if recipe.method in FORGETS else []
         told = []
         for number, one in enumerate(evaluation if recipe.description else ()):
             text = one.template.replace(HOLE, words.bare(recipe.description or ""))
             told.append((one, once(text, evaluation_seeds(recipe, number))))
-        untouched = Untouched(of_class, told)
+        compared = once(of_class, class_seeds(recipe, COMPARED)) if recipe.method in FORGETS else []
+        untouched = Untouched(compared, told)
 
     # What learns: an optimizer will hold the weights that ask for a gradient
     torch.manual_seed(recipe.seed)
@@ -211,48 +221,54 @@ def set_up(recipe: Personalize, workspace: Workspace, team: Team) -> Training:
     if recipe.gradient_checkpointing:
         pipeline.unet.enable_gradient_checkpointing()
 
-    # Latents and embeddings, worked out once
-    texts = [*(photo.caption for photo in learned), words.class_prompt(recipe)]
-    chunks = max(prompts.count_chunks(pipeline, text) for text in texts)
+    # The trainer, with latents and embeddings worked out once
+    chunks = max(prompts.count_chunks(pipeline, text) for text in [*(photo.caption for photo in learned), of_class])
     encode = Encoder(pipeline, any(name != "unet" for name in players if _learns(players[name])), chunks)
-    with workspace.phase("encoding photos", len(learned) + len(pictures)) as done:
-        instance = []
-        for number, photo in enumerate(learned):
-            instance.append(example(pipeline, photo, recipe))
-            done(number + 1)
-        shape = (side, side, 0, 0, side, side)
-        class_examples = []
-        for number, picture in enumerate(pictures):
-            latent = latents.encode(pipeline.vae, picture)[0].cpu()
-            ids = torch.tensor(shape, dtype=torch.float32)
-            class_examples.append(Example(latent, words.class_prompt(recipe), time_ids=ids))
-            done(len(learned) + number + 1)
-
-    # The trainer
     alphas, prediction = schedulers.noise_schedule(pipeline.scheduler)
     denoiser = Denoiser(alphas, prediction, encode, plan.prior_weight, recipe.snr_gamma, recipe.offset_noise)
-    examples = Examples(instance, class_examples, plan.batch_size, recipe.seed, team)
+    instance, kept = examples_of(recipe, base, learned, pictures, workspace)
+    examples = Examples(instance, kept, plan.batch_size, recipe.seed, team)
     learning = Learning(recipe.optimizer, recipe.weight_decay, recipe.lr_schedule, recipe.warmup, recipe.ema)
     precision = torch.bfloat16 if workspace.computed_in == "bfloat16" else None
     trainer = finetune.trainer_for(players, learning, plan, denoiser, examples, precision)
     return Training(
         recipe=recipe,
         plan=plan,
-        model=model,
-        source=located.path,
-        base=base,
+        model=base.model,
+        source=base.source,
+        base=base.fingerprint,
         learned=learned,
         held_back=held_back,
         broken=broken,
         subject=subject,
         token=token,
-        side=side,
+        side=base.side,
         evaluation=evaluation,
         untouched=untouched,
         examples=examples,
         denoiser=denoiser,
         trainer=trainer,
     )
+
+
+def examples_of(
+    recipe: Personalize, base: Base, learned: Sequence[Photo], pictures: Sequence[Image.Image], workspace: Workspace
+) -> tuple[list[Example], list[Example]]:
+    """Photos and pictures of the class as they are learned, encoded once."""
+    import torch
+
+    instance, kept = [], []
+    vae, side = base.model.pipeline.vae, base.side
+    with workspace.phase("encoding photos", len(learned) + len(pictures)) as done:
+        for number, photo in enumerate(learned, 1):
+            instance.append(example(base.model.pipeline, photo, recipe))
+            done(number)
+        for number, picture in enumerate(pictures, len(learned) + 1):
+            ids = torch.tensor((side, side, 0, 0, side, side), dtype=torch.float32)
+            latent = latents.encode(vae, picture)[0].cpu()
+            kept.append(Example(latent, words.class_prompt(recipe), time_ids=ids))
+            done(number)
+    return instance, kept
 
 
 def example(pipeline: Any, photo: Photo, recipe: Personalize) -> Example:

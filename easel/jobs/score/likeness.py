@@ -14,7 +14,7 @@ from easel.jobs import likeness
 from easel.jobs.generate.prompts import Prompt
 from easel.jobs.inputs import gather, opened, read_rows, skipped_notes, thumbnail
 from easel.jobs.judges import CLIP_T
-from easel.jobs.likeness import COPIES, DIV, SUBJECT, Judges, Photos
+from easel.jobs.likeness import COPIES, DIV, SUBJECT, LikenessJudges, Photos
 from easel.provenance import read_provenance
 from easel.recipes.score import ScoreLikeness
 from easel.result import Result
@@ -26,7 +26,7 @@ def run(recipe: ScoreLikeness, workspace: Workspace) -> Result:
     """Compare made pictures with photos of the subject. Raises EaselError and Cancelled."""
     made = gather(places(recipe.made), workspace.folder, Path(recipe.made))
     groups, notes = by_prompt(recipe, made)
-    judges = Judges.load(recipe.judge, workspace)
+    judges = LikenessJudges.load(recipe.judge, workspace)
     broken: dict[str, str] = {}
     real = Photos.of(all_of(recipe.real, workspace, broken), judges)
     trained = Photos.of(all_of(recipe.photos, workspace, broken), judges) if recipe.photos else None

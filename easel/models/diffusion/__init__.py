@@ -28,6 +28,7 @@ from easel.models.diffusion import (
     schedulers,
     single_file,
     tasks,
+    trial,
 )
 from easel.models.diffusion import settings as sampling
 from easel.models.diffusion.arguments import embeddings
@@ -299,14 +300,14 @@ class Diffusion:
         small = replace(settings, steps=steps, width=width, height=height)
         batch = Batch((replace(request, place=None),), small, chunks, {0: 0})
 
-        def trial(active: Sequence[lora.Loaded]) -> Image.Image:
+        def tried(active: Sequence[lora.Loaded]) -> Image.Image:
             self._switch_loras(active)
             return self._draw(batch, 0, lambda _: None)[0].image
 
         try:
-            plain = trial([])
+            plain = tried([])
             for one in self._loras:
-                self._note(lora.effect(one, plain, trial([one])))
+                self._note(lora.effect(one, plain, tried([one])))
         finally:
             self._switch_loras(self._loras)
         self._effects_noted = True
@@ -342,34 +343,10 @@ def load(  # noqa: PLR0913 - as the door has them
         pipeline = pipelines.assemble(located.path, kind, role)
     with checks.loading(located.path, "its parts together"):
         model = Diffusion(pipeline, located, where)
-        _try(model)
+        trial.try_once(model.pipeline, model.device)
     model.add_embeddings(embeddings)
     model.add_loras(loras)
     return model
-
-
-def _try(model: Diffusion) -> None:
-    """One small step from words to pixels, so that parts that do not fit together are found here. Raises whatever that
-    leads to.
-    """
-    import torch
-
-    pipeline = model.pipeline
-    unet, vae, scheduler = pipeline.unet, pipeline.vae, schedulers.build(None, pipeline.scheduler)
-    states, pooled = prompts.encode(pipeline, "a", 1)
-    sides = 2 ** max(len(unet.config.block_out_channels) - 1, 3)
-    latent = torch.zeros(1, unet.config.in_channels, sides, sides, device=model.device)
-    added = None
-    if pooled is not None:
-        added = {"text_embeds": pooled, "time_ids": torch.zeros(1, 6, device=model.device, dtype=unet.dtype)}
-    with torch.no_grad():
-        scheduler.set_timesteps(2, device=model.device)
-        time = scheduler.timesteps[0]
-        words = states.to(unet.dtype)
-        answer = unet(latent, time, encoder_hidden_states=words, added_cond_kwargs=added, return_dict=False)
-        latent = latent[:, : vae.config.latent_channels]
-        scheduler.step(answer[0], time, latent)
-        latents.try_decode(vae, latent)
 
 
 def _cast_inputs(unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
