@@ -87,8 +87,8 @@ class Words:
 
 
 def judges(fit: float = 1.0) -> Any:
-    known: Any = (Subject(), Words(), Perceptual())
-    return likeness.LikenessJudges("made-up", *known, Fitness("made-up", Estimate(fit, None, None, 20)))
+    made: Any = likeness.LikenessJudges
+    return made("made-up", Subject(), Words(), Perceptual(), Fitness("made-up", Estimate(fit, None, None, 20)))
 
 
 def flat(*colour: int) -> Image.Image:
@@ -150,7 +150,7 @@ def scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "prompts.txt").write_text("# two\na sks red thing\na sks blue thing\n")
     parts = {"subject": Subject(), "clip": Words(), "perceptual": Perceptual()}
     monkeypatch.setattr(models, "load", lambda _name, role, *_more, **_named: parts[role])
-    monkeypatch.setattr(likeness.Fitness, "of", lambda family: Fitness(family, Estimate(1.0, None, None, 20)))
+    monkeypatch.setattr(Fitness, "of", lambda family: Fitness(family, Estimate(1.0, None, None, 20)))
     return tmp_path
 
 
