@@ -107,11 +107,28 @@ Rows = Sequence[dict[str, float]]
 """Rows of metrics.csv: `kimg` and the numbers measured then."""
 
 
-def training_curves(rows: Rows, title: str, judged: str = "kernel distance") -> bytes:
-    """PNG of up to four panels over thousands of pictures seen; panels without numbers are left out. `judged` is what
-    the kernel distance is called, with its judge: it heads its panel.
+SUBJECT_PANELS = (
+    ("losses", ("instance", "prior"), False),
+    ("likeness", ("subject similarity", "CLIP-I"), False),
+    ("fit to the words (CLIP-T)", ("CLIP-T",), False),
+    ("diversity, near-copies", ("DIV", "near-copies"), False),
+)
+"""The same for a training that teaches a subject."""
+ALONG = {"kimg": "thousand pictures seen", "step": "steps"}
+"""What curves run along, in words."""
+
+
+def training_curves(
+    rows: Rows,
+    title: str,
+    judged: str = "kernel distance",
+    panels: Sequence[tuple[str, tuple[str, ...], bool]] = PANELS,
+    along: str = "kimg",
+) -> bytes:
+    """PNG of up to four panels over what the curves run ``along``; panels without numbers are left out. `judged` is
+    what the kernel distance is called, with its judge: it heads its panel.
     """
-    shown = [panel for panel in PANELS if any(name in row for row in rows for name in panel[1])]
+    shown = [panel for panel in panels if any(name in row for row in rows for name in panel[1])]
     wide = 3.6 * max(1, len(shown))
     figure = new_figure(wide, 3.2, 110)
     figure.subplots_adjust(left=0.55 / wide, right=1 - 0.15 / wide, bottom=0.16, top=0.82, wspace=0.22)
@@ -119,23 +136,24 @@ def training_curves(rows: Rows, title: str, judged: str = "kernel distance") -> 
     for place, (heading, names, is_log) in enumerate(shown):
         axes = figure.add_subplot(1, len(shown), place + 1)
         axes.set_title(judged if heading == "kernel distance" else heading, fontsize=10)
-        _lines(axes, rows, names)
+        _lines(axes, rows, names, along)
         if is_log and all(row[heading] > 0 for row in rows if heading in row):
             axes.set_yscale("log")
-        axes.set_xlabel("thousand pictures seen", fontsize=8)
+        axes.set_xlabel(ALONG[along], fontsize=8)
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(fontsize=8, frameon=False)
     return png(figure)
 
 
-def _lines(axes: Any, rows: Rows, names: Sequence[str]) -> None:
-    """A line for each number; the kernel distance's with its interval."""
+def _lines(axes: Any, rows: Rows, names: Sequence[str], along: str) -> None:
+    """A line for each number; the kernel distance's with its interval, and others' where their rows have one."""
     for colour, name in zip(LINE_COLOURS, (n for n in names if any(n in row for row in rows)), strict=False):
         own = [row for row in rows if name in row]
-        axes.plot(
-            [row["kimg"] for row in own], [row[name] for row in own], "o-", color=colour, label=name, markersize=2
-        )
-        if name == "kernel distance" and all("low" in row for row in own):
-            low = [max(row["low"], 1e-9) for row in own]
-            axes.fill_between([row["kimg"] for row in own], low, [row["high"] for row in own], color=colour, alpha=0.2)
+        place = [row[along] for row in own]
+        axes.plot(place, [row[name] for row in own], "o-", color=colour, label=name, markersize=2)
+        ends = ("low", "high") if name == "kernel distance" else (f"{name} low", f"{name} high")
+        if own and all(end in row for row in own for end in ends):
+            least = 1e-9 if name == "kernel distance" else -1.0
+            low = [max(row[ends[0]], least) for row in own]
+            axes.fill_between(place, low, [row[ends[1]] for row in own], color=colour, alpha=0.2)

@@ -67,6 +67,11 @@ KINDS: dict[str, Kind] = {
         "easel.recipes.train:Train",
         "easel.jobs.train",
     ),
+    "personalize": Kind(
+        "Teach a model a subject from a few photos (DreamBooth, LoRA, textual inversion), scored as it learns.",
+        "easel.recipes.personalize:Personalize",
+        "easel.jobs.personalize",
+    ),
     "score-styles": Kind(
         "How often each style succeeds, less the plain photos' rate.",
         "easel.recipes.score:ScoreStyles",
@@ -79,6 +84,11 @@ KINDS: dict[str, Kind] = {
         "How near a made set is to a real one: FID, KID, precision, recall.",
         "easel.recipes.score:ScoreSets",
         "easel.jobs.score.sets",
+    ),
+    "score-likeness": Kind(
+        "How like a subject pictures are, how true to their prompts, how varied: DINO, CLIP-I, CLIP-T, DIV, PRES.",
+        "easel.recipes.score:ScoreLikeness",
+        "easel.jobs.score.likeness",
     ),
     "score-ppl": Kind(
         "How evenly a trained model's pictures change (path length).",

@@ -303,9 +303,9 @@ def without_places(recipe: Mapping[str, Any]) -> dict[str, Any]:
     def cut(value: Any, is_path: bool) -> Any:
         if isinstance(value, list | tuple):
             return [cut(item, is_path) for item in value]
-        place, rest = _place_in(value)
+        before, place, rest = _place_in(value)
         is_place = place is not None and place.name and (is_path or _exists(place))
-        return f"{place.name}{rest}" if place is not None and is_place else value
+        return f"{before}{place.name}{rest}" if place is not None and is_place else value
 
     return {name: cut(value, name in paths) for name, value in recipe.items()}
 
@@ -317,9 +317,9 @@ def with_places(recipe: Mapping[str, Any], whole: Mapping[str, Any]) -> dict[str
     places: dict[str, str] = {}
     for value in whole.values():
         for item in value if isinstance(value, list | tuple) else [value]:
-            place, rest = _place_in(item)
+            before, place, rest = _place_in(item)
             if place is not None and place.name and _exists(place):
-                places.setdefault(place.name + rest, str(item))
+                places.setdefault(before + place.name + rest, str(item))
                 places.setdefault(place.name, str(place))
 
     def found(value: Any) -> Any:
@@ -341,12 +341,13 @@ def _choices(recipe: Mapping[str, Any]) -> set[str]:
     return {name for name, field in fields.items() if chosen_from(field.annotation)}
 
 
-def _place_in(value: object) -> tuple[Path | None, str]:
-    """The absolute path that a text begins with, and the scales or the weight after it (`:0.8`); None where there is
-    none.
+def _place_in(value: object) -> tuple[str, Path | None, str]:
+    """The absolute path in a text, what stands before it (`WORD=`), and the scales or the weight after it (`:0.8`);
+    None where there is none.
     """
-    match = re.fullmatch(r"(/.*?)((?::[-+.\deE]+){0,2})", value, re.DOTALL) if isinstance(value, str) else None
-    return (Path(match[1]), match[2]) if match else (None, "")
+    form = r"((?:[^/=\s]+=)?)(/.*?)((?::[-+.\deE]+){0,2})"
+    match = re.fullmatch(form, value, re.DOTALL) if isinstance(value, str) else None
+    return (match[1], Path(match[2]), match[3]) if match else ("", None, "")
 
 
 def _exists(place: Path) -> bool:

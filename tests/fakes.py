@@ -144,6 +144,14 @@ class Clip:
         return self._rows([colour_of(text) for text in texts])
 
 
+class Subject:
+    """The colour in the middle, as a unit vector."""
+
+    def images(self, images: Sequence[Image.Image]) -> Any:
+        rows = np.array([centre(image) for image in images], np.float64) + 1
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
 class Perceptual:
     """0 for equal colours, else 0.5; sizes must agree. Of numbers it gives the mean squared difference."""
 
@@ -211,6 +219,7 @@ class Family:
             "caption": self.captioner,
             "ask": Answerer(),
             "clip": Clip(),
+            "subject": Subject(),
             "perceptual": Perceptual(),
             "features": self.set_features,
             "controlnet": Network(),

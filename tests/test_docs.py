@@ -35,7 +35,7 @@ from easel.kinds import GROUPS, KINDS
 from easel.models.catalog import tables
 from easel.recipes import SCHEDULERS, Recipe, read_yaml, recipe_from
 from easel.result import Result
-from tests import fakes
+from tests import fakes, tiny
 from tests.conftest import drawn, of_few_cells
 
 ROOT = Path(__file__).parent.parent
@@ -53,6 +53,8 @@ HISTORY = re.compile(
 
 LESS: dict[str, Any] = {"count": 12, "iterations": 1, "side": 64, "samples": 4, "batch_size": 8}
 """The most of a setting that a test makes."""
+SHORT = {"steps": 1, "evaluate_every": 1, "sampling_steps": 1, "resolution": 64, "count": 1, "prior_pictures": 1}
+"""What every personalising of a test has, and a tiny model."""
 TINY = {"kimg": 0.016, "minutes": None, "widest": 8, "latent": 4, "count": 4, "score_count": 8, "batch_size": 8}
 """What every training of a test has, and a quarter of the resolution."""
 
@@ -145,19 +147,27 @@ def test_every_command_line_is_a_recipe(page: str, line: Line, monkeypatch: pyte
     assert asked[0].kind.replace("-", " ") in " ".join(line.words)
 
 
-def lessened(recipe: Recipe) -> Recipe:
-    """The same recipe, of which less is made."""
+def lessened(recipe: Recipe, small: Path) -> Recipe:
+    """The same recipe, of which less is made; a model that learns a subject is the small one."""
     values: dict[str, Any] = {
         name: min(most, getattr(recipe, name)) for name, most in LESS.items() if getattr(recipe, name, None) is not None
     }
     if recipe.kind == "train":
         side = getattr(recipe, "resolution")  # noqa: B009 - a setting of this kind alone
         values = TINY | {"resolution": side // 4, "channels": 64 if getattr(recipe, "network", "") == "stylegan" else 4}
+    if recipe.kind == "personalize":
+        values = SHORT | {"model": str(small)}
     return of_few_cells(recipe.model_copy(update=values))
 
 
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A diffusion model that can learn."""
+    return tiny.sd(tmp_path_factory.mktemp("small") / "sd")
+
+
 @pytest.fixture
-def family(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def family(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small_model: Path) -> None:
     """Models with known answers, but for what easel trains and what transfers styles; every run makes less."""
     from huggingface_hub import constants
 
@@ -168,12 +178,12 @@ def family(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     )
 
     def load(name: str, role: Any, *args: Any, **more: Any) -> Any:
-        found = real if role in {"generator", "style"} else made.load
+        found = real if role in {"generator", "style"} or name == str(small_model) else made.load
         return found(name, role, *args, **more)
 
     monkeypatch.setattr("easel.models.load", load)
     monkeypatch.setattr("easel.jobs.judges.Fitness.of", judges.Fitness)
-    monkeypatch.setattr(runners, "run", lambda recipe, *rest, **more: run(lessened(recipe), *rest, **more))
+    monkeypatch.setattr(runners, "run", lambda recipe, *rest, **more: run(lessened(recipe, small_model), *rest, **more))
     monkeypatch.setattr("easel.runners.machine.resolve", lambda device, dtype: ("cpu", "float32"))
     monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path / "assets"))
     monkeypatch.setattr(Image.Image, "show", lambda picture: None)
@@ -193,13 +203,17 @@ def readers_folder(family: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (place / name).mkdir(parents=True, exist_ok=True)
         for index in range(6):
             drawn(80 + index, 64, f"#{number * 40:02x}80{index * 40:02x}").save(place / name / f"{index}.png")
+    (place / "dog").mkdir()
+    for number, colour in enumerate(("teal", "navy", "red", "blue", "black")):
+        drawn(80, 64 + 4 * number, colour).save(place / "dog" / f"{number}.png")
+    (place / "my-prompts.txt").write_text("a sks dog\na sks dog on the moon\n")
     for name in ("one", "other"):
         drawn().save(place / f"{name}.png")
     for name in ("birds", "pictures"):
         shutil.copytree(ROOT / "examples" / ("faces" if name == "birds" else "captioned"), place / name)
     cub(place / "CUB_200_2011")
     (place / "my-tags.txt").write_text("red\nblue\n")
-    for name in ("ink", "night", "dreamy"):
+    for name in ("ink", "night", "dreamy", "rex", "ink-style"):
         (place / f"{name}.safetensors").touch()
     (place / "my-sd15-folder").mkdir()
     return place

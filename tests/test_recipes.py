@@ -25,8 +25,9 @@ from easel.recipes.describe import settings
 from easel.recipes.edit import Edit
 from easel.recipes.generate import Generate
 from easel.recipes.knobs import Only, lora_parts
+from easel.recipes.personalize import Personalize
 from easel.recipes.read import parse_yaml
-from easel.recipes.score import ScorePpl, ScorePrompt, ScoreSets, ScoreStyles
+from easel.recipes.score import ScoreLikeness, ScorePpl, ScorePrompt, ScoreSets, ScoreStyles
 from easel.recipes.stylize import Stylize
 from easel.recipes.train import Train
 from easel.recipes.transfer import Transfer
@@ -42,9 +43,11 @@ EXAMPLES: dict[str, Recipe] = {
     "edit": Edit(photo="a.jpg", prompt="make it night", mask="m.png", mask_feather=8, count=2),
     "compare": Compare(base={"kind": "edit", "prompt": "x"}, axes={"strength": (0.3, 0.5)}, photos=("a.jpg",)),
     "train": Train(network="cgan", data="photos", resolution=32, kimg=10, classes="colour", r1_gamma=1),
+    "personalize": Personalize(photos="dog", subject="sks dog", rank=4, targets=("to_q", "to_v"), prior_weight=1),
     "score-styles": ScoreStyles(folder="photos", method=("describe",)),
     "score-prompt": ScorePrompt(folder="photos"),
     "score-sets": ScoreSets(folder="real", made="made", resolution=64),
+    "score-likeness": ScoreLikeness(real="real", made="made", identifier="sks"),
     "score-ppl": ScorePpl(model="models/birds", space="w", samples=10),
     "data-summary": DataSummary(folder="photos", layout="classes"),
     "data-world": DataWorld(what="faces", resolution=64, count=20_000),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -19,7 +20,7 @@ from easel.jobs.inputs import batches, model_label
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import Estimate
 from easel.metrics.retrieval import AMONG
-from easel.models.catalog import checks, locate
+from easel.models.catalog import checks, locate, tables
 from easel.result import Score
 from easel.workspace import Workspace
 
@@ -51,6 +52,32 @@ MORE_IS_BETTER = {STYLE: True, CLIP_T: True, CLIP_I: True, DISTANCE: False}
 
 WHO = {STYLE: "vqa", STYLE_BEFORE: "vqa", CLIP_T: "clip", CLIP_I: "clip", DISTANCE: "perceptual"}
 """Which judge of a family gives a score."""
+
+
+GENERAL = ("large", "base")
+"""Families that know the pictures of any model, the best first."""
+
+
+def family_for(model: str, roles: Sequence[str] = ("clip",)) -> str | None:
+    """The family whose judges know a model's pictures: the model's own or that of the model which it was made from,
+    else the best at hand of those that know any pictures; None where there is none. It has judges of all ``roles``.
+    """
+    folder = Path(model).expanduser()
+    if model not in tables.ROWS and (folder / "easel.json").is_file():
+        said = checks.read_json(folder / "easel.json").get("base")
+        model = said if isinstance(said, str) and said in tables.ROWS else model
+    row = tables.ROWS.get(model)
+    has = row.parts if row else [role for role in roles if (folder / tables.SUBFOLDERS[role]).is_dir()]
+    able = (model, *GENERAL) if all(role in has for role in roles) else GENERAL
+    return next((family for family in able if all(_at_hand(family, role) for role in roles)), None)
+
+
+def _at_hand(family: str, role: str) -> bool:
+    try:
+        locate.find(family, role)
+    except EaselError:
+        return False
+    return True
 
 
 def judge_name(family: str, score: str) -> str:

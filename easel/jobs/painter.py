@@ -50,7 +50,13 @@ class Painter:
         self.task, self._row = task, TASKS[task]
         workspace.step("loading the model", 0, 1)
         self.model: Diffusion = loaded or models.load(
-            model, self._row.role, workspace.device, workspace.dtype, config=recipe.config, loras=recipe.lora
+            model,
+            self._row.role,
+            workspace.device,
+            workspace.dtype,
+            config=recipe.config,
+            loras=recipe.lora,
+            embeddings=recipe.embedding,
         )
         workspace.step("loading the model", 1, 1)
         self.name, self.workspace, self.recipe, self.asked_strength = model, workspace, recipe, strength

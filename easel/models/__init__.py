@@ -6,7 +6,7 @@ that is `catalog.download.pull`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from easel.errors import EaselError
@@ -32,6 +32,7 @@ def load(
     *,
     config: str | None = ...,
     loras: Sequence[str] = ...,
+    embeddings: Sequence[str] = ...,
 ) -> Diffusion: ...
 @overload
 def load(
@@ -60,7 +61,7 @@ def load(name: str, role: Literal["features"], device: str = ..., dtype: str = .
 def load(name: str, role: Literal["style"], device: str = ..., dtype: str = ...) -> FeatureNetwork: ...
 @overload
 def load(name: str, role: Literal["generator"], device: str = ..., dtype: str = ...) -> Trained: ...
-def load(
+def load(  # noqa: PLR0913 - each belongs to some roles alone
     name: str,
     role: str,
     device: str = "auto",
@@ -68,6 +69,7 @@ def load(
     *,
     config: str | None = None,
     loras: Sequence[str] = (),
+    embeddings: Sequence[str] = (),
 ) -> Any:
     """The model that plays `role`, ready to use.
 
@@ -81,6 +83,7 @@ def load(
         device, dtype: 'auto' picks; pictures in bfloat16 where the machine has it, everything that measures in float32.
         config: for a single file, a diffusers folder with its configurations and tokenizer.
         loras: adapters, `FILE[:unet[:text]]` each.
+        embeddings: learned words, `FILE` or `WORD=FILE` each.
 
     Raises:
         EaselError: unknown name, not on this machine (with what to pull), or files missing, pickled, damaged or not
@@ -91,31 +94,32 @@ def load(
     from easel.models.catalog.controls import METHODS
 
     takes_config = role in tables.DRAWING or role in METHODS
-    if (config is not None and not takes_config) or (loras and role not in tables.DRAWING):
-        raise EaselError(f"config and loras belong to text-to-image models, not to the role '{role}'")
+    if (config is not None and not takes_config) or ((loras or embeddings) and role not in tables.DRAWING):
+        raise EaselError(f"config, loras and embeddings belong to text-to-image models, not to the role '{role}'")
     located = locate.find(name, role)
     draws = role in tables.DRAWING
     # of a model that draws one object plays several roles, where they are the same weights
-    key = (located.path, "drawing" if draws else role, device, dtype, config, tuple(loras))
-    found = shelf.taken(key, lambda: _load(located, role, device, dtype, config, loras), draws=draws)
+    added = {"config": config, "loras": tuple(loras), "embeddings": tuple(embeddings)}
+    key = (located.path, "drawing" if draws else role, device, dtype, *added.values())
+    found = shelf.taken(key, lambda: _load(located, role, device, dtype, added), draws=draws)
     if draws and not found.plays(role):
-        return _load(located, role, device, dtype, config, loras)  # which says why it does not
+        return _load(located, role, device, dtype, added)  # which says why it does not
     return found
 
 
-def _load(located: LocatedModel, role: str, device: str, dtype: str, config: str | None, loras: Sequence[str]) -> Any:
-    """A model where it was found, in its role."""
+def _load(located: LocatedModel, role: str, device: str, dtype: str, added: Mapping[str, Any]) -> Any:
+    """A model where it was found, in its role; `added` is the config, loras and embeddings of one that draws."""
     from easel.models.catalog import tables
     from easel.models.catalog.controls import METHODS
 
     if role in tables.DRAWING:
         from easel.models import diffusion
 
-        return diffusion.load(located, device, dtype, role=role, config=config, loras=loras)
+        return diffusion.load(located, device, dtype, role=role, **added)
     if role in METHODS:
         from easel.models.diffusion import control
 
-        return control.load(located, device, dtype, role, config=config)
+        return control.load(located, device, dtype, role, config=added["config"])
     from easel.models import captioners, depth, features, set_features, trained
     from easel.models.style import features as style_features
 

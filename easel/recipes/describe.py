@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic_core import PydanticUndefined
 
 from easel.recipes.base import Recipe, chosen_from
-from easel.recipes.knobs import InFile, Only, Repeated
+from easel.recipes.knobs import Flag, InFile, Only, Repeated
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,10 @@ class Setting:
     """Whom it belongs to, where that varies within the kind."""
     is_repeated: bool
     """A list whose flag takes one value and may be given several times."""
+    flag: str
+    """The setting on the command line: guidance_scale is --guidance-scale."""
     in_file: bool = False
     """Without a flag."""
-
-    @property
-    def flag(self) -> str:
-        """The setting on the command line: guidance_scale is --guidance-scale."""
-        return "--" + self.name.replace("_", "-")
 
 
 def settings(kind: type[Recipe]) -> list[Setting]:
@@ -63,6 +60,7 @@ def _setting(kind: type[Recipe], name: str, schema: dict[str, Any]) -> Setting:
         only=kind.only(name),
         is_repeated=any(isinstance(mark, Repeated) for mark in field.metadata),
         in_file=any(isinstance(mark, InFile) for mark in field.metadata),
+        flag="--" + next((mark.word for mark in field.metadata if isinstance(mark, Flag)), name.replace("_", "-")),
     )
 
 

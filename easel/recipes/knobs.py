@@ -56,6 +56,13 @@ class InFile:
 
 
 @dataclass(frozen=True)
+class Flag:
+    """Marks a setting whose flag is another word than its name: `class` is no name in Python."""
+
+    word: str
+
+
+@dataclass(frozen=True)
 class IsPath:
     """Marks a text that is a file or a folder: 'photos/' and 'photos' are the same."""
 
@@ -133,6 +140,21 @@ def lora_parts(text: str) -> tuple[str, float, float]:
     return name, unet, scales[-1] if scales else 1.0
 
 
+def embedding_parts(text: str) -> tuple[str | None, str]:
+    """'<dog>=dog.safetensors' as (word, file); 'dog.safetensors' as (None, file). Raises ValueError without a file."""
+    word, equals, file = text.partition("=")
+    if not equals or "/" in word:
+        word, file = "", text
+    if not file.strip() or (equals and not (word or "/" in text.partition("=")[0])):
+        raise ValueError(f"is '{text}': write FILE or WORD=FILE")
+    return word or None, file
+
+
+def _embedding(text: str) -> str:
+    embedding_parts(text)
+    return text
+
+
 def _number(text: str) -> float | None:
     try:
         return float(text) if text.strip() else None
@@ -176,6 +198,8 @@ Width = Annotated[int, Field(ge=64, le=2048), AfterValidator(_whole_eights)]
 Height = Annotated[int, Field(ge=64, le=2048), AfterValidator(_whole_eights)]
 Lora = Annotated[str, AfterValidator(_lora)]
 """FILE[:unet[:text]]: a LoRA file and how strongly it works on the UNet and on the text encoder."""
+Embedding = Annotated[str, AfterValidator(_embedding)]
+"""[WORD=]FILE: a file of Textual Inversion, and the word that stands for it in prompts."""
 
 CONTROLS = ("canny", "depth", "pose", "segmentation", "scribble")
 """Kinds of control maps; the first two and the last are made from the photo where no map is given."""
@@ -203,6 +227,8 @@ class Sampled(BaseModel):
     """Sampler; the model's own when not given."""
     lora: Annotated[tuple[Lora, ...], DIFFUSES, Repeated()] = ()
     """LoRA as FILE[:unet[:text]], with its scales on UNet and text encoder; may be given several times."""
+    embedding: Annotated[tuple[Embedding, ...], DIFFUSES, Repeated()] = ()
+    """Learned word (textual inversion) as FILE or WORD=FILE; may be given several times."""
     config: Annotated[FileName | None, DIFFUSES] = None
     """Folder with the configs and tokenizer of a single .safetensors file, instead of the hub's."""
 

@@ -15,6 +15,7 @@ from easel.recipes.knobs import (
     Instructed,
     LayoutName,
     ModelName,
+    Name,
     Only,
     Prompt,
     Sampled,
@@ -106,6 +107,33 @@ class ScoreSets(Recipe):
     """Pixels a side to which every picture is cut as a square first, as training does."""
     judge: ModelName = "pocket"
     """Feature network."""
+
+
+class ScoreLikeness(Recipe):
+    """Measure how like a subject made pictures are, how well they fit their prompts, and how varied they are."""
+
+    positional: ClassVar = ()
+    resumes: ClassVar = True
+
+    kind: Literal["score-likeness"] = "score-likeness"
+    """The kind of job."""
+    real: FileName
+    """Folder of photos of the subject, best ones that it was not taught from."""
+    made: FileName
+    """Folder of made pictures, from any tool."""
+    prompts: FileName | None = None
+    """File of the prompts that they were made from: one a line, or a YAML set as generate takes it. Pictures belong to
+    them in the order of their names, equally many to each; or each prompt has a folder. From captions beside the
+    pictures, or what is written inside them, when not given.
+    """
+    identifier: Name | None = None
+    """Word in the prompts that the judge cannot know, such as sks: it is left out before it reads them."""
+    photos: FileName | None = None
+    """Folder of the photos that the subject was taught from, to count near-copies of them."""
+    class_pictures: FileName | None = None
+    """Folder of pictures that were made of the class alone, for PRES and their diversity."""
+    judge: ModelName = "pocket"
+    """Family that judges: pocket knows its own world alone; base has the networks of the paper."""
 
 
 class ScorePpl(Recipe):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from easel.errors import EaselError
-from easel.jobs.train import workers
+from easel.jobs import workers
 from easel.recipes.base import Recipe
 from easel.result import Result
 from easel.runners import machine

@@ -4,8 +4,6 @@ which is KID where Inception judges), how varied they are, and the curves.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -19,13 +17,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from easel.errors import EaselError, shortened
 from easel.metrics.kernel import kernel_distance
 from easel.metrics.manifold import NEIGHBOURS, precision_recall
 from easel.models import trained
 from easel.recipes.train import Train
 from easel.sheet import mosaic
 from easel.tensors import to_pictures
+from easel.training import curves
 from easel.training.batches import Batches
 from easel.training.loop import Collapsed
 from easel.training.state import Position
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
 
     from easel.models.set_features import SetFeatureModel
 
-METRICS = "metrics.csv"
+METRICS = curves.FILE
 DISTANCE = "kernel distance"
 """The column of metrics.csv that tells how near the pictures come to the set."""
 FORMERLY = {"KID": DISTANCE}
@@ -240,12 +238,7 @@ class Evaluator:
         return made
 
     def _write(self) -> None:
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        stream = io.StringIO()
-        writer = csv.DictWriter(stream, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        self.workspace.save_text(METRICS, stream.getvalue())
+        self.workspace.save_text(METRICS, curves.as_csv(self.rows))
 
     def _add(self, step: int, numbers: Mapping[str, float]) -> None:
         kimg = step * self.batches.batch_size / 1000
@@ -335,17 +328,4 @@ def recalibrated(generator: nn.Module, batches: Batches) -> nn.Module:
 
 def read_rows(file: Path) -> list[dict[str, float]]:
     """The rows of a metrics.csv, in its order; none where there is no file. Raises EaselError where it is damaged."""
-    if not file.is_file():
-        return []
-    try:
-        table = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")), strict=True)
-        rows = [{FORMERLY.get(name, name): float(value) for name, value in row.items() if value} for row in table]
-        for number, row in enumerate(rows):
-            lacking = [name for name in ("step", "kimg", *(("made",) if DISTANCE in row else ())) if name not in row]
-            if lacking:
-                raise ValueError(f"row {number + 1} has no {lacking[0]}")
-    except (ValueError, TypeError, csv.Error) as problem:
-        raise EaselError(
-            f"{file} is damaged ({shortened(problem)}): put it back as it was, or choose another --out to begin anew"
-        ) from problem
-    return rows
+    return curves.read(file, lambda row: ("step", "kimg", *(("made",) if DISTANCE in row else ())), FORMERLY)

@@ -19,6 +19,10 @@ class Collapsed(Exception):
     """All pictures have come to look the same: an evaluation raises it to end a training."""
 
 
+class Finished(Exception):
+    """More steps would bring nothing: an evaluation raises it to end a training before its budget is spent."""
+
+
 @dataclass(frozen=True)
 class Budget:
     """How long a training lasts, all its runs together: so many ``steps``, or so many ``seconds``. Seconds pay for
@@ -46,7 +50,9 @@ class Observer(Protocol):
         """Go on from here: forget what was noted of later steps."""
 
     def evaluate(self, step: int, seconds: float) -> None:
-        """Measure what has been learned in ``step`` steps, unless that has been done. May raise `Collapsed`."""
+        """Measure what has been learned in ``step`` steps, unless that has been done. May raise `Collapsed` or
+        `Finished`, the latter again when it is asked again.
+        """
 
     def note(self, step: int, numbers: Mapping[str, Tensor]) -> None:
         """Take in the losses of a step."""
@@ -119,6 +125,8 @@ def train(trainer: Trainer, observer: Observer, checkpoint: Path, budget: Budget
                 if time.monotonic() - saved > budget.save_seconds:
                     save()
                     saved = time.monotonic()
+        except Finished:
+            pass
         except Cancelled:
             save()
             raise

@@ -169,6 +169,33 @@ class Trainer:
         _put(self.average.get(name, {}), dict(made.named_parameters()))
         return made.eval()
 
+    @contextmanager
+    def averaging(self) -> Iterator[None]:
+        """Have the averaged weights in the players themselves until the block ends, and then those of before."""
+        before = {
+            name: {k: self.weights[name][k].detach().clone() for k in held} for name, held in self.average.items()
+        }
+        self.use_averages()
+        try:
+            yield
+        finally:
+            for name, held in before.items():
+                _put(held, self.weights[name])
+
+    def learned(self) -> dict[str, Tensor]:
+        """Copies of the weights that learn, as PLAYER/NAME, the averaged ones where there are some."""
+        return {
+            f"{name}/{key}": self.average.get(name, {}).get(key, weight).detach().clone()
+            for name, weights in self.weights.items()
+            for key, weight in weights.items()
+        }
+
+    def take(self, learned: Mapping[str, Tensor]) -> None:
+        """Put such copies into the players. Raises KeyError where they are of other players."""
+        for word, tensor in learned.items():
+            name, _, key = word.partition("/")
+            _put({key: tensor}, self.weights[name])
+
     def use_averages(self) -> None:
         """Put the averaged weights into the players themselves: the end of a training."""
         for name, average in self.average.items():
@@ -183,7 +210,10 @@ class Trainer:
             found |= {f"player/{name}/{key}": tensor for key, tensor in self._learned(name).items()}
             names = {id(weight): key for key, weight in self.weights[name].items()}
             for weight, moments in optimizer.state.items():
-                found |= {f"moment/{name}/{names[id(weight)]}/{key}": moment for key, moment in moments.items()}
+                found |= {
+                    f"moment/{name}/{names[id(weight)]}/{key}": torch.as_tensor(moment)
+                    for key, moment in moments.items()
+                }
         return found
 
     def save(self, file: Path, position: Position) -> None:
@@ -236,7 +266,9 @@ class Trainer:
         for key, tensor in tensors.items():
             word, _, kind = key.rpartition("/")
             weight = self.weights[name][word]
-            if kind == "step":
+            if kind == "step" and not tensor.is_floating_point():  # of an optimizer that counts in Python's own numbers
+                state[weight][kind] = int(tensor)
+            elif kind == "step" or tensor.shape != weight.shape or not tensor.is_floating_point():
                 state[weight][kind] = tensor.clone().to(weight.device)
             else:
                 state[weight][kind] = torch.empty_like(weight).copy_(tensor)

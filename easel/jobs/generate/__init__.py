@@ -6,10 +6,9 @@ from pathlib import Path
 
 from easel.errors import EaselError
 from easel.jobs.generate.diffusion import FromDiffusion, refuse_no_model
-from easel.jobs.judges import CLIP_T, judge_name, load_clip, score_of
+from easel.jobs.judges import CLIP_T, family_for, judge_name, load_clip, score_of
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import mean_interval
-from easel.models.catalog import locate, tables
 from easel.models.catalog.trained_folders import described, is_trained
 from easel.recipes.generate import Generate
 from easel.recipes.knobs import DIFFUSION, TRAINED
@@ -17,8 +16,6 @@ from easel.result import Result, Score
 from easel.sheet import sheet
 from easel.workspace import Workspace
 
-GENERAL = ("large", "base")
-"""Families that know the pictures of any model, the best first."""
 NO_JUDGE = (
     "how well the pictures fit their words was not measured, since no family at hand knows this model's pictures: "
     "`easel models pull base` fetches one for --judge base (--judge pocket knows pocket's own world alone)"
@@ -43,17 +40,7 @@ def judge_of(recipe: Generate) -> str | None:
     own = recipe.model
     if is_trained(own):
         own = str(described(Path(own).expanduser()).get("text_encoder") or own)
-    row = tables.ROWS.get(own)
-    is_family = "clip" in row.parts if row else (Path(own).expanduser() / tables.SUBFOLDERS["clip"]).is_dir()
-    return next((family for family in ((own, *GENERAL) if is_family else GENERAL) if _at_hand(family)), None)
-
-
-def _at_hand(family: str) -> bool:
-    try:
-        locate.find(family, "clip")
-    except EaselError:
-        return False
-    return True
+    return family_for(own)
 
 
 def run(recipe: Generate, workspace: Workspace) -> Result:

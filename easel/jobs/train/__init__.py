@@ -11,8 +11,9 @@ from contextlib import closing
 
 from easel import models
 from easel.errors import EaselError
+from easel.jobs import workers
 from easel.jobs.data.words import left_out_notes
-from easel.jobs.train import setup, workers
+from easel.jobs.train import setup
 from easel.jobs.train.model_card import config, write_pages
 from easel.models import trained
 from easel.recipes.train import Train
@@ -20,6 +21,7 @@ from easel.result import Result
 from easel.training import loop
 from easel.training.distributed import Team
 from easel.training.evaluation import Evaluator
+from easel.training.trainer import Trainer
 from easel.workspace import Workspace
 
 SAVE_SECONDS = 120.0
@@ -33,7 +35,7 @@ FEW = 5000
 def run(recipe: Train, workspace: Workspace) -> Result:
     """Train, going on where an earlier run in this folder stopped. Raises EaselError and Cancelled.
 
-    In a team this is the first process's part, and `workers.work` that of the others.
+    In a team this is the first process's part, and `follower` that of the others.
 
     A loss that is no longer a number, or pictures that are all the same, end it with an EaselError; the best model so
     far is then in the folder, with its pages.
@@ -73,6 +75,14 @@ def run(recipe: Train, workspace: Workspace) -> Result:
         except (FloatingPointError, loop.Collapsed) as problem:
             raise EaselError(stopped(problem, training, evaluator, workspace)) from problem
         return write_pages(training, evaluator, workspace, [*evaluator.notes, *notes(training)])
+
+
+def follower(recipe: Train, workspace: Workspace) -> tuple[Trainer, int]:
+    """The trainer of another process of a team, and the step from which it trains along. Raises EaselError."""
+    team = Team.joined()
+    training = setup.set_up(recipe, *setup.check(recipe, team), workspace, team)
+    checkpoint = workspace.path(setup.CHECKPOINT)
+    return training.trainer, training.trainer.restore(checkpoint).step if checkpoint.exists() else 0
 
 
 def stopped(problem: Exception, training: setup.Training, evaluator: Evaluator, workspace: Workspace) -> str:

@@ -7,6 +7,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -16,7 +17,19 @@ from easel.models.catalog import checks
 from easel.models.catalog.controls import base_of, control_for
 from easel.models.catalog.locate import LocatedModel
 from easel.models.devices import dtype_word, out_of_memory, pick_device, pick_dtype
-from easel.models.diffusion import guidance, latents, lora, memory, pipelines, prompts, schedulers, single_file, tasks
+from easel.models.diffusion import (
+    guidance,
+    inversion,
+    latents,
+    lora,
+    memory,
+    pipelines,
+    prompts,
+    schedulers,
+    single_file,
+    tasks,
+    trial,
+)
 from easel.models.diffusion import settings as sampling
 from easel.models.diffusion.arguments import embeddings
 from easel.models.diffusion.batch import Batch, Control, DrawnPicture, PictureRequest, batches
@@ -24,6 +37,7 @@ from easel.models.diffusion.cache import Cache
 from easel.models.diffusion.control import ControlNetwork, check_fits
 from easel.models.diffusion.settings import Defaults, Sampling, Settings
 from easel.models.logging import silence
+from easel.recipes.knobs import embedding_parts
 
 __all__ = ["Control", "Diffusion", "DrawnPicture", "PictureRequest", "Sampling", "Settings", "load"]
 
@@ -87,6 +101,7 @@ class Diffusion:
             loaded = lora.load(self.pipeline, lora.parse(text), f"lora{len(self._loras)}")
             self._loras.append(loaded)
             self._note(loaded.note)
+            self.add_embeddings(lora.words_of(loaded.spec))
         if loras:
             self._switch_loras(self._loras)
             self._effects_noted = False
@@ -94,6 +109,16 @@ class Diffusion:
     def _switch_loras(self, active: Sequence[lora.Loaded]) -> None:
         """Set these adapters to their scales, the others to zero, and forget what the text encoder said before."""
         lora.switch(self.pipeline, self._loras, active)
+        self._cache.clear()
+
+    def add_embeddings(self, embeddings: Sequence[str]) -> None:
+        """Put learned words into the model, `FILE` or `WORD=FILE` each. EaselError where one does not fit."""
+        for text in embeddings:
+            self._note(inversion.load(self.pipeline, text))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Forget what was worked out with the weights of before: they have changed."""
         self._cache.clear()
 
     def resolve(self, asked: Sampling, photo: Image.Image | None = None, task: str | None = None) -> Settings:
@@ -279,14 +304,14 @@ class Diffusion:
         small = replace(settings, steps=steps, width=width, height=height)
         batch = Batch((replace(request, place=None),), small, chunks, {0: 0})
 
-        def trial(active: Sequence[lora.Loaded]) -> Image.Image:
+        def tried(active: Sequence[lora.Loaded]) -> Image.Image:
             self._switch_loras(active)
             return self._draw(batch, 0, lambda _: None)[0].image
 
         try:
-            plain = trial([])
+            plain = tried([])
             for one in self._loras:
-                self._note(lora.effect(one, plain, trial([one])))
+                self._note(lora.effect(one, plain, tried([one])))
         finally:
             self._switch_loras(self._loras)
         self._effects_noted = True
@@ -295,7 +320,7 @@ class Diffusion:
         self.notes.extend(line for line in lines if line not in self.notes)
 
 
-def load(
+def load(  # noqa: PLR0913 - as the door has them
     located: LocatedModel,
     device: str,
     dtype: str,
@@ -303,12 +328,15 @@ def load(
     role: str = "text-to-image",
     config: str | None = None,
     loras: Sequence[str] = (),
+    embeddings: Sequence[str] = (),
 ) -> Diffusion:
     """The model at `located`: a diffusers folder, or a single file with its configurations from the hub cache or
     `config`. Its UNet must be one that plays the role.
     """
     for text in loras:  # a misspelt LoRA is refused before gigabytes are read
         lora.check(lora.parse(text))
+    for text in embeddings:
+        inversion.find(Path(embedding_parts(text)[1]).expanduser())
     where = pick_device(device)
     kind = pick_dtype(dtype, where)
     silence()
@@ -319,33 +347,10 @@ def load(
         pipeline = pipelines.assemble(located.path, kind, role)
     with checks.loading(located.path, "its parts together"):
         model = Diffusion(pipeline, located, where)
-        _try(model)
+        trial.try_once(model.pipeline, model.device)
+    model.add_embeddings(embeddings)
     model.add_loras(loras)
     return model
-
-
-def _try(model: Diffusion) -> None:
-    """One small step from words to pixels, so that parts that do not fit together are found here. Raises whatever that
-    leads to.
-    """
-    import torch
-
-    pipeline = model.pipeline
-    unet, vae, scheduler = pipeline.unet, pipeline.vae, schedulers.build(None, pipeline.scheduler)
-    states, pooled = prompts.encode(pipeline, "a", 1)
-    sides = 2 ** max(len(unet.config.block_out_channels) - 1, 3)
-    latent = torch.zeros(1, unet.config.in_channels, sides, sides, device=model.device)
-    added = None
-    if pooled is not None:
-        added = {"text_embeds": pooled, "time_ids": torch.zeros(1, 6, device=model.device, dtype=unet.dtype)}
-    with torch.no_grad():
-        scheduler.set_timesteps(2, device=model.device)
-        time = scheduler.timesteps[0]
-        words = states.to(unet.dtype)
-        answer = unet(latent, time, encoder_hidden_states=words, added_cond_kwargs=added, return_dict=False)
-        latent = latent[:, : vae.config.latent_channels]
-        scheduler.step(answer[0], time, latent)
-        latents.try_decode(vae, latent)
 
 
 def _cast_inputs(unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

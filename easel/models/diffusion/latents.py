@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
+
+class BrokenPicture(EaselError):
+    """What was drawn is no picture: not numbers, or all black."""
+
+
 BLACK = 2
 """A picture whose every pixel is at most this (of 255) is black, not dark."""
 
@@ -84,7 +89,7 @@ def decode(vae: Any, latent: Tensor, seed: int) -> tuple[Image.Image, str | None
 
     word = dtype_word(vae.dtype)
     if not bool(torch.isfinite(latent).all()):
-        raise EaselError(
+        raise BrokenPicture(
             f"the picture of seed {seed} turned into values that are not numbers, in {word}: {way_out(word)}"
         )
     image = _decode_once(vae, latent)
@@ -96,7 +101,7 @@ def decode(vae: Any, latent: Tensor, seed: int) -> tuple[Image.Image, str | None
         image = _decode_once(vae, latent)
         vae.to(before)
     if image is None:
-        raise EaselError(
+        raise BrokenPicture(
             f"the picture of seed {seed} came out black or as values that are not numbers, in {word}: {way_out(word)}"
         )
     return image, f"the picture of seed {seed} broke when decoded in {word} and was decoded again in float32"

@@ -5,6 +5,7 @@ LoRA: Hu et al. 2021 (arXiv 2106.09685): W + scale * alpha / rank * up @ down.
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from easel.errors import EaselError, shortened
 from easel.files import write_atomic
-from easel.models.diffusion.lora_formats import COMPONENTS, DOWN, check_kind, read
+from easel.models.diffusion import inversion
+from easel.models.diffusion.lora_formats import COMPONENTS, DOWN, KOHYA_MAGNITUDE, MAGNITUDE, check_kind, read
+from easel.models.trained import in_order
 from easel.recipes.knobs import lora_parts
 
 if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
+
+BASE = "easel_base"
+"""Where a file says which weights it was trained on (`fingerprint`)."""
+SAMPLED, TABLE = 64, "token_embedding"
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,12 @@ def check(spec: Spec) -> Path:
     return path
 
 
+def words_of(spec: Spec) -> list[str]:
+    """The file of a learned word that lies in a LoRA's folder and belongs to it, if there is one."""
+    file = spec.path / inversion.FILE
+    return [str(file)] if file.is_file() else []
+
+
 def load(pipeline: Any, spec: Spec, name: str) -> Loaded:
     """Put an adapter into the pipeline's UNet and text encoders, at scale 1 until `switch` is called, and prove that
     every matrix arrived.
@@ -94,7 +107,40 @@ def load(pipeline: Any, spec: Spec, name: str) -> Loaded:
     scales = f"scales {spec.unet:g} and {spec.text:g}"
     note = f"LoRA {path.name}: {found} of {total} layers matched ({where}), {scales}, {adapter.alpha_from}"
     note += f"; {adapter.left_out}" if adapter.left_out else ""
+    note += _changed_base(path, pipeline)
     return Loaded(name, spec, found, total, note)
+
+
+def _changed_base(path: Path, pipeline: Any) -> str:
+    """A clause where a file says which weights it was trained on, and these are others."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as opened:
+        said = (opened.metadata() or {}).get(BASE)
+    now = None if said is None else fingerprint(pipeline)
+    if said is None or said == now:
+        return ""
+    return f"; it was trained on other weights ({shortened(said, 16)}) than this model's ({now}): it may not fit them"
+
+
+def fingerprint(pipeline: Any) -> str:
+    """12 hexadecimal letters that tell a model's weights from others: BLAKE2 of SAMPLED numbers, evenly spread, of each
+    tensor of UNet and text encoders, in bfloat16 so that the format they are loaded in does not count; adapters and
+    learned words aside.
+    """
+    import torch
+
+    digest = hashlib.blake2b(digest_size=6)
+    for part in COMPONENTS:
+        model = getattr(pipeline, part, None)
+        for name, tensor in model.named_parameters() if model is not None else ():
+            if "lora_" in name or name.endswith(".rows"):
+                continue
+            flat = tensor.detach().reshape(-1)
+            some = flat[:: max(1, len(flat) // SAMPLED)].to("cpu", torch.bfloat16).contiguous()
+            plain = name.replace(".base_layer", "").replace("text_model.", "").replace("token_embedding.table", TABLE)
+            digest.update(f"{part}.{plain} {tuple(tensor.shape)}".encode() + some.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _fitting(weights: Mapping[str, Tensor], pipeline: Any, path: Path) -> dict[str, Tensor]:
@@ -178,6 +224,59 @@ def _count(model: Any, name: str) -> int:
     return sum(1 for module in model.modules() if name in (getattr(module, "lora_A", None) or {}))
 
 
+TARGETS = {
+    "unet": ("to_q", "to_k", "to_v", "to_out.0"),
+    "text_encoder": ("q_proj", "k_proj", "v_proj", "out_proj"),
+}
+"""Part -> endings of the names of its attention's layers."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a new adapter is like. `targets`: attention, all (linear layers and convolutions), or endings of names."""
+
+    rank: int
+    alpha: float
+    targets: tuple[str, ...] = ("attention",)
+    dora: bool = False
+
+
+def attach(pipeline: Any, name: str, parts: Sequence[str], shape: Shape) -> int:
+    """Lay a new adapter, which changes nothing yet, beside layers of these parts; all else in them is frozen.
+
+    Its weights are float32 and ask for a gradient; the number of layers is given. EaselError where no layer is meant.
+    """
+    from peft import LoraConfig
+
+    layers = 0
+    for part in parts:
+        model = getattr(pipeline, part)
+        model.requires_grad_(False)
+        chosen = _targets(model, part, shape.targets)
+        if not chosen:
+            continue
+        layers += len(chosen)
+        config = LoraConfig(
+            r=shape.rank, lora_alpha=shape.alpha, target_modules=chosen, use_dora=shape.dora, bias="none"
+        )
+        model.add_adapter(config, adapter_name=name)
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.data = weight.data.float()
+    if not layers:
+        raise EaselError(f"targets: no layer's name ends in {', '.join(shape.targets)}: use attention, all, or endings")
+    return layers
+
+
+def _targets(model: Any, part: str, asked: Sequence[str]) -> list[str]:
+    from torch import nn
+
+    able = [path for path, layer in model.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    endings = [word for word in asked if word not in ("attention", "all")]
+    endings += TARGETS["unet" if part == "unet" else "text_encoder"] if "attention" in asked else []
+    return [path for path in able if "all" in asked or any(f".{path}".endswith(f".{end}") for end in endings)]
+
+
 def switch(pipeline: Any, loras: Sequence[Loaded], active: Sequence[Loaded] | None = None) -> None:
     """Set every adapter to its own scales, those not in `active` (all by default) to zero."""
     from diffusers.utils.peft_utils import set_weights_and_activate_adapters
@@ -213,12 +312,15 @@ def with_old_prefix(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"text_model.{key}" if key.startswith(inside) else key: tensor for key, tensor in weights.items()}
 
 
-def export(pipeline: Any, name: str, path: Path, layout: str = "diffusers") -> int:
+def export(
+    pipeline: Any, name: str, path: Path, layout: str = "diffusers", facts: Mapping[str, str] | None = None
+) -> int:
     """Write the adapter `name` of a pipeline to a .safetensors file, atomically; the number of layers written.
 
     Args:
         layout: "diffusers" (`unet....lora.down.weight`, `text_encoder.text_model....`) or "kohya" (`lora_unet_...`,
             `lora_te_text_model_...` with `.alpha`), which A1111 and ComfyUI read.
+        facts: words for the file's header.
     """
     if layout not in ("diffusers", "kohya"):
         raise EaselError(f"no LoRA layout called '{layout}': use one of diffusers, kohya")
@@ -227,36 +329,43 @@ def export(pipeline: Any, name: str, path: Path, layout: str = "diffusers") -> i
     weights: dict[str, Tensor] = {}
     layers = 0
     for part in COMPONENTS:
-        for module_path, down, up, alpha in _layers(getattr(pipeline, part, None), name):
+        for module_path, down, up, alpha, lengths in _layers(getattr(pipeline, part, None), name):
             layers += 1
             stem = module_path if part == "unet" else next(iter(with_old_prefix({module_path: down})))
             if layout == "kohya":
                 key = f"{kohya[part]}_{stem.replace('.', '_')}"
                 weights |= {f"{key}.lora_down.weight": down, f"{key}.lora_up.weight": up, f"{key}.alpha": alpha}
+                if lengths is not None:  # a column, as LyCORIS has them where a length is a row's
+                    weights[key + KOHYA_MAGNITUDE] = lengths.reshape(-1, *[1] * (down.ndim - 1))
             else:  # this layout has no alpha: it is folded into the upper matrix
                 factor = float(alpha) / down.shape[0]
                 word = "lora" if part == "unet" else "lora_linear_layer"
                 weights |= {f"{part}.{stem}.{word}.down.weight": down, f"{part}.{stem}.{word}.up.weight": up * factor}
+                if lengths is not None:
+                    weights[f"{part}.{stem}{MAGNITUDE}"] = lengths
     if not layers:
         raise EaselError(f"there is no adapter called '{name}' to write")
-    save_weights(weights, path)
+    save_weights(weights, path, facts)
     return layers
 
 
-def _layers(model: Any, name: str) -> list[tuple[str, Tensor, Tensor, Tensor]]:
-    """(module path, down, up, alpha) of every layer with this adapter."""
+def _layers(model: Any, name: str) -> list[tuple[str, Tensor, Tensor, Tensor, Tensor | None]]:
+    """(module path, down, up, alpha, DoRA's lengths) of every layer with this adapter."""
     import torch
 
     found = []
     for path, module in model.named_modules() if model is not None else ():
         if name in (getattr(module, "lora_A", None) or {}):
             down, up = module.lora_A[name].weight.detach().cpu(), module.lora_B[name].weight.detach().cpu()
-            found.append((path, down, up, torch.tensor(float(module.lora_alpha[name]))))
+            held = module.lora_magnitude_vector
+            lengths = held[name].weight.detach().cpu() if name in held else None
+            found.append((path, down, up, torch.tensor(float(module.lora_alpha[name])), lengths))
     return found
 
 
-def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
-    """Write a .safetensors file so that it is there whole or not at all."""
+def save_weights(weights: Mapping[str, Tensor], path: Path, facts: Mapping[str, str] | None = None) -> None:
+    """Write a .safetensors file so that it is there whole or not at all; ``facts`` go into its header."""
     from safetensors.torch import save
 
-    write_atomic(path, save({key: tensor.contiguous() for key, tensor in weights.items()}, metadata={"format": "pt"}))
+    plain = {key: tensor.contiguous() for key, tensor in weights.items()}
+    write_atomic(path, in_order(save(plain, metadata={"format": "pt", **(facts or {})})))

@@ -32,6 +32,12 @@ OTHER_KINDS = {
     ".on_input": "LyCORIS IA3",
 }
 """What is inside the names of other kinds' tensors -> the kind."""
+KOHYA = {
+    "unet": ("lora_unet_",),
+    "text_encoder": ("lora_te_", "lora_te1_"),
+    "text_encoder_2": ("lora_te2_",),
+}
+"""Component -> how kohya's names of its layers begin."""
 ADAPTER_NAME = re.compile(r"\.(lora_[AB])\.(?!weight$|bias$)\w+\.(weight|bias)$")
 """PEFT's own name of an adapter inside a tensor's: lora_A.default.weight."""
 UP = (".lora_up", ".lora_B", ".lora.up", "_lora.up", ".lora_linear_layer.up")
@@ -154,9 +160,30 @@ def _with_paths(plain: dict[str, Tensor], pipeline: Any) -> dict[str, Tensor]:
         for name in list(plain)
         if name.endswith(KOHYA_MAGNITUDE)
     }
-    found: dict[str, Tensor] = pipeline.lora_state_dict(plain, unet_config=pipeline.unet.config)[0]
+    found = _by_own_names(plain, pipeline)
+    if plain:
+        found |= pipeline.lora_state_dict(plain, unet_config=pipeline.unet.config)[0]
     more = {DOWN.sub(MAGNITUDE, name): lengths[id(one)] for name, one in found.items() if id(one) in lengths}
     return found | more
+
+
+def _by_own_names(plain: dict[str, Tensor], pipeline: Any) -> dict[str, Tensor]:
+    """Take out the tensors whose names are diffusers' own paths with _ for each dot, which leads to one module; the
+    others, by the blocks of the original layout, are left.
+    """
+    found: dict[str, Tensor] = {}
+    for component, starts in KOHYA.items():
+        model = getattr(pipeline, component, None)
+        paths = [path for path, _ in model.named_modules()] if model is not None else []
+        known = {path.replace("text_model.", "").replace(".", "_"): path for path in paths}
+        for name in list(plain):
+            stem, dot, rest = name.partition(".")
+            start = next((one for one in starts if stem.startswith(one)), None)
+            path = known.get(stem.removeprefix(start).removeprefix("text_model_")) if start and dot else None
+            if path:
+                matrix = rest.replace("lora_down", "lora_A").replace("lora_up", "lora_B")
+                found[f"{component}.{path}.{matrix}"] = plain.pop(name)
+    return found
 
 
 def _flatten_lengths(weights: dict[str, Tensor], path: Path) -> None:

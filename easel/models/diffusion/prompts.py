@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from easel.errors import EaselError, shortened
+from easel.models.diffusion import inversion
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -162,7 +163,8 @@ def chunk(text: str, tokenizer: Any, window: int, *, at_least: int = 1) -> Chunk
 
 
 def _token_ids(tokenizer: Any, text: str) -> list[int]:
-    return list(tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids)
+    ids = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids
+    return inversion.expanded(tokenizer, ids)
 
 
 def _padded(row: list[tuple[int, float]], tokenizer: Any, window: int) -> tuple[list[int], list[float]]:
@@ -214,6 +216,14 @@ def encode(pipeline: Any, text: str, chunks: int) -> tuple[Tensor, Tensor | None
     """
     import torch
 
+    with torch.no_grad():
+        return encode_to_learn(pipeline, text, chunks)
+
+
+def encode_to_learn(pipeline: Any, text: str, chunks: int) -> tuple[Tensor, Tensor | None]:
+    """The same, differentiable where the text encoders learn."""
+    import torch
+
     pairs = encoders(pipeline)
     rows, pooled = [], None
     for tokenizer, encoder in pairs:
@@ -225,8 +235,7 @@ def encode(pipeline: Any, text: str, chunks: int) -> tuple[Tensor, Tensor | None
         mask = None
         if getattr(encoder.config, "use_attention_mask", False):
             mask = (ids != tokenizer.pad_token_id).long()
-        with torch.no_grad():
-            output = encoder(ids, attention_mask=mask, output_hidden_states=len(pairs) > 1)
+        output = encoder(ids, attention_mask=mask, output_hidden_states=len(pairs) > 1)
         hidden = output.hidden_states[-2] if len(pairs) > 1 else output.last_hidden_state
         pooled = output[0][:1] if len(pairs) > 1 else None
         weighted = _weighted(hidden, parts.weights)

@@ -72,6 +72,16 @@ def build(name: str | None, own: Any) -> Any:
     return made
 
 
+def noise_schedule(own: Any) -> tuple[Any, str]:
+    """What a model learns by, of its own scheduler's configuration: the cumulative products of its alphas (T,), for
+    zero terminal SNR where it says so, and what its UNet predicts: epsilon, v_prediction or sample.
+    """
+    import diffusers
+
+    made = diffusers.DDPMScheduler.from_config(own.config)
+    return made.alphas_cumprod, str(made.config.prediction_type)
+
+
 def can_start_from_noise(kind: Any) -> bool:
     """Whether a class of schedulers can do zero terminal SNR."""
     return "rescale_betas_zero_snr" in inspect.signature(kind.__init__).parameters

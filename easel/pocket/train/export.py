@@ -14,6 +14,19 @@ from easel.networks.autoencoder import PixelAutoencoder
 from easel.pocket.train.unet import Painter, scheduler
 
 POCKET = Path(__file__).parents[1] / "weights"
+PERSONALIZE = {
+    "lora": {
+        "learning_rate": 1e-3,
+        "steps": 120,
+        "batch_size": 4,
+        "rank": 8,
+        "targets": ["all"],
+        "prior_pictures": 16,
+    },
+    "full": {"learning_rate": 1e-4, "steps": 120, "batch_size": 4, "prior_pictures": 16},
+    "textual-inversion": {"learning_rate": 0.05, "steps": 240, "batch_size": 4},
+}
+"""What the painter learns a subject with (`easel personalize`); it is small, so its rates are large."""
 
 
 def shrink(tensor: Tensor) -> Tensor:
@@ -78,6 +91,7 @@ def write_diffusion(painter: Painter, vae: PixelAutoencoder, tokenizer: Any, tar
     shrink_folder(partial)
     settings: dict[str, Any] = {"guidance_scale": 3.0, "strength": 0.3, "hires_strength": 0.3}
     settings |= {"strengths": {"malevich": 0.65, "banksy": 0.4}, "width": 256, "height": 256}
+    settings |= {"personalize": PERSONALIZE}
     (partial / "easel.json").write_text(json.dumps(settings, indent=1) + "\n")
     swap(partial, folder)
 

@@ -1,13 +1,18 @@
-"""The other processes of a training: what the first one sends them, and what they do."""
+"""The other processes of a training: what the first one sends them, and what they do.
+
+A job that trains has `follower(recipe, workspace)` beside its `run`: the trainer of another process, and the step from
+which it goes on.
+"""
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from easel.errors import EaselError
-from easel.jobs.train import setup
-from easel.recipes.train import Train
+from easel.recipes import KINDS, Recipe
 from easel.training import loop
 from easel.training.distributed import Team
 from easel.workspace import Workspace
@@ -17,7 +22,7 @@ from easel.workspace import Workspace
 class Task:
     """What is to be trained, and the folder of the run."""
 
-    recipe: Train
+    recipe: Recipe
     folder: Path
 
 
@@ -36,14 +41,13 @@ def work(task: Task, device: str, computed_in: str) -> None:
     team = Team.joined()
     try:
         workspace = Workspace(task.folder, device, computed_in=computed_in)
-        training = setup.set_up(task.recipe, *setup.check(task.recipe, team), workspace, team)
-        checkpoint = workspace.path(setup.CHECKPOINT)
-        step = training.trainer.restore(checkpoint).step if checkpoint.exists() else 0
+        job: Any = importlib.import_module(KINDS[task.recipe.kind].job)
+        trainer, step = job.follower(task.recipe, workspace)
     except EaselError as problem:
         _wait_for_all(team, str(problem))
         raise
     _wait_for_all(team)
-    loop.follow(training.trainer, step)
+    loop.follow(trainer, step)
 
 
 def _wait_for_all(team: Team, problem: str | None = None) -> None:
