@@ -15,6 +15,9 @@ from easel.errors import Unconfirmed
 from easel.recipes import KINDS, Recipe, read_yaml
 from easel.recipes.read import recipe_given
 
+Asked = tuple[Recipe, Mapping[str, Any]]
+"""A recipe, and the flags that belong to its run."""
+
 
 def __getattr__(name: str) -> Callable[..., None]:
     """The command of a kind, by its name with underscores."""
@@ -29,32 +32,38 @@ def command(word: str) -> Callable[..., None]:
     kind = KINDS[word].recipe
     signature = flags.signature_of(kind)
 
-    def run(*args: Any, **kwargs: Any) -> None:
+    def asked(*args: Any, **kwargs: Any) -> Asked:
         given, common = flags.taken_apart(kind, signature, args, kwargs)
-        _made(recipe_given(word, given, common["recipe"]), common)
+        return recipe_given(word, given, common["recipe"]), common
 
-    return flags.dressed(run, signature, word, inspect.getdoc(kind) or "")
+    return flags.dressed(running(asked), signature, word, inspect.getdoc(kind) or "")
 
 
-def _run(file: Path, **common: Any) -> None:
+def running(asked: Callable[..., Asked]) -> Callable[..., None]:
+    """A command that runs what `asked` makes of its words, and shows the result. Where the run waits for a yes, a
+    person at a terminal is asked.
+    """
+
+    def run(*args: Any, **kwargs: Any) -> None:
+        recipe, common = asked(*args, **kwargs)
+        device, dtype, quiet = common["device"], common["dtype"], common["quiet"]
+        try:
+            with progress.watching(quiet=quiet) as report:
+                result = runners.run(recipe, common["out"], device, dtype, report)
+        except Unconfirmed as problem:
+            if not progress.asked(problem.question):
+                raise
+            with progress.watching(quiet=quiet) as report:
+                result = runners.run(recipe.model_copy(update={"yes": True}), problem.folder, device, dtype, report)
+        show.result(result, as_json=common["json"], quiet=quiet)
+
+    return run
+
+
+def _in_file(file: Path, **common: Any) -> Asked:
     asked = {name: common.pop(name, None) for name in ("seed", "count")}
     recipe = read_yaml(file, {name: value for name, value in asked.items() if value is not None})
-    common = {name: default for name, (_, default, _) in flags.COMMON.items()} | common
-    _made(recipe, common)
-
-
-def _made(recipe: Recipe, common: Mapping[str, Any]) -> None:
-    """Run a recipe and show the result. Where it waits for a yes, a person at a terminal is asked."""
-    device, dtype, quiet = common["device"], common["dtype"], common["quiet"]
-    try:
-        with progress.watching(quiet=quiet) as report:
-            result = runners.run(recipe, common["out"], device, dtype, report)
-    except Unconfirmed as problem:
-        if not progress.asked(problem.question):
-            raise
-        with progress.watching(quiet=quiet) as report:
-            result = runners.run(recipe.model_copy(update={"yes": True}), problem.folder, device, dtype, report)
-    show.result(result, as_json=common["json"], quiet=quiet)
+    return recipe, {name: default for name, (_, default, _) in flags.COMMON.items()} | common
 
 
 def _run_signature() -> inspect.Signature:
@@ -76,4 +85,4 @@ def _run_signature() -> inspect.Signature:
     )
 
 
-run = flags.dressed(_run, _run_signature(), "run", "Run a YAML recipe of any kind.")
+run = flags.dressed(running(_in_file), _run_signature(), "run", "Run a YAML recipe of any kind.")

@@ -28,8 +28,8 @@ def run(recipe: Recipe, workspace: Workspace) -> Result:
     replaced = earlier(workspace)
     write_yaml(recipe, workspace.place_for("recipe.yaml"))
     result: Result = job.run(recipe, workspace)
-    facts = {"folder": workspace.folder, "seconds": workspace.seconds, "versions": workspace.versions}
-    whole = result.model_copy(update=facts)
+    how = {"folder": workspace.folder, "seconds": workspace.seconds, "versions": workspace.versions}
+    whole = result.model_copy(update=how)
     workspace.save_text("result.json", whole.to_json())
     for path in replaced - set(whole.paths):
         with contextlib.suppress(OSError):
