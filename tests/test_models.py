@@ -990,7 +990,7 @@ def test_a_file_says_that_it_predicts_v(shelf: Path, tmp_path: Path) -> None:
 
     def folder_with(kind: str, **more: Any) -> Path:
         folder = copied(shelf / "sd", tmp_path / f"folder-{kind}-{len(more)}")
-        tiny._scheduler(folder / "scheduler", kind, **more)
+        tiny.scheduler(folder / "scheduler", kind, **more)
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
         (folder / "model_index.json").write_text(json.dumps(index | {"scheduler": ["diffusers", kind]}))
         return folder
