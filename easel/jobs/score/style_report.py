@@ -31,6 +31,7 @@ from easel.jobs.stylize.styles import Style
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import Estimate, mean_interval
 from easel.metrics.retrieval import AMONG, retrieval
+from easel.recipes.knobs import listed
 from easel.recipes.score import ScoreStyles
 from easel.result import Result, Score
 from easel.sheet import MOST_CELLS, PAPER, Cell, sheet
@@ -92,8 +93,10 @@ def finished(
     workspace.save_bytes("chart.png", chart(recipe, styles, by_method, found))
     workspace.save_picture("sheet.png", overview(recipe, workspace, styles, photos, rows, fitness))
     workspace.step("laying out the sheet", 1, 1)
-    by = "{}: " if len(recipe.method) > 1 else ""
-    said = [by.format(method) + one.note for method, one in fitness.items()]
+    of_judge: dict[str, list[str]] = {}
+    for method, one in fitness.items():
+        of_judge.setdefault(one.note, []).append(method)
+    said = [note if len(of_judge) == 1 else f"{listed(methods)}: {note}" for note, methods in of_judge.items()]
     return Result(
         kind=recipe.kind,
         folder=workspace.folder,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from easel.jobs.judges import HIT
 from easel.jobs.score.rates import Pair, rates
 from easel.metrics.intervals import Estimate, difference_interval, grouped_rate_difference_interval
+from easel.recipes.knobs import listed
 
 
 class Drawn(NamedTuple):
@@ -74,14 +75,14 @@ def sentence(label: str, found: Standing | None) -> str:
     success, kept = found.success, found.kept
     second = next(iter(success.ahead))
     if success.near:
-        said = f"no method wins: {success.method} has {success.value:.2f}, and {' and '.join(success.near)} "
+        said = f"no method wins: {success.method} has {success.value:.2f}, and {listed(success.near)} "
         said += f"{'is' if len(success.near) == 1 else 'are'} within the noise"
     else:
         said = f"{success.method} wins with {success.value:.2f}, {_by(success.ahead[second])} above {second}"
     other = next(iter(kept.ahead))
     much = f"perceptual distance {kept.value:.2f}, {_by(kept.ahead[other])} below {other}"
     most = "keeps most of the photo" if not kept.near else "keeps most of the photo, within the noise"
-    return f"{label} ({found.n} photos): {said}; {kept.method} {most} ({much})"
+    return f"{label} ({found.n} photo{'s' if found.n > 1 else ''}): {said}; {kept.method} {most} ({much})"
 
 
 def _by(one: Estimate) -> str:
