@@ -16,10 +16,11 @@ from pydantic import ValidationError
 from easel import charts, runners
 from easel.errors import EaselError
 from easel.jobs.score import style_report
-from easel.jobs.score.winners import Drawn, Lead, Standing, sentence, standing
+from easel.jobs.score.winners import Drawn, Outcome, outcome, sentence
 from easel.jobs.stylize.restyler import Restyler
 from easel.jobs.stylize.styles import Style, table
-from easel.metrics.intervals import Estimate
+from easel.metrics.intervals import Estimate, grouped_rate_difference_interval, rate_difference_interval
+from easel.metrics.pairs import Standing
 from easel.models.diffusion import maps
 from easel.pocket.world import edits
 from easel.pocket.world.words import STYLE_PHRASES
@@ -275,32 +276,44 @@ def test_a_winner_is_ahead_of_all_beyond_the_noise() -> None:
         return {str(i): Drawn([(0.9 if i < hits else 0.1, 0.1)], distance + 0.01 * (i % 3)) for i in range(40)}
 
     two = {"canny": method(20, 1.0), "instruct": method(40, 2.0)}
-    found = standing(two)
+    found = outcome(two)
     assert found is not None
-    assert (found.success.method, found.success.value, found.n) == ("instruct", 1.0, 40)
-    assert found.success.ahead["canny"].value == pytest.approx(0.5)
-    assert (found.success.near, found.kept.method, found.kept.near) == ([], "canny", [])
-    assert found.kept.ahead["instruct"].value == pytest.approx(1.0)
-    close = standing(two | {"describe": method(38, 4.0)})
+    assert (found.success.best, found.best, found.n) == ("instruct", 1.0, 40)
+    assert found.success.behind["canny"] == rate_difference_interval([1.0] * 40, [1.0] * 20 + [0.0] * 20)
+    assert (found.success.tied, found.kept.best, found.kept.tied) == ([], "canny", [])
+    assert found.kept.behind["instruct"].value == pytest.approx(1.0)
+    assert found.nearest == pytest.approx(1.01, abs=0.001)
+    close = outcome(two | {"describe": method(38, 4.0)})
     assert close is not None
-    assert list(close.success.ahead) == ["describe", "canny"]
-    assert close.success.near == ["describe"]
+    assert list(close.success.behind) == ["describe", "canny"]
+    assert close.success.tied == ["describe"]
     assert "no method wins: instruct has 1.00, and describe is within the noise" in sentence("Monet", close)
+    # three pairs at once: each interval is wider than that of a pair alone
+    wide, narrow = close.success.behind["canny"], found.success.behind["canny"]
+    assert (wide.low or 0) < (narrow.low or 0) < 0.5 < (narrow.high or 0) < (wide.high or 0)
+
+
+def test_a_difference_of_rates_at_another_level_is_newcombes() -> None:
+    """z 0 leaves no length, and groups of one answer are single answers."""
+    first, second = [1, 1, 1, 0], [1, 0, 0, 0]
+    assert rate_difference_interval(first, second, 0.0) == pytest.approx((0.5, 0.5, 0.5, 4))
+    groups = [[one] for one in first], [[one] for one in second]
+    assert grouped_rate_difference_interval(*groups, 2.5) == rate_difference_interval(first, second, 2.5)
 
 
 def test_methods_are_compared_on_the_photos_that_all_drew() -> None:
     good, bad = Drawn([(0.9, 0.1)], 1.0), Drawn([(0.1, 0.1)], 1.0)
-    found = standing({"redraw": {"a": good, "b": bad, "c": bad}, "describe": {"a": good}})
+    found = outcome({"redraw": {"a": good, "b": bad, "c": bad}, "describe": {"a": good}})
     assert found is not None
-    assert (found.n, found.success.value) == (1, 1.0)
-    assert standing({"redraw": {"a": good}, "describe": {"b": good}}) is None
+    assert (found.n, found.best) == (1, 1.0)
+    assert outcome({"redraw": {"a": good}, "describe": {"b": good}}) is None
     assert sentence("Monet", None) == "Monet: the methods have no photo in common, so none can win"
 
 
-def test_a_standing_in_a_sentence() -> None:
-    ahead = {"redraw": Estimate(0.25, 0.1, 0.4, 12), "canny": Estimate(0.5, 0.2, 0.7, 12)}
-    kept = Lead("redraw", 1.2, {"canny": Estimate(0.1, -0.1, 0.3, 12), "instruct": Estimate(0.9, 0.5, 1.3, 12)})
-    assert sentence("Monet", Standing(Lead("instruct", 0.9, ahead), kept, 12)) == (
+def test_an_outcome_in_a_sentence() -> None:
+    behind = {"redraw": Estimate(0.25, 0.1, 0.4, 12), "canny": Estimate(0.5, 0.2, 0.7, 12)}
+    kept = Standing("redraw", {"canny": Estimate(0.1, -0.1, 0.3, 12), "instruct": Estimate(0.9, 0.5, 1.3, 12)})
+    assert sentence("Monet", Outcome(Standing("instruct", behind), 0.9, kept, 1.2, 12)) == (
         "Monet (12 photos): instruct wins with 0.90, 0.25 (0.10 to 0.40) above redraw; redraw keeps most of the photo, "
         "within the noise (perceptual distance 1.20, 0.10 (-0.10 to 0.30) below canny)"
     )

@@ -93,17 +93,17 @@ def rate_interval(hits: ArrayLike) -> Estimate:
     return Estimate(float(marks.mean()), low, high, len(marks))
 
 
-def rate_difference_interval(after: ArrayLike, before: ArrayLike) -> Estimate:
+def rate_difference_interval(after: ArrayLike, before: ArrayLike, z: float = Z95) -> Estimate:
     """Rate of `after` minus rate of `before`, in -1..1, each (n,) of 0 or 1 about the same items in the same order
-    (Newcombe 1998, method 10).
+    (Newcombe 1998, method 10). `z` is the normal distribution's point for another level than 95 %.
     """
     first, second = _pair(_marks(after), _marks(before))
     n = len(first)
     both, only_first = float((first * second).sum()), float((first * (1 - second)).sum())
     only_second, neither = float(((1 - first) * second).sum()), float(((1 - first) * (1 - second)).sum())
     p1, p2 = (both + only_first) / n, (both + only_second) / n
-    low1, high1 = wilson(round(p1 * n), n)
-    low2, high2 = wilson(round(p2 * n), n)
+    low1, high1 = _wilson_of(round(p1 * n) / n, n, z)
+    low2, high2 = _wilson_of(round(p2 * n) / n, n, z)
     phi = _phi(both, only_first, only_second, neither)
     below = _joined_length(p1 - low1, high2 - p2, phi)
     above = _joined_length(high1 - p1, p2 - low2, phi)
@@ -131,8 +131,11 @@ def grouped_rate_interval(groups: Sequence[ArrayLike]) -> Estimate:
     return Estimate(value, low, high, n)
 
 
-def grouped_rate_difference_interval(after: Sequence[ArrayLike], before: Sequence[ArrayLike]) -> Estimate:
-    """`grouped_rate_interval` of `after` less that of `before`, in -1..1, about the same items in the same order.
+def grouped_rate_difference_interval(
+    after: Sequence[ArrayLike], before: Sequence[ArrayLike], z: float = Z95
+) -> Estimate:
+    """`grouped_rate_interval` of `after` less that of `before`, in -1..1, about the same items in the same order; z as
+    above.
 
     With one answer an item this is Newcombe's. Else the two intervals' halves are joined in the same way, as lengths at
     an angle (Zou & Donner 2008), with the correlation of the items' rates for that of the answers.
@@ -144,10 +147,10 @@ def grouped_rate_difference_interval(after: Sequence[ArrayLike], before: Sequenc
     if n == 1 and max(sizes) > 1:
         return Estimate(float(one[0] - other[0]), None, None, 1)
     if _all_whole(one) and _all_whole(other):
-        return rate_difference_interval(one, other)
+        return rate_difference_interval(one, other, z)
     p1, p2 = float(one.mean()), float(other.mean())
-    low1, high1 = _wilson_of(p1, _effective(one, sizes[0]))
-    low2, high2 = _wilson_of(p2, _effective(other, sizes[1]))
+    low1, high1 = _wilson_of(p1, _effective(one, sizes[0]), z)
+    low2, high2 = _wilson_of(p2, _effective(other, sizes[1]), z)
     # Of few items a correlation is mostly chance: one that would narrow the interval counts for less.
     found = _correlation(one, other)
     phi = found if found < 0 else max(0.0, found - 1 / math.sqrt(n))
@@ -190,11 +193,11 @@ def rate_of(rate: float, worth: float, n: int) -> Estimate:
     return Estimate(rate, *_wilson_of(rate, worth), n)
 
 
-def _wilson_of(rate: float, n: float) -> tuple[float, float]:
+def _wilson_of(rate: float, n: float, z: float = Z95) -> tuple[float, float]:
     """The same for a rate, 0..1, of so many answers, which need not be a whole number."""
-    square = Z95 * Z95
+    square = z * z
     centre = (rate + square / (2 * n)) / (1 + square / n)
-    half = Z95 * math.sqrt(rate * (1 - rate) / n + square / (4 * n * n)) / (1 + square / n)
+    half = z * math.sqrt(rate * (1 - rate) / n + square / (4 * n * n)) / (1 + square / n)
     return (0.0 if rate == 0 else centre - half, 1.0 if rate == 1 else centre + half)
 
 

@@ -86,14 +86,19 @@ def standing(table: Mapping[str, Mapping[Item, float]], *, more_is_better: bool)
             raise ValueError(f"{name} has no numbers, or one that is not finite")
         means[name] = sign * math.fsum(numbers.values()) / len(numbers)
     order = sorted(means, key=lambda name: -means[name])  # stable: of equals the first given leads
-    pairs = max(1, len(order) * (len(order) - 1) // 2)
+    level = level_of_each(len(order))
     first = table[order[0]]
     behind = {}
     for name in order[1:]:
         shared = [item for item in first if item in table[name]]
         apart = sign * np.array([first[item] - table[name][item] for item in shared], np.float64)
-        behind[name] = _mean_at(apart, 1 - (1 - LEVEL) / pairs)
+        behind[name] = _mean_at(apart, level)
     return Standing(order[0], behind)
+
+
+def level_of_each(candidates: int) -> float:
+    """The level, 0..1, of each pair's interval, so that all pairs of so many candidates have LEVEL together."""
+    return 1 - (1 - LEVEL) / max(1, candidates * (candidates - 1) // 2)
 
 
 def _mean_at(numbers: np.ndarray[tuple[int, ...], np.dtype[np.float64]], level: float) -> Estimate:

@@ -26,11 +26,12 @@ from easel.jobs.judges import (
     score_of,
 )
 from easel.jobs.score.rates import GAIN, RATE, RATE_BEFORE, Pair, rates, success_scores
-from easel.jobs.score.winners import Drawn, Standing, sentence, standing
+from easel.jobs.score.winners import Drawn, Outcome, outcome, sentence
 from easel.jobs.stylize.styles import Style
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import Estimate, mean_interval
 from easel.metrics.retrieval import AMONG, retrieval
+from easel.recipes.knobs import listed
 from easel.recipes.score import ScoreStyles
 from easel.result import Result, Score
 from easel.sheet import MOST_CELLS, PAPER, Cell, sheet
@@ -84,7 +85,7 @@ def finished(
     for method, one in fitness.items():
         by = f" by {method}" if len(recipe.method) > 1 else ""
         scores += method_scores(by_method[method], styles, recipe.judge, one, by)
-    found = standings(styles, by_method) if len(recipe.method) > 1 else {}
+    found = outcomes(styles, by_method) if len(recipe.method) > 1 else {}
     notes = [*(sentence(style.label, found[style.name]) for style in styles if style.name in found), *notes]
     for name, who in found.items():
         scores += leads(name, who, recipe.judge)
@@ -92,8 +93,10 @@ def finished(
     workspace.save_bytes("chart.png", chart(recipe, styles, by_method, found))
     workspace.save_picture("sheet.png", overview(recipe, workspace, styles, photos, rows, fitness))
     workspace.step("laying out the sheet", 1, 1)
-    by = "{}: " if len(recipe.method) > 1 else ""
-    said = [by.format(method) + one.note for method, one in fitness.items()]
+    of_judge: dict[str, list[str]] = {}
+    for method, one in fitness.items():
+        of_judge.setdefault(one.note, []).append(method)
+    said = [note if len(of_judge) == 1 else f"{listed(methods)}: {note}" for note, methods in of_judge.items()]
     return Result(
         kind=recipe.kind,
         folder=workspace.folder,
@@ -116,7 +119,7 @@ def method_scores(rows: list[Row], styles: list[Style], judge: str, fitness: Fit
     return scores
 
 
-def standings(styles: list[Style], by_method: Mapping[str, list[Row]]) -> dict[str, Standing | None]:
+def outcomes(styles: list[Style], by_method: Mapping[str, list[Row]]) -> dict[str, Outcome | None]:
     """Who wins, by style; a style that fewer than two methods drew has no winner and is left out."""
     found = {}
     for style in styles:
@@ -128,18 +131,18 @@ def standings(styles: list[Style], by_method: Mapping[str, list[Row]]) -> dict[s
         }
         drawn = {method: mine for method, mine in drawn.items() if mine}
         if len(drawn) > 1:
-            found[style.name] = standing(drawn)
+            found[style.name] = outcome(drawn)
     return found
 
 
-def leads(style: str, found: Standing | None, judge: str) -> list[Score]:
+def leads(style: str, found: Outcome | None, judge: str) -> list[Score]:
     """By how much the first method of a style is ahead of each other one."""
     if found is None:
         return []
     first = found.success
     return [
-        score_of(f"{GAIN} beyond {other}", one, judge_name(judge, STYLE), f"{style} by {first.method}")
-        for other, one in first.ahead.items()
+        score_of(f"{GAIN} beyond {other}", one, judge_name(judge, STYLE), f"{style} by {first.best}")
+        for other, one in first.behind.items()
     ]
 
 
@@ -220,7 +223,7 @@ def chart(
     recipe: ScoreStyles,
     styles: list[Style],
     by_method: Mapping[str, list[Row]],
-    found: Mapping[str, Standing | None],
+    found: Mapping[str, Outcome | None],
 ) -> bytes:
     """Bars for each style: of one method the rate of yes on the pictures and on the plain photos; of several the style
     success of each, and under the style who wins.
@@ -244,10 +247,10 @@ def _rates(rows: list[Row], style: str) -> tuple[Estimate, Estimate, Estimate] |
     return rates(mine) if mine else None
 
 
-def _winner(found: Standing | None) -> str:
+def _winner(found: Outcome | None) -> str:
     if found is None:
         return ""
-    return "\nwithin the noise" if found.success.near else f"\n{found.success.method} wins"
+    return "\nwithin the noise" if found.success.tied else f"\n{found.success.best} wins"
 
 
 def painters_of(recipe: ScoreStyles) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 from easel.jobs.judges import HIT
 from easel.jobs.score.rates import Pair, rates
-from easel.metrics.intervals import Estimate, difference_interval, grouped_rate_difference_interval
+from easel.metrics.intervals import Estimate, grouped_rate_difference_interval
+from easel.metrics.pairs import Standing, level_of_each, standing
+from easel.recipes.knobs import listed
 
 
 class Drawn(NamedTuple):
@@ -17,36 +20,26 @@ class Drawn(NamedTuple):
     distance: float
 
 
-class Lead(NamedTuple):
-    """A method, and by how much it is ahead of each other one."""
-
-    method: str
-    value: float
-    ahead: Mapping[str, Estimate]
-    """Others, the next one first: a difference above 0 is in the method's favour."""
-
-    @property
-    def near(self) -> list[str]:
-        """The methods that it is not ahead of beyond the noise."""
-        return [other for other, one in self.ahead.items() if one.low is None or one.low <= 0]
-
-
-class Standing(NamedTuple):
+class Outcome(NamedTuple):
     """How the methods stand on a style, on the photos that all of them drew."""
 
-    success: Lead
-    """Of style success."""
-    kept: Lead
-    """Of what is kept of the photo: perceptual distance, where less is better."""
+    success: Standing
+    """By style success."""
+    best: float
+    """The style success of the best."""
+    kept: Standing
+    """By what is kept of the photo: perceptual distance, where less is better."""
+    nearest: float
+    """The perceptual distance of the one that keeps most."""
     n: int
     """Photos."""
 
 
-def standing(drawn: Mapping[str, Mapping[str, Drawn]]) -> Standing | None:
-    """Who leads on a style: of each method, at least two, its photos by name. None where they have no photo in common.
+def outcome(drawn: Mapping[str, Mapping[str, Drawn]]) -> Outcome | None:
+    """How they stand on a style: of each method, at least two, its photos by name. None where all share no photo.
 
-    The plain photos are the same for all, so a difference of style success is one of the rates of yes. Every comparison
-    has its own interval of 95 %; nobody wins who is within the noise of another.
+    The plain photos are the same for all, so a difference of style success is one of the rates of yes; as a rate it has
+    Newcombe's interval, at the level that `metrics.pairs` gives each pair of candidates.
     """
     photos = [name for name in next(iter(drawn.values())) if all(name in mine for mine in drawn.values())]
     if not photos:
@@ -56,32 +49,29 @@ def standing(drawn: Mapping[str, Mapping[str, Drawn]]) -> Standing | None:
         method: [[float(yes >= HIT) for yes, _ in mine[name].pairs] for name in photos]
         for method, mine in drawn.items()
     }
-    far = {method: [mine[name].distance for name in photos] for method, mine in drawn.items()}
-    means = {method: sum(values) / len(photos) for method, values in far.items()}
-    first, *others = sorted(success, key=lambda method: -success[method])
-    nearest, *further = sorted(means, key=lambda method: means[method])
-    return Standing(
-        Lead(first, success[first], {one: grouped_rate_difference_interval(hits[first], hits[one]) for one in others}),
-        Lead(nearest, means[nearest], {one: difference_interval(far[one], far[nearest]) for one in further}),
-        len(photos),
-    )
+    best, *others = sorted(success, key=lambda method: -success[method])
+    z = NormalDist().inv_cdf(0.5 + level_of_each(len(drawn)) / 2)
+    behind = {other: grouped_rate_difference_interval(hits[best], hits[other], z) for other in others}
+    far = {method: {name: mine[name].distance for name in photos} for method, mine in drawn.items()}
+    kept = standing(far, more_is_better=False)
+    nearest = sum(far[kept.best].values()) / len(photos)
+    return Outcome(Standing(best, behind), success[best], kept, nearest, len(photos))
 
 
-def sentence(label: str, found: Standing | None) -> str:
-    """The standing on a style, as a person says it."""
+def sentence(label: str, found: Outcome | None) -> str:
+    """The outcome on a style, as a person says it."""
     if found is None:
         return f"{label}: the methods have no photo in common, so none can win"
     success, kept = found.success, found.kept
-    second = next(iter(success.ahead))
-    if success.near:
-        said = f"no method wins: {success.method} has {success.value:.2f}, and {' and '.join(success.near)} "
-        said += f"{'is' if len(success.near) == 1 else 'are'} within the noise"
+    second, other = next(iter(success.behind)), next(iter(kept.behind))
+    if success.tied:
+        said = f"no method wins: {success.best} has {found.best:.2f}, and {listed(success.tied)} "
+        said += f"{'is' if len(success.tied) == 1 else 'are'} within the noise"
     else:
-        said = f"{success.method} wins with {success.value:.2f}, {_by(success.ahead[second])} above {second}"
-    other = next(iter(kept.ahead))
-    much = f"perceptual distance {kept.value:.2f}, {_by(kept.ahead[other])} below {other}"
-    most = "keeps most of the photo" if not kept.near else "keeps most of the photo, within the noise"
-    return f"{label} ({found.n} photos): {said}; {kept.method} {most} ({much})"
+        said = f"{success.best} wins with {found.best:.2f}, {_by(success.behind[second])} above {second}"
+    much = f"perceptual distance {found.nearest:.2f}, {_by(kept.behind[other])} below {other}"
+    most = "keeps most of the photo" + (", within the noise" if kept.tied else "")
+    return f"{label} ({found.n} photo{'s' if found.n > 1 else ''}): {said}; {kept.best} {most} ({much})"
 
 
 def _by(one: Estimate) -> str:
