@@ -6,6 +6,7 @@ import importlib.util
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -599,6 +600,7 @@ def test_how_the_identifier_is_read(shelf: Path) -> None:
         ("the dog on a sofa", "the sks dog on a sofa"),
         ("an old dog", "a sks dog"),
         ("there is a dog, with a hat, at the sea", "there is a sks dog at the sea"),
+        ("a picture of a red dog among the trees", "a picture of a sks dog among the trees"),
         ("two people", "sks dog, two people"),
     ],
 )
@@ -690,7 +692,7 @@ def test_what_is_odd_in_the_photos_is_said_and_not_refused(shelf: Path, dog: Pat
     shutil.copy(dog / "0.png", dog / "copy.png")
     result = run(recipe_for(shelf, dog, steps=1, resolution=128, mirror=True, subject="sks man"), tmp_path / "out")
     said = " ".join(result.notes)
-    assert "near-duplicates: 0.png, copy.png" in said
+    assert re.search(r"near-duplicates: (copy.png, 0.png|0.png, copy.png): ", said)
     assert "smaller than the 128 px that are learned" in said
     assert "--mirror: faces are not the same on both sides" in said
 

@@ -248,13 +248,15 @@ def about(caption: str, noun: str, subject: str) -> str:
     >>> about("two people at a table", "dog", "sks dog")
     'sks dog, two people at a table'
     """
-    own = re.search(rf"\b(?:(?P<which>an?|the|one)\s+)?(?:[\w-]+\s+){{0,3}}?{re.escape(noun)}\b", caption, re.I)
+    described = rf"(?P<which>an?|the|one)\s+(?:(?!(?:an?|the|one|of)\b)[\w-]+\s+){{0,3}}?{re.escape(noun)}\b"
+    own = re.search(rf"\b{described}", caption, re.I) or re.search(rf"(?P<which>)\b{re.escape(noun)}\b", caption, re.I)
     if own is None:
         return f"{subject}, {caption}"
-    which = own["which"] or ("a" if caption[: own.start()].strip() == "" else "")
+    which = own["which"] or ("" if caption[: own.start()].strip() else "a")
     article = "a" if which.lower() in ("a", "an") else which
     rest = WORN.sub(" ", caption[own.end() :])
-    return " ".join(f"{caption[: own.start()]} {article} {subject} {rest}".split())
+    made = " ".join(f"{caption[: own.start()]} {article} {subject} {rest}".split())
+    return made.replace(" ,", ",")
 
 
 # What is learned, what is held back, what is to be known

@@ -13,7 +13,6 @@ from PIL import Image
 
 from easel.errors import EaselError
 from easel.images import open_picture, save_png
-from easel.jobs.inputs import batches
 from easel.models.catalog.locate import own_cache
 from easel.models.devices import dtype_word
 from easel.models.diffusion.batch import PictureRequest
@@ -23,8 +22,6 @@ from easel.workspace import Workspace
 if TYPE_CHECKING:
     from easel.models.diffusion import Diffusion
 
-TOGETHER = 4
-"""Pictures drawn at once."""
 ELSEWHERE = "training/drawn-once"
 """In the run's folder, where the cache cannot be written."""
 
@@ -45,12 +42,11 @@ def drawn_once(
     missing = [seed for seed in seeds if seed not in kept]
     phase = "drawing by the untouched model"
     workspace.step(phase, len(kept), len(seeds))
-    for part in batches(missing, TOGETHER):
-        requests = [PictureRequest(prompt, seed, "", sampling) for seed in part]
-        for seed, drawn in zip(part, model.generate(requests), strict=True):
-            save_png(files[seed], drawn.image)
-            kept[seed] = drawn.image
-            workspace.step(phase, len(kept), len(seeds))
+    for seed in missing:  # one by one: a picture's last bits depend on its batch, and which are missing is chance
+        drawn = next(iter(model.generate([PictureRequest(prompt, seed, "", sampling)])))
+        save_png(files[seed], drawn.image)
+        kept[seed] = drawn.image
+        workspace.step(phase, len(kept), len(seeds))
     return [kept[seed] for seed in seeds]
 
 

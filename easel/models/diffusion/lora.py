@@ -99,6 +99,7 @@ def load(pipeline: Any, spec: Spec, name: str) -> Loaded:
     except (ValueError, RuntimeError, KeyError, IndexError, AttributeError) as error:
         why = shortened(error, 160)
         raise EaselError(f"the LoRA {path} does not fit this model (was it made for another family?): {why}") from error
+    _put_lengths(pipeline, fitting, name)
     _check_arrived(pipeline, fitting, name, path)
     total = sum(1 for key in adapter.weights if DOWN.search(key))
     matched = {part: _count(getattr(pipeline, part, None), name) for part in COMPONENTS}
@@ -196,6 +197,18 @@ def _shaped(matrix: Tensor, dimensions: int) -> Tensor:
     if dimensions == 2 and matrix.ndim == 4 and matrix.shape[2:] == (1, 1):
         return matrix[:, :, 0, 0]
     return matrix
+
+
+def _put_lengths(pipeline: Any, weights: Mapping[str, Tensor], name: str) -> None:
+    """Put DoRA's lengths into the text encoders: diffusers makes places for them there, and fills those of the UNet
+    alone.
+    """
+    for key, tensor in weights.items():
+        part, _, rest = key.partition(".")
+        if part != "unet" and MAGNITUDE in key:
+            held = getattr(pipeline, part).get_submodule(rest.partition(MAGNITUDE)[0]).lora_magnitude_vector
+            if name in held:
+                held[name].weight.data.copy_(tensor)
 
 
 def _check_arrived(pipeline: Any, weights: Mapping[str, Tensor], name: str, path: Path) -> None:
