@@ -126,6 +126,16 @@ def test_what_does_not_fit_together_is_said(photo: Path, more: dict[str, Any], s
         Edit.model_validate({"photo": str(photo), "prompt": "x", "steps": 2} | more)
 
 
+def test_a_family_that_does_both_is_asked_in_the_way_that_the_words_are_said(
+    shelf: Path, photo: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "diffusion").symlink_to(shelf / "tiny" / "diffusion")
+    (tmp_path / "instruct").symlink_to(shelf / "instruct")
+    for prompt, method in (("make it night", "instruct"), ("a street at night", "redraw")):
+        assert chosen(edit(shelf, photo, model=str(tmp_path), prompt=prompt))[0].method == method
+    assert chosen(edit(shelf, photo, model=str(shelf / "instruct"), prompt="a street"))[0].method == "instruct"
+
+
 def test_the_way_is_chosen_by_what_is_given(shelf: Path, photo: Path) -> None:
     def way(**more: Any) -> tuple[str, str]:
         recipe, why = chosen(edit(shelf, photo, **more))

@@ -41,6 +41,14 @@ def has_instruct(model: str) -> bool:
         return False  # what is wrong with it is said when it is loaded
 
 
+def reads_descriptions(model: str) -> bool:
+    """Whether the name also stands for a model that redraws by a description, beside the one that edits as told."""
+    try:
+        return locate.find(model, "image-to-image").path != locate.find(model, "instruct").path
+    except EaselError:
+        return False
+
+
 def chosen(recipe: Edit) -> tuple[Edit, str]:
     """The recipe with its method, and why that one; '' where it was asked for. EaselError on settings of others."""
     method: Method = recipe.method
@@ -60,7 +68,7 @@ def _auto(recipe: Edit) -> tuple[Method, str]:
             raise EaselError("control: of which kind is the map? Write KIND=FILE, or give --method")
         return cast("Method", named[0]), "since a control map was given"
     name = model_label(recipe.model)
-    if has_instruct(recipe.model):
+    if has_instruct(recipe.model) and (is_instruction(recipe.prompt) or not reads_descriptions(recipe.model)):
         return "instruct", f"since {name} edits by instructions"
     if is_instruction(recipe.prompt):
         return "redraw", (

@@ -107,7 +107,9 @@ def write_instruct(unet: UNet2DConditionModel, target: Path = POCKET) -> None:
     index |= {"unet": ["diffusers", "UNet2DConditionModel"], "scheduler": ["diffusers", "DDIMScheduler"]}
     index["_class_name"] = "StableDiffusionInstructPix2PixPipeline"
     (partial / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
-    settings = {"base": "pocket", "guidance_scale": 3.0, "image_guidance_scale": 1.5, "width": 256, "height": 256}
+    settings: dict[str, Any] = {"base": "pocket", "guidance_scale": 2.0, "image_guidance_scale": 1.2}
+    settings |= {"width": 256, "height": 256}
+    settings["untaught_styles"] = dict.fromkeys(("disneyland", "joy", "sadness", "panda-mask"), "instruct-pix2pix")
     (partial / "easel.json").write_text(json.dumps(settings, indent=1) + "\n")
     shrink_folder(partial)
     swap(partial, folder)
