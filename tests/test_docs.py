@@ -156,7 +156,7 @@ def lessened(recipe: Recipe, small: Path) -> Recipe:
         side = getattr(recipe, "resolution")  # noqa: B009 - a setting of this kind alone
         values = TINY | {"resolution": side // 4, "channels": 64 if getattr(recipe, "network", "") == "stylegan" else 4}
     if recipe.kind == "personalize":
-        values = SHORT | {"model": str(small)}
+        values = SHORT | {"model": str(small), "judge": "pocket"}
     return of_few_cells(recipe.model_copy(update=values))
 
 

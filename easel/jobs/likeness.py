@@ -76,11 +76,11 @@ class LikenessJudges:
         return f"{WHO[score]}:{model_label(self.family)}"
 
     def distances(self, a: Sequence[Image.Image], b: Sequence[Image.Image]) -> list[float]:
-        """Perceptual distance of each pair."""
+        """Perceptual distance of each pair, the second picture at the size of the first."""
         found: list[float] = []
         for part in batches(zip(a, b, strict=True), TOGETHER):
-            left, right = zip(*part, strict=True)
-            found += self.perceptual.distance(list(left), list(right))
+            sized = [two if two.size == one.size else two.resize(one.size) for one, two in part]
+            found += self.perceptual.distance([one for one, _ in part], sized)
         return found
 
 

@@ -195,7 +195,8 @@ class Denoiser:
 
     def _error(self, context: Context, rows: Rows) -> Tensor:
         unet, team = context.players["unet"], context.team
-        device = next(unet.parameters()).device
+        first = next(unet.parameters())
+        device, dtype = first.device, first.dtype
 
         # What is drawn: by one generator for all processes, of which each takes its part
         whole = len(rows.latents) * team.size
@@ -208,10 +209,11 @@ class Denoiser:
         # What the UNet says
         begun = time.perf_counter()
         states, pooled = self.encode(rows.prompts)
+        states = states.to(dtype)  # under autocast an encoder that learns gives float32
         encoded = time.perf_counter()
         added = None
         if pooled is not None and rows.time_ids is not None:
-            added = {"text_embeds": pooled, "time_ids": rows.time_ids.to(device)}
+            added = {"text_embeds": pooled.to(dtype), "time_ids": rows.time_ids.to(device)}
         x = denoising.noisy(latents, noise, alphas).contiguous(memory_format=torch.channels_last)
         said = unet(x, times.to(device), states, added_cond_kwargs=added, return_dict=False)[0]
         self.seconds["text encoder"] += encoded - begun

@@ -243,7 +243,10 @@ def elsewhere(training: Training) -> str:
         return "diffusers: `DiffusionPipeline.from_pretrained(DIR)`."
     said = []
     if recipe.method == "lora":
-        said.append(f"diffusers: `pipeline.load_lora_weights(DIR)`; A1111 and ComfyUI: `{FOREIGN}/{name}.safetensors`.")
+        less = ", which knows DoRA in the UNet alone" if recipe.dora else ""
+        said.append(
+            f"diffusers: `pipeline.load_lora_weights(DIR)`{less}; A1111 and ComfyUI: `{FOREIGN}/{name}.safetensors`."
+        )
     if training.token is not None:
         plain = training.token.strip("<>")
         said.append(

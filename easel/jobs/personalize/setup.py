@@ -169,7 +169,7 @@ def load_base(recipe: Personalize, workspace: Workspace, team: Team) -> Base:
     located = locate.find(recipe.model, "text-to-image")
     is_whole = recipe.method == "full" or workspace.computed_in == "float16"
     with workspace.phase("loading the model"):
-        dtype = "float32" if is_whole else workspace.dtype
+        dtype = "float32" if is_whole else workspace.computed_in
         model = models.load(recipe.model, "text-to-image", workspace.device, dtype, config=recipe.config)
     chosen = {name: getattr(recipe, name) for name in CHOSEN}
     plan = finetune.plan_for(recipe.method, model.defaults.personalize, chosen)

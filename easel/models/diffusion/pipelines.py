@@ -40,8 +40,8 @@ def assemble(folder: Path, dtype: Any, role: str = "text-to-image") -> Any:
     if word not in FAMILIES:
         raise unknown("kind of pipeline", word, FAMILIES)
     family = FAMILIES[word]
-    base = locate.base_folder(folder)
-    lacking = [part for part in PARTS[family] if base is not None and index.get(part) == [None, None]]
+    lacking = [part for part in PARTS[family] if index.get(part) == [None, None]]
+    base = locate.base_folder(folder) if lacking else None
     homes = {part: base if base is not None and part in lacking else folder for part in PARTS[family]}
     if base is not None:
         index |= {part: entry for part, entry in _index(base).items() if part in lacking}

@@ -100,8 +100,6 @@ class Defaults:
     """Style that the model cannot redraw photos in -> a model that can, as a person would name it."""
     personalize: Mapping[str, Any] = field(default_factory=dict)
     """Method of personalising -> what the model learns a subject best with (`training.finetune.FinetunePlan`)."""
-    base: str | None = None
-    """Word of the catalogue for the model that this one was made from: its family's judges know its pictures."""
 
     def strength_for(self, style: str) -> float:
         """How far a photo is left when it is redrawn in a style, in (0, 1]."""
@@ -113,7 +111,6 @@ KINDS: dict[str, type | UnionType] = {
     "strengths": dict,
     "untaught_styles": dict,
     "personalize": dict,
-    "base": str | None,
 }
 """What a setting in `easel.json` is; the others are numbers."""
 
