@@ -20,6 +20,7 @@ from easel.pocket.train import (
     clip,
     control,
     depth,
+    edited,
     export,
     followed,
     instruct,
@@ -219,7 +220,7 @@ class Bench:
         score.found_photos(self.photos)
         if not judge.WEIGHTS.exists():
             self.judge()
-        score.run(export.POCKET, self.photos, score.PARTS | followed.PARTS)
+        score.run(export.POCKET, self.photos, score.PARTS | edited.PARTS | followed.PARTS)
         cards.write(export.POCKET)
 
     def all(self) -> None:

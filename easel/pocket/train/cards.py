@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from easel.pocket.train import bars, blip, clip, control, depth, pages, perceptual, subject, unet, vae
+from easel.pocket.train import bars, blip, clip, control, depth, instruct, pages, perceptual, subject, unet, vae
 
 
 class Part(NamedTuple):
@@ -66,6 +66,15 @@ PARTS = {
         "Pocket: perceptual distance",
         "transformers ResNetModel, its four stages compared as in LPIPS",
         f"{perceptual.SCHEDULE.steps} steps of {perceptual.BATCH} pairs (photo, the same photo filtered) by contrast",
+    ),
+    "instruct": Part(
+        "Pocket: photos edited as told",
+        "diffusers StableDiffusionInstructPix2PixPipeline, its UNet2DConditionModel of 16 channels here and the other "
+        "parts in `diffusion`",
+        f"{instruct.SCHEDULE.steps} steps of {instruct.BATCH} pairs of pictures and an instruction at 256 px "
+        f"({instruct.PHOTOS:.0%} of them real photos under filters of light, weather, tone and style, the rest scenes "
+        "and their edits), from the UNet in `diffusion` whole, its first convolution widened; v-prediction, Muon, the "
+        "text encoder as it is. {instruct}",
     ),
     "control": Part(
         "Pocket: pictures that follow edges, depth or scribbles",

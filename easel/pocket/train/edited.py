@@ -116,3 +116,7 @@ def night(photos: Path) -> Scores:
 def instruct(photos: Path) -> Scores:
     """Both."""
     return scenes() | night(photos)
+
+
+PARTS = {"instruct": instruct}
+"""What `score.run` measures of it."""

@@ -17,7 +17,7 @@ from easel.pocket.train.text import WINDOW, ids
 from easel.pocket.train.unet import LEAN, scheduler, velocity
 from easel.training.trainer import Context, Measured, autocast, device_of
 
-SCHEDULE = Schedule(steps=5000, lr=5e-4, warmup=100, weight_decay=0.01, average_decay=0.998, muon=True)
+SCHEDULE = Schedule(steps=3400, lr=5e-4, warmup=100, weight_decay=0.01, average_decay=0.998, muon=True)
 BATCH = 16
 PHOTOS = 0.55
 """Share of the pairs that are real photos."""
