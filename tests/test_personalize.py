@@ -285,7 +285,7 @@ def test_a_lora_with_a_token_of_its_own_brings_its_word(
     assert any("'<sks>' in a prompt stands for it" in note for note in model.notes)
     table = model.pipeline.text_encoder.get_input_embeddings()
     learned = checkpoints.read(tmp_path / "out" / BEST)[0]
-    assert any(torch.equal(table.rows, tensor) for name, tensor in learned.items() if name.endswith(".rows"))
+    assert any(torch.equal(table.rows, tensor) for name, tensor in learned.items() if name.endswith(".learned.weight"))
 
 
 # Kills
@@ -784,6 +784,10 @@ def test_a_word_of_several_vectors_is_as_many_tokens(shelf: Path) -> None:
     table = pipeline.text_encoder.get_input_embeddings()
     assert torch.equal(table(torch.tensor([[known + 1]]))[0, 0], torch.eye(3, 32)[1])
     assert table.weight.shape == (known + 3, 32)
+    half = models.load(str(shelf / "sd"), "text-to-image", "cpu", "bfloat16").pipeline
+    inversion.add(half, inversion.Embedding("<x>", (torch.eye(3, 32),)))
+    assert half.text_encoder.dtype == torch.bfloat16  # by which diffusers casts what it says
+    assert half.text_encoder.get_input_embeddings().rows.dtype == torch.float32
     with pytest.raises(EaselError, match="has a word '<x>' already"):
         inversion.add(pipeline, inversion.Embedding("<x>", (torch.eye(3, 32),)))
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 """Name of the weights of a part that is no text encoder."""
 HALF = "float16"
+LEARNED = "token_embedding.learned.weight"
+"""How the name of a learned word's rows ends."""
 
 
 def write(pipeline: Any, folder: Path, source: Path, changed: Collection[str], settings: Mapping[str, Any]) -> str:
@@ -86,9 +88,9 @@ def merged(encoder: Any) -> tuple[dict[str, Tensor], int]:
     table = encoder.get_input_embeddings()
     weights = dict(encoder.state_dict())
     if hasattr(table, "rows"):
-        stem = next(name for name in weights if name.endswith("token_embedding.rows")).removesuffix("rows")
-        weights = {name: one for name, one in weights.items() if not name.startswith(stem)}
-        weights[f"{stem}weight"] = table.weight
+        stem = next(name for name in weights if name.endswith(LEARNED)).removesuffix(LEARNED)
+        weights = {name: one for name, one in weights.items() if not name.startswith(f"{stem}token_embedding.")}
+        weights[f"{stem}token_embedding.weight"] = table.weight
     return weights, int(table.num_embeddings)
 
 

@@ -54,9 +54,15 @@ def table_class() -> Any:
 
         def __init__(self, table: nn.Module, rows: Tensor) -> None:
             super().__init__()
-            self.table, self.rows = table, nn.Parameter(rows)
+            # in this order: the first weight's format is taken for the encoder's own
+            self.table, self.learned = table, nn.Embedding.from_pretrained(rows, freeze=False)
             self.begins = int(table.num_embeddings)  # type: ignore[arg-type]
             self.num_embeddings = self.begins + len(rows)
+
+        @property
+        def rows(self) -> Tensor:
+            """The rows that are apart."""
+            return self.learned.weight
 
         @property
         def weight(self) -> Tensor:

@@ -135,7 +135,7 @@ def fingerprint(pipeline: Any) -> str:
     for part in COMPONENTS:
         model = getattr(pipeline, part, None)
         for name, tensor in model.named_parameters() if model is not None else ():
-            if "lora_" in name or name.endswith(".rows"):
+            if "lora_" in name or name.endswith(".learned.weight"):
                 continue
             flat = tensor.detach().reshape(-1)
             some = flat[:: max(1, len(flat) // SAMPLED)].to("cpu", torch.bfloat16).contiguous()
