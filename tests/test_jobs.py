@@ -1019,7 +1019,11 @@ def test_there_is_an_example_of_every_kind() -> None:
     assert {read_yaml(path).kind for path in EXAMPLES} == KINDS.keys()
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+TAUGHT = ROOT / "examples" / "personalize.yaml"
+"""It teaches a real model, as tests/test_personalize.py does on small ones."""
+
+
+@pytest.mark.parametrize("path", [path for path in EXAMPLES if path != TAUGHT], ids=lambda path: path.stem)
 def test_examples_run(path: Path, family: fakes.Family, at_home: None, tmp_path: Path) -> None:
     result = runners.run(of_few_cells(read_yaml(path)), tmp_path / "out")
     assert "sheet.png" in result.files
@@ -1037,9 +1041,13 @@ def test_examples_run_on_pocket(path: Path, at_home: None, tmp_path: Path) -> No
     plain = read_yaml(path)
     draws = plain.kind in {"generate", "stylize"}
     small = read_yaml(path, {"steps": 4, "width": 64, "height": 64}) if draws else plain
+    if path == TAUGHT:
+        small = read_yaml(path, {"steps": 2, "evaluate_every": 2, "sampling_steps": 2, "count": 1})
+    if plain.kind == "compare":
+        small = plain.model_copy(update={"base": getattr(plain, "base") | {"steps": 4}})  # noqa: B009 - of this kind alone
     if plain.kind == "score-styles":
         small = read_yaml(path, {"steps": 4})
-    if path.stem == "control-pearl-earring" and not (POCKET.parent / "control-canny").is_dir():
+    if path.stem == "control-pearl-earring" and not (POCKET.parent / "control").is_dir():
         pytest.skip("pocket has no ControlNet in this tree")
     result = runners.run(of_few_cells(small), tmp_path / "out")
     assert all(file.exists() for file in result.paths)
