@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ def pack(folder: Path, name: str, make: Callable[[Any], Made], tasks: Sequence[A
     shape = (len(tasks) * each, SIDE, SIDE, 3)
     pixels = np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape)
     lines: list[str] = []
-    with ProcessPoolExecutor(WORKERS, initializer=one_thread) as pool:
+    with ProcessPoolExecutor(WORKERS, get_context("spawn"), one_thread) as pool:  # a fork of running threads may hang
         for made in pool.map(make, tasks, chunksize=16):
             for picture, row in made:
                 pixels[len(lines)] = picture
