@@ -155,19 +155,20 @@ def drawn(asked: list[followed.Guide], network: Any) -> list[Image.Image]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "role", "word"),
+    ("kind", "role", "word", "margin"),
     [
-        ("canny", "controlnet", "pocket-canny"),
-        ("depth", "controlnet", "pocket-depth"),
-        ("canny", "adapter", "pocket-canny-adapter"),
+        ("canny", "controlnet", "pocket-canny", 0.1),
+        ("depth", "controlnet", "pocket-depth", 0.04),
+        ("canny", "adapter", "pocket-canny-adapter", 0.03),
     ],
 )
-def test_pictures_follow_their_maps(kind: str, role: Any, word: str) -> None:
+def test_pictures_follow_their_maps(kind: str, role: Any, word: str, margin: float) -> None:
     asked = followed.guides(kind, Path(), scenes=3, of_photos=0)
     network = models.load(word, role)
     on, off = drawn(asked, network), drawn(asked, None)
     found = [[followed.agreement(kind, g.map, p) for g, p in zip(asked, made, strict=True)] for made in (on, off)]
-    assert np.mean(found[0]) > np.mean(found[1]) + 0.1
+    assert all(followed_map > free for followed_map, free in zip(*found, strict=True))
+    assert np.mean(found[0]) > np.mean(found[1]) + margin
 
 
 def test_the_depth_net_knows_more_than_that_what_is_lower_is_nearer() -> None:
