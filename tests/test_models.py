@@ -1231,7 +1231,7 @@ def test_unknown_names_get_the_nearest_ones() -> None:
         models.load("pocket", "paint")  # type: ignore[call-overload]
     with pytest.raises(EaselError, match=r"'sd-1.5' has no model for caption: use one of pocket, blip-base"):
         models.load("sd-1.5", "caption")
-    with pytest.raises(EaselError, match="config and loras belong"):
+    with pytest.raises(EaselError, match="config, loras and embeddings belong"):
         models.load("pocket", "clip", loras=["x"])  # type: ignore[call-overload]
 
 
