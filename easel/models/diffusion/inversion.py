@@ -62,7 +62,8 @@ def table_class() -> Any:
         @property
         def rows(self) -> Tensor:
             """The rows that are apart."""
-            return self.learned.weight
+            rows: Tensor = self.learned.weight
+            return rows
 
         @property
         def weight(self) -> Tensor:
