@@ -26,6 +26,8 @@ TOOLS = {
     "again": ("easel.cli.again:again", "Make a picture again from its own recipe, and compare."),
     "models list": ("easel.cli.models:listing", "Every model: role, source, licence, size, and whether it is at hand."),
     "models pull": ("easel.cli.models:pull", "Download a model, so that it works offline."),
+    "web": ("easel.cli.web:web", "Start the studio in the browser: pages, a queue, a gallery, APIs."),
+    "worker": ("easel.cli.web:worker", "Run jobs of a studio beside its own worker."),
     "doctor": ("easel.cli.doctor:doctor", "What this machine has, and what to do about what is missing."),
 }
 """Commands that are no kind of job."""

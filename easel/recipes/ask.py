@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import Few, FileName, ModelName, Prompt
+from easel.recipes.knobs import Few, ModelName, PictureName, Prompt
 
 
 class Ask(Recipe):
@@ -16,7 +16,7 @@ class Ask(Recipe):
 
     kind: Literal["ask"] = "ask"
     """The kind of job."""
-    photo: FileName
+    photo: PictureName
     """The photo."""
     question: Prompt
     """The question, such as "is this in the style of Van Gogh?"."""

@@ -65,6 +65,8 @@ class Recipe(BaseModel):
     """Whether a run goes on where an earlier one in the same folder stopped."""
     from_file: ClassVar[bool] = False
     """Whether what comes first may be a YAML recipe of this kind, which the rest is laid over."""
+    heavy: ClassVar[bool] = False
+    """Whether a run may take hours of the whole machine, so that one is run at a time and others pass it."""
     answers_in_words: ClassVar[bool] = False
     """Whether what a person wants to read is a text, and not where the pictures are."""
     repeatable: ClassVar[bool] = False
@@ -142,6 +144,10 @@ class Recipe(BaseModel):
         for problem in made._misplaced():
             raise EaselError(problem)
         return made
+
+    def parts(self) -> list[Recipe]:
+        """Recipes of other kinds that a run of this one runs, where it holds their settings as plain values."""
+        return []
 
     def plain(self) -> dict[str, Any]:
         """The recipe as plain values (JSON, YAML), without what does not apply."""

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import BatchSize, Few, FileName, ModelName
+from easel.recipes.knobs import BatchSize, Few, FileName, ModelName, PicturesName
 
 
 class Caption(Recipe):
@@ -19,7 +19,7 @@ class Caption(Recipe):
 
     kind: Literal["caption"] = "caption"
     """The kind of job."""
-    photos: Annotated[tuple[FileName, ...], Field(min_length=1)]
+    photos: Annotated[tuple[PicturesName, ...], Field(min_length=1)]
     """Photos, or folders of photos."""
     count: Few = 1
     """Captions for each photo; more than one are sampled."""

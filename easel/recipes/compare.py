@@ -15,7 +15,7 @@ from pydantic import model_validator
 from easel.errors import EaselError, close_matches, nearest, shortened, unknown
 from easel.kinds import KINDS
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import FileName, InFile, ModelName, Only, Prompt, Seed
+from easel.recipes.knobs import InFile, ModelName, Only, PicturesName, Prompt, Seed
 from easel.recipes.read import recipe_from
 
 READY, DRAWN = "ready pictures", "drawn pictures"
@@ -50,17 +50,18 @@ class Compare(Recipe):
 
     positional: ClassVar = ("pictures",)
     resumes: ClassVar = True
+    heavy: ClassVar = True
     from_file: ClassVar = True
     answers_in_words: ClassVar = True
     free: ClassVar = Recipe.free | {"yes"}
 
     kind: Literal["compare"] = "compare"
     """The kind of job."""
-    pictures: Annotated[tuple[FileName, ...], IS_READY] = ()
+    pictures: Annotated[tuple[PicturesName, ...], IS_READY] = ()
     """Ready pictures to score, or folders of them with the names that the photos have. Or the YAML file of a
     comparison.
     """
-    against: Annotated[FileName | None, IS_READY] = None
+    against: Annotated[PicturesName | None, IS_READY] = None
     """Photo that the ready pictures were made from, or folder of photos."""
     prompt: Annotated[Prompt | None, IS_READY] = None
     """What the ready pictures should show; without it nothing is measured against words."""
@@ -74,7 +75,7 @@ class Compare(Recipe):
     """Settings of the base, each with the values to try; all combinations are compared."""
     variants: Annotated[tuple[dict[str, Any], ...], IS_DRAWN, InFile()] = ()
     """Settings that go together, each with a name; with axes every variant is tried at every combination."""
-    photos: Annotated[tuple[FileName, ...], IS_DRAWN] = ()
+    photos: Annotated[tuple[PicturesName, ...], IS_DRAWN] = ()
     """Photos, or folders of photos, that every candidate is tried on."""
     seeds: Annotated[tuple[Seed, ...], IS_DRAWN] = ()
     """Seeds that every candidate is tried with; the recipe's own seed alone when not given."""
@@ -124,6 +125,11 @@ class Compare(Recipe):
         if apart and min(apart) < most:
             raise ValueError(f"seeds: with count {most} picture i has seed + i: give seeds {most} apart, or no count")
         return self
+
+    def parts(self) -> list[Recipe]:
+        """A recipe of each candidate, on the first photo."""
+        photo = self.photos[0] if self.photos else None
+        return [] if self.source == READY else [one.recipe(photo, self.seed) for one in self.candidates()]
 
     def candidates(self) -> list[Candidate]:
         """The candidates in order, variants outside and the last axis inside. Those that come to the same are made

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import FileName, LayoutName, ModelName, Split
+from easel.recipes.knobs import FolderName, LayoutName, ModelName, Split
 
 
 class DataSummary(Recipe):
@@ -18,7 +18,7 @@ class DataSummary(Recipe):
 
     kind: Literal["data-summary"] = "data-summary"
     """The kind of job."""
-    folder: FileName
+    folder: FolderName
     """Folder of the set."""
     layout: LayoutName | None = None
     """How the set is laid out; recognised when not given."""
@@ -35,6 +35,7 @@ class DataWorld(Recipe):
 
     positional: ClassVar = ("out",)
     resumes: ClassVar = True
+    heavy: ClassVar = True
 
     kind: Literal["data-world"] = "data-world"
     """The kind of job."""

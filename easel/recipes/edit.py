@@ -12,10 +12,12 @@ from easel.recipes.knobs import (
     CONTROLS,
     Count,
     Drawn,
-    FileName,
     Instructed,
     ModelName,
+    NamesFile,
     Only,
+    PictureName,
+    PicturesName,
     Prompt,
     Repeated,
     Steered,
@@ -78,7 +80,7 @@ def _control(text: str) -> str:
     return text
 
 
-Control = Annotated[str, AfterValidator(_control)]
+Control = Annotated[str, AfterValidator(_control), NamesFile(lambda text: control_parts(text).file)]
 """[KIND=]FILE[:scale], or KIND[:scale]."""
 BY_MASK = Only("method", "auto", "inpaint")
 
@@ -92,7 +94,7 @@ class Edit(Drawn, Instructed, Steered, Recipe):
 
     kind: Literal["edit"] = "edit"
     """The kind of job."""
-    photo: FileName
+    photo: PicturesName
     """Photo, or folder of photos."""
     prompt: Prompt
     """Instruction for instruct ("make it night"), description of the edited photo for the other methods."""
@@ -102,7 +104,7 @@ class Edit(Drawn, Instructed, Steered, Recipe):
     """
     strength: Annotated[Strength | None, Only("method", "auto", "redraw", "inpaint")] = None
     """How far the picture may leave the photo; more changes more. The model's own when not given."""
-    mask: Annotated[FileName | None, BY_MASK] = None
+    mask: Annotated[PictureName | None, BY_MASK] = None
     """Mask picture of the photo's proportions; white is changed, black is kept."""
     mask_feather: Annotated[int, Field(ge=0, le=500), BY_MASK] = 0
     """Width of the mask's soft edge in pixels of the photo; 0 is a hard edge, outside which nothing changes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
@@ -64,7 +64,32 @@ class Flag:
 
 @dataclass(frozen=True)
 class IsPath:
-    """Marks a text that is a file or a folder: 'photos/' and 'photos' are the same."""
+    """Marks a text that is a file or a folder: 'photos/' and 'photos' are the same.
+
+    `what` is "picture", "folder" (of pictures, or of a model), "pictures" (one, or a
+    folder of them), or another "file".
+    """
+
+    what: str = "file"
+
+
+@dataclass(frozen=True)
+class NamesFile:
+    """Marks a text that may name a file among other things, such as `FILE:0.8`: `file` gives it, '' where none is."""
+
+    file: Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class IsModel:
+    """Marks a text that is a model: a word of the catalogue, a hub id, a folder or a file."""
+
+
+@dataclass(frozen=True)
+class IsWords:
+    """Marks a text that is words alone, which no job opens as a file; `long` are sentences."""
+
+    long: bool = False
 
 
 DIFFUSION, TRAINED, NEURAL = "diffusion models", "trained models", "neural style transfer"
@@ -182,23 +207,26 @@ Count = Annotated[int, Field(ge=1, le=10_000)]
 Few = Annotated[int, Field(ge=1, le=100)]
 """How many answers or captions: each is worked out beside the others."""
 BatchSize = Annotated[int, Field(ge=1, le=64)]
-Name = Annotated[str, AfterValidator(_named)]
-ModelName = Annotated[str, AfterValidator(_named)]
+Name = Annotated[str, AfterValidator(_named), IsWords()]
+ModelName = Annotated[str, AfterValidator(_named), IsModel()]
 FileName = Annotated[str, AfterValidator(_named), IsPath()]
+PictureName = Annotated[str, AfterValidator(_named), IsPath("picture")]
+PicturesName = Annotated[str, AfterValidator(_named), IsPath("pictures")]
+FolderName = Annotated[str, AfterValidator(_named), IsPath("folder")]
 Split = Literal["train", "valid", "test"]
 LayoutName = Literal["flat", "classes", "metadata", "cub", "celeba", "dogs", "hotels"]
 """Layouts of a set of pictures (`easel.data.layouts`)."""
-Prompt = Annotated[str, AfterValidator(_said)]
-NegativePrompt = Annotated[str, AfterValidator(_short)]
+Prompt = Annotated[str, AfterValidator(_said), IsWords(long=True)]
+NegativePrompt = Annotated[str, AfterValidator(_short), IsWords(long=True)]
 Steps = Annotated[int, Field(ge=1, le=1000)]
 GuidanceScale = Annotated[float, Field(ge=0, le=50), AfterValidator(finite)]
 GuidanceEvery = Annotated[int, Field(ge=1, le=10)]
 Strength = Annotated[float, Field(gt=0, le=1), AfterValidator(finite)]
 Width = Annotated[int, Field(ge=64, le=2048), AfterValidator(_whole_eights)]
 Height = Annotated[int, Field(ge=64, le=2048), AfterValidator(_whole_eights)]
-Lora = Annotated[str, AfterValidator(_lora)]
+Lora = Annotated[str, AfterValidator(_lora), NamesFile(lambda text: lora_parts(text)[0])]
 """FILE[:unet[:text]]: a LoRA file and how strongly it works on the UNet and on the text encoder."""
-Embedding = Annotated[str, AfterValidator(_embedding)]
+Embedding = Annotated[str, AfterValidator(_embedding), NamesFile(lambda text: embedding_parts(text)[1])]
 """[WORD=]FILE: a file of Textual Inversion, and the word that stands for it in prompts."""
 
 CONTROLS = ("canny", "depth", "pose", "segmentation", "scribble")

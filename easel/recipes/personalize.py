@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import Count, FileName, Flag, ModelName, Name, Only, Prompt, Steps, finite
+from easel.recipes.knobs import Count, FileName, Flag, FolderName, ModelName, Name, Only, Prompt, Steps, finite
 
 Rate = Annotated[float, Field(gt=0, le=10), AfterValidator(finite)]
 Several = Annotated[int, Field(ge=1, le=1024)]
@@ -49,12 +49,13 @@ class Personalize(Recipe):
 
     positional: ClassVar = ("photos",)
     resumes: ClassVar = True
+    heavy: ClassVar = True
     # photos may lie elsewhere: what is in them may not change, which their hash shows
     free: ClassVar = frozenset({"easel", "seed", "photos", "steps", "stop_early", "licence"})
 
     kind: Literal["personalize"] = "personalize"
     """The kind of job."""
-    photos: FileName
+    photos: FolderName
     """Folder of photos of one subject; three to twenty are usual."""
     subject: Prompt
     """Identifier and class noun, such as "sks dog": what the subject will be called in prompts."""
@@ -128,7 +129,7 @@ class Personalize(Recipe):
     """
     mirror: bool = False
     """Learn mirrored photos too: not for faces, letters, and what is not the same on both sides."""
-    masks: FileName | None = None
+    masks: FolderName | None = None
     """Folder of masks with the names of the photos: only what is white in them is learned."""
     hold_back: Annotated[int, Field(ge=0, le=100)] | None = None
     """Photos that are not learned, to measure likeness by; one of every five when not given."""
@@ -152,7 +153,7 @@ class Personalize(Recipe):
     """Family that scores the pictures: pocket, base, large, or a folder; when not given, the model's own, or else the
     best one at hand.
     """
-    config: FileName | None = None
+    config: FolderName | None = None
     """Folder with the configs and tokenizer of a single .safetensors file, instead of the hub's."""
     licence: Name | None = None
     """Licence of the result, for the model card; the base model's when not given."""

@@ -151,10 +151,26 @@ def validated(kind: type[Recipe], values: Mapping[str, Any], *, lines: Lines | N
 
 def explain(problem: ValidationError, kind: type[BaseModel], lines: Lines | None = None) -> str:
     """A pydantic error as advice: unknown keys come first, since a misspelt name often causes the rest."""
-    found = sorted(problem.errors(include_url=False), key=lambda error: error["type"] != "extra_forbidden")
-    words = [_at(lines, error["loc"]) + _said(dict(error), kind) for error in found]
+    words = [text for _, text in faults(problem, kind, lines)]
     more = f" (and {len(words) - 1} more)" if len(words) > 1 else ""
     return words[0] + more
+
+
+def faults(problem: ValidationError, kind: type[BaseModel], lines: Lines | None = None) -> list[tuple[str, str]]:
+    """Every part of a pydantic error: the setting that is wrong ('' where it is none's alone), and what to do."""
+    found = sorted(problem.errors(include_url=False), key=lambda error: error["type"] != "extra_forbidden")
+    said = [(error["loc"], _said(dict(error), kind)) for error in found]
+    # what a recipe says of its settings together begins with the name of the one to change
+    return [
+        (str(loc[0]) if loc else setting_in(text, kind), (_at(lines, loc) if lines else "") + text)
+        for loc, text in said
+    ]
+
+
+def setting_in(text: str, kind: type[BaseModel]) -> str:
+    """The setting that an error's words begin with; '' where they begin with none."""
+    first = re.split(r"[:\s]", text, maxsplit=1)[0]
+    return first if first in kind.model_fields else ""
 
 
 def word_of(kind: type[BaseModel]) -> str:

@@ -12,6 +12,7 @@ from easel.recipes.knobs import (
     NEURAL,
     Count,
     FileName,
+    FolderName,
     Instructed,
     LayoutName,
     ModelName,
@@ -50,10 +51,11 @@ class ScoreStyles(Sampled, Redrawn, Instructed, Steered, Optimised, Styled, Reci
 
     positional: ClassVar = ("folder",)
     resumes: ClassVar = True
+    heavy: ClassVar = True
 
     kind: Literal["score-styles"] = "score-styles"
     """The kind of job."""
-    folder: FileName
+    folder: FolderName
     """Folder of photos."""
     method: Annotated[Methods, BeforeValidator(_several), AfterValidator(_once)] = ("redraw",)
     """One or several, compared on the same photos: those of stylize, and neural, which transfers the style of a
@@ -81,7 +83,7 @@ class ScorePrompt(Recipe):
 
     kind: Literal["score-prompt"] = "score-prompt"
     """The kind of job."""
-    folder: FileName
+    folder: FolderName
     """Folder of pictures with a metadata.jsonl."""
     judge: ModelName = "pocket"
     """CLIP that judges."""
@@ -95,9 +97,9 @@ class ScoreSets(Recipe):
 
     kind: Literal["score-sets"] = "score-sets"
     """The kind of job."""
-    folder: FileName
+    folder: FolderName
     """Folder of real pictures, in any layout that training reads."""
-    made: FileName
+    made: FolderName
     """Folder of made pictures."""
     layout: LayoutName | None = None
     """How the real set is laid out; recognised when not given."""
@@ -117,9 +119,9 @@ class ScoreLikeness(Recipe):
 
     kind: Literal["score-likeness"] = "score-likeness"
     """The kind of job."""
-    real: FileName
+    real: FolderName
     """Folder of photos of the subject, best ones that it was not taught from."""
-    made: FileName
+    made: FolderName
     """Folder of made pictures, from any tool."""
     prompts: FileName | None = None
     """File of the prompts that they were made from: one a line, or a YAML set as generate takes it. Pictures belong to
@@ -128,9 +130,9 @@ class ScoreLikeness(Recipe):
     """
     identifier: Name | None = None
     """Word in the prompts that the judge cannot know, such as sks: it is left out before it reads them."""
-    photos: FileName | None = None
+    photos: FolderName | None = None
     """Folder of the photos that the subject was taught from, to count near-copies of them."""
-    class_pictures: FileName | None = None
+    class_pictures: FolderName | None = None
     """Folder of pictures that were made of the class alone, for PRES and their diversity."""
     judge: ModelName = "pocket"
     """Family that judges: pocket knows its own world alone; base has the networks of the paper."""

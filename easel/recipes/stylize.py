@@ -16,6 +16,7 @@ from easel.recipes.knobs import (
     ModelName,
     Name,
     Only,
+    PictureName,
     Prompt,
     Steered,
     Strength,
@@ -68,7 +69,7 @@ class Stylize(Drawn, Redrawn, Instructed, Steered, Styled, Recipe):
 
     kind: Literal["stylize"] = "stylize"
     """The kind of job."""
-    photo: FileName
+    photo: PictureName
     """The photo."""
     method: Method = "redraw"
     """redraw starts from the photo and keeps its shapes; describe starts from its caption alone; instruct tells a model

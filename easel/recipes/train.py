@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import Count, FileName, LayoutName, ModelName, Name, Only, Split
+from easel.recipes.knobs import Count, FolderName, LayoutName, ModelName, Name, Only, Split
 
 Amount = Annotated[float, Field(gt=0, le=1_000_000)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
@@ -22,6 +22,7 @@ class Train(Recipe):
 
     positional: ClassVar = ("network", "data")
     resumes: ClassVar = True
+    heavy: ClassVar = True
     # data may lie elsewhere: what is in it may not change, which its hash shows
     free: ClassVar = frozenset({"easel", "seed", "data", "kimg", "minutes", "licence"})
 
@@ -29,7 +30,7 @@ class Train(Recipe):
     """The kind of job."""
     network: Literal["dcgan", "cgan", "control-gan", "stylegan", "vae", "text-dcgan", "stackgan"]
     """What to train."""
-    data: FileName
+    data: FolderName
     """Folder of pictures, in any layout that easel knows."""
     layout: LayoutName | None = None
     """How the set is laid out; recognised when not given."""
@@ -63,7 +64,7 @@ class Train(Recipe):
     """
     attributes: Annotated[tuple[Name, ...], Only("network", "control-gan")] = ()
     """Attributes to steer, such as hat or colour=red; all with yes or no when not given."""
-    stage_one: Annotated[FileName | None, Only("network", "stackgan")] = None
+    stage_one: Annotated[FolderName | None, Only("network", "stackgan")] = None
     """Folder of the trained stage I, which pictures above 64 pixels need."""
     beta: Annotated[float, Field(ge=0, le=1000), VAE] = 1.0
     """Weight of the KL term; above 1 gives fewer, more separate factors."""

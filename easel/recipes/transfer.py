@@ -8,7 +8,20 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import Count, FileName, Height, ModelName, Name, Only, Prompt, Repeated, Width, finite
+from easel.recipes.knobs import (
+    Count,
+    Height,
+    IsWords,
+    ModelName,
+    Name,
+    NamesFile,
+    Only,
+    PictureName,
+    Prompt,
+    Repeated,
+    Width,
+    finite,
+)
 from easel.recipes.stylize import DEFAULT_STYLES, Styled
 
 MOST_WEIGHT = 1e6
@@ -40,8 +53,10 @@ def _weighted(text: str) -> str:
     return text
 
 
-Weighted = Annotated[str, AfterValidator(_weighted)]
+Weighted = Annotated[str, AfterValidator(_weighted), IsWords()]
 """NAME[:weight]."""
+WeightedFile = Annotated[str, AfterValidator(_weighted), NamesFile(lambda text: weighted(text)[0])]
+"""FILE[:weight]."""
 Weight = Annotated[float, Field(ge=0, le=MOST_WEIGHT), AfterValidator(finite)]
 SomeWeight = Annotated[float, Field(gt=0, le=MOST_WEIGHT), AfterValidator(finite)]
 Side = Annotated[int, Field(ge=32, le=16384)]
@@ -59,7 +74,7 @@ class Optimised(BaseModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    style: Annotated[tuple[Weighted, ...], NEURAL, Repeated()] = ()
+    style: Annotated[tuple[WeightedFile, ...], NEURAL, Repeated()] = ()
     """Style picture as FILE[:weight]; several are blended. The pictures of the named styles when not given."""
     keep_colours: Annotated[bool, NEURAL] = False
     """Paint light and dark only, and keep the photo's colours."""
@@ -106,7 +121,7 @@ class Transfer(Optimised, Styled, Recipe):
 
     kind: Literal["transfer"] = "transfer"
     """The kind of job."""
-    photo: FileName
+    photo: PictureName
     """The photo."""
     styles: Annotated[tuple[Name, ...], Field(min_length=1)] = PAINTED_STYLES
     """Styles by name, each taken from its own painting, where no style picture is given."""

@@ -16,6 +16,10 @@ from easel.result import Result
 from easel.runners import machine
 from easel.workspace import Report, Workspace
 
+class Busy(EaselError):
+    """Another run is writing into the folder."""
+
+
 LOCK = ".easel.lock"
 """A file in a run's folder that is locked while the run lasts."""
 
@@ -51,13 +55,13 @@ def run(recipe: Recipe, out: str | Path | None, device: str, dtype: str, report:
 def owned(folder: Path) -> Iterator[None]:
     """Let this run alone write into a folder until the block ends; the system lets go of it when the process is killed.
 
-    Raises EaselError where another run has it. Where files cannot be locked (some network drives) nobody is refused.
+    Raises Busy where another run has it. Where files cannot be locked (some network drives) nobody is refused.
     """
     lock = FileLock(folder / LOCK, blocking=False)
     try:
         lock.acquire()
     except Timeout:
-        raise EaselError(f"another run is writing into {folder}: wait for it, or choose another --out") from None
+        raise Busy(f"another run is writing into {folder}: wait for it, or choose another --out") from None
     except (OSError, NotImplementedError):
         yield
         return

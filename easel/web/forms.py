@@ -1,0 +1,273 @@
+"""A kind's form, made from its recipe: groups, fields with their limits, what was typed as plain values, and each error
+at its field.
+
+What a form holds is text, as a browser sends it: {"steps": ["20"], "styles": ["monet\\nbanksy"]}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, get_args, get_origin
+
+from pydantic import ValidationError
+
+from easel.kinds import KINDS
+from easel.recipes import Recipe
+from easel.recipes.base import draw_seed
+from easel.recipes.describe import Setting, settings
+from easel.recipes.knobs import IsModel, IsPath, IsWords, NamesFile, Sampled
+from easel.recipes.read import faults
+
+Typed = Mapping[str, Sequence[str]]
+
+MOST_RADIOS = 4
+"""Choices that are shown side by side; more are a list to choose from."""
+MOST_SLIDER = 1000
+"""The widest span of whole numbers that a slider is of use for."""
+FEW = 6
+"""Letters of a choice, about, up to which several stand side by side on a phone."""
+
+
+@dataclass
+class Field:
+    """One setting as the page shows it."""
+
+    name: str
+    label: str
+    meaning: str
+    widget: str
+    """words, text, lines, number, choice, list, switch, picture, pictures, folder, file, files, model."""
+    default: str
+    limits: str
+    required: bool
+    values: list[str]
+    """What stands in it: one text, or, for files, one each."""
+    choices: tuple[str, ...] = ()
+    least: str = ""
+    most: str = ""
+    step: str = ""
+    slides: bool = False
+    decides: bool = False
+    """Other settings depend on it: the form is asked for again when it changes."""
+    error: str = ""
+
+    @property
+    def value(self) -> str:
+        """The one text in it."""
+        return self.values[0] if self.values else ""
+
+
+@dataclass
+class Group:
+    """Fields that stand together; a folded one opens when there is something in it to see."""
+
+    title: str
+    about: str
+    fields: list[Field] = field(default_factory=list)
+    folds: bool = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether to show it at once."""
+        return not self.folds or any(one.error or one.value not in ("", one.default) for one in self.fields)
+
+
+def marks_of(kind: type[Recipe], name: str) -> list[Any]:
+    """Everything that hangs on a setting's type, and on the type of what it holds."""
+    info = kind.model_fields[name]
+    return [*info.metadata, *_marks(info.annotation)]
+
+
+def _marks(form: Any) -> list[Any]:
+    own = list(getattr(form, "__metadata__", ()))
+    return own + [mark for part in get_args(form) for mark in _marks(part)]
+
+
+def groups(kind: type[Recipe], typed: Typed, wrong: Mapping[str, str] | None = None) -> list[Group]:
+    """The form's groups, with what applies to what was typed, and each error at its field."""
+    shared = set(Sampled.model_fields)
+    chosen = values_of(kind, typed)
+    known = settings(kind)
+    deciding = {one.only.of for one in known if one.only}
+    made = {
+        "first": Group("What", "", folds=False),
+        "own": Group("How", "", folds=False),
+        "drawing": Group("Drawing", "How the model draws."),
+        "models": Group("Models", "Who draws, who reads, who judges."),
+        "last": Group("How many", "", folds=False),
+    }
+    for one in known:
+        if not applies(kind, one, chosen):
+            continue
+        shown = field_of(kind, one, typed.get(one.name, ()))
+        shown.error = (wrong or {}).get(one.name, "")
+        shown.decides = one.name in deciding
+        if one.name in kind.positional or (one.required and one.name != "model"):
+            group = made["first"]
+        elif shown.widget == "model":
+            group = made["models"]
+        elif one.name in ("count", "seed"):
+            group = made["last"]
+        elif one.only and one.only.of in kind.model_fields and one.only.title not in shared:
+            title = f"For {one.only.title}"
+            group = made.setdefault(title, Group(title, ""))
+        elif one.name in shared or one.name in {"width", "height", "negative_prompt", "batch_size"}:
+            group = made["drawing"]
+        else:
+            group = made["own"]
+        group.fields.append(shown)
+    order = ["first", "own", *(key for key in made if key.startswith("For ")), "drawing", "models", "last"]
+    return [made[key] for key in order if made[key].fields]
+
+
+def applies(kind: type[Recipe], setting: Setting, chosen: Mapping[str, Any]) -> bool:
+    """Whether a setting means anything with what was chosen so far."""
+    mark = setting.only
+    if mark is None or mark.of not in kind.model_fields:
+        return True
+    now = chosen.get(mark.of, kind.model_fields[mark.of].get_default(call_default_factory=False))
+    return now is None or str(now) in mark.values
+
+
+def field_of(kind: type[Recipe], setting: Setting, given: Sequence[str]) -> Field:
+    """A setting as a field, holding what was typed."""
+    low, high, above = bounds(kind, setting.name)
+    parts = (setting.form, *get_args(setting.form))
+    is_float = float in parts
+    slides = low is not None and high is not None and (is_float or high - low <= MOST_SLIDER) and not above
+    widget = widget_of(kind, setting)
+    default = "" if setting.required or setting.default == "drawn" else setting.default
+    held = [text for text in given if text] if widget in FILES else list(given[:1])
+    if not held and default and widget in {"choice", "list", "model", "switch", "lines"}:
+        held = [default.replace(" ", "\n") if widget == "lines" else default]
+    return Field(
+        name=setting.name,
+        label=setting.name.replace("_", " ").capitalize(),
+        meaning=setting.meaning,
+        widget=widget,
+        default=default,
+        limits=setting.limits,
+        required=setting.required,
+        values=held,
+        choices=setting.choices,
+        least="" if low is None else f"{low:g}",
+        most="" if high is None or high >= 2**31 else f"{high:g}",
+        step="" if not is_float else "0.01" if high is not None and high <= 10 else "any",
+        slides=slides,
+    )
+
+
+FILES = frozenset({"picture", "pictures", "folder", "file", "files"})
+"""Fields that hold files."""
+
+
+def widget_of(kind: type[Recipe], setting: Setting) -> str:
+    """How a setting is shown."""
+    marks = marks_of(kind, setting.name)
+    several = get_origin(setting.form) is tuple
+    path = next((mark for mark in marks if isinstance(mark, IsPath)), None)
+    if path is not None:
+        return "pictures" if several and path.what == "picture" else path.what
+    if any(isinstance(mark, NamesFile) for mark in marks):
+        return "files"
+    if any(isinstance(mark, IsModel) for mark in marks):
+        return "model"
+    if setting.choices:
+        optional = type(None) in get_args(setting.form)
+        return "list" if optional or len(setting.choices) > MOST_RADIOS else "choice"
+    if several:
+        return "lines"
+    parts = (setting.form, *get_args(setting.form))
+    if bool in parts:
+        return "switch"
+    if int in parts or float in parts:
+        return "number"
+    long = any(isinstance(mark, IsWords) and mark.long for mark in marks)
+    return "words" if long else "text"
+
+
+def bounds(kind: type[Recipe], name: str) -> tuple[float | None, float | None, bool]:
+    """The least and the most that a number may be, and whether it must be above the least."""
+    schema = _schema(kind)["properties"][name]
+    found: dict[str, float] = {}
+    for part in (schema, *schema.get("anyOf", ())):
+        found |= {key: value for key, value in part.items() if key in BOUNDS}
+    low = found.get("minimum", found.get("exclusiveMinimum"))
+    return low, found.get("maximum"), "exclusiveMinimum" in found
+
+
+BOUNDS = ("minimum", "exclusiveMinimum", "maximum")
+_SCHEMAS: dict[type[Recipe], dict[str, Any]] = {}
+
+
+def _schema(kind: type[Recipe]) -> dict[str, Any]:
+    if kind not in _SCHEMAS:
+        _SCHEMAS[kind] = kind.model_json_schema()
+    return _SCHEMAS[kind]
+
+
+def values_of(kind: type[Recipe], typed: Typed) -> dict[str, Any]:
+    """What was typed as plain values: numbers are numbers where they read as such; what is empty is left out."""
+    values: dict[str, Any] = {}
+    for one in settings(kind):
+        texts = [text.strip() for text in typed.get(one.name, ()) if text.strip()]
+        if get_origin(one.form) is tuple:
+            items = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
+            if items:
+                values[one.name] = items
+        elif bool in (one.form, *get_args(one.form)):
+            if one.name in typed:
+                values[one.name] = bool(texts) and texts[-1] in {"on", "yes", "true"}
+        elif texts:
+            values[one.name] = _value(one, texts[0])
+    return values
+
+
+def _value(setting: Setting, text: str) -> Any:
+    parts = (setting.form, *get_args(setting.form))
+    for number in (int, float):
+        if number in parts:
+            try:
+                return number(text)
+            except ValueError:
+                continue
+    return text
+
+
+def checked(word: str, typed: Typed) -> tuple[Recipe | None, dict[str, str]]:
+    """The recipe that a form describes, or what is wrong at which field ('' is none's alone)."""
+    kind = KINDS[word].recipe
+    values = values_of(kind, typed)
+    values = {name: value for name, value in values.items() if not _is_left_over(kind, name, values)}
+    values.setdefault("seed", draw_seed())
+    try:
+        return kind.model_validate(values), {}
+    except ValidationError as problem:
+        wrong: dict[str, str] = {}
+        for name, text in faults(problem, kind):
+            wrong.setdefault(name, text.removeprefix(f"{name}: ").removeprefix(f"{name} "))
+        return None, wrong
+
+
+def _is_left_over(kind: type[Recipe], name: str, values: Mapping[str, Any]) -> bool:
+    """Whether a value stands in a form from before another choice took its meaning away."""
+    setting = next(one for one in settings(kind) if one.name == name)
+    return not applies(kind, setting, values)
+
+
+def typed_from(kind: type[Recipe], values: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Plain values, such as those of a picture's recipe, as a form holds them; what the kind does not know is left out."""
+    typed: dict[str, list[str]] = {}
+    for one in settings(kind):
+        value = values.get(one.name)
+        if value is None:
+            continue
+        if isinstance(value, list | tuple):
+            is_files = widget_of(kind, one) in FILES
+            typed[one.name] = [str(item) for item in value] if is_files else ["\n".join(map(str, value))]
+        elif isinstance(value, bool):
+            typed[one.name] = ["yes" if value else ""]
+        else:
+            typed[one.name] = [f"{value:g}" if isinstance(value, float) else str(value)]
+    return typed

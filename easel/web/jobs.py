@@ -1,0 +1,217 @@
+"""Pages of the queue: all jobs, one job while it runs and after, and the files that jobs made."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_POST
+
+from easel.errors import EaselError
+from easel.images import OUR_OWN
+from easel.recipes.read import to_yaml
+from easel.result import Result
+from easel.web import gate, index, live, queue, served
+from easel.web.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, Line, Picture, Studio
+from easel.web.views import own
+
+SHOWN_OVER = 60
+"""Jobs that are over which the list shows."""
+LOG_LINES = 400
+
+
+def jobs(request: HttpRequest) -> HttpResponse:
+    """Running, waiting in their order, and over; searchable by words of their logs, errors and settings."""
+    return render(request, "jobs.html", listed(request))
+
+
+def listed(request: HttpRequest) -> dict[str, Any]:
+    """What the list shows."""
+    mine = own(Job.objects.all(), request.user)
+    words = request.GET.get("q", "").strip()
+    over = mine.filter(state__in=(DONE, FAILED, CANCELLED)).order_by("-ended", "-pk")
+    if words:
+        found = Line.objects.filter(text__icontains=words).values("job")
+        over = over.filter(pk__in=found) | over.filter(error__icontains=words) | over.filter(kind__icontains=words)
+    waiting = mine.filter(state=QUEUED).order_by("-priority", "place", "pk")
+    studio = Studio.get()
+    return {
+        "running": mine.filter(state=RUNNING).order_by("started"),
+        "waiting": waiting,
+        "over": over[:SHOWN_OVER],
+        "words": words,
+        "studio": studio,
+        "is_hour": queue.is_hour(studio),
+    }
+
+
+def job_page(request: HttpRequest, number: int) -> HttpResponse:
+    """One job: how far it is, what it made, its log and its recipe."""
+    job = get_object_or_404(own(Job.objects.all(), request.user), pk=number)
+    return render(request, "job.html", {"job": job, "yaml": yaml_of(job)} | panel(job))
+
+
+def panel(job: Job) -> dict[str, Any]:
+    """What the page shows that changes."""
+    shown: dict[str, Any] = {"job": job, "lines": list(job.lines.order_by("-pk")[:LOG_LINES])[::-1]}
+    shown["has_preview"] = job.state == RUNNING and job.preview > 0
+    shown["ahead"] = queue.ahead_of(job) if job.state == QUEUED else 0
+    shown["is_trained"] = False
+    if job.state == RUNNING and (job.folder / "chart.png").is_file():
+        shown["chart"] = f"{job.folder}/chart.png"
+    if job.state == DONE:
+        shown |= _result(job)
+    return shown
+
+
+def _result(job: Job) -> dict[str, Any]:
+    """What a job made, from its folder."""
+    from easel.models.catalog.trained_folders import is_trained
+
+    try:
+        result = Result.read(job.folder)
+    except EaselError as problem:
+        return {"result_error": str(problem)}
+    pictures = list(job.pictures.filter(binned=None).prefetch_related("numbers").order_by("pk"))
+    own_names = {picture.name for picture in pictures} | set(result.pictures)
+    return {
+        "result": result,
+        "pictures": pictures,
+        "scores": [score for score in result.scores if score.of not in own_names],
+        "texts": list(result.texts.items()),
+        "sheets": [name for name in result.files if name in OUR_OWN and name != "preview.png"],
+        "files": [name for name in result.files if name not in OUR_OWN],
+        "is_trained": is_trained(job.folder),
+    }
+
+
+def yaml_of(job: Job) -> str:
+    """A job's recipe as YAML."""
+    try:
+        return to_yaml(job.recipe)
+    except EaselError as problem:
+        return f"# {problem}\n"
+
+
+async def job_events(request: HttpRequest, number: int) -> HttpResponseBase:
+    """The changing part of one job's page, as it changes."""
+
+    def fragment() -> list[str]:
+        job = own(Job.objects.all(), request.user).filter(pk=number).first()
+        if job is None:
+            return []
+        return [live.event("part", {"id": "panel", "html": render_to_string("panel.html", panel(job), request)})]
+
+    if not await sync_to_async(lambda: own(Job.objects.all(), request.user).filter(pk=number).exists())():
+        raise Http404
+
+    async def first() -> list[str]:
+        return await sync_to_async(fragment)()
+
+    async def then(changed: set[int]) -> list[str]:
+        return await sync_to_async(fragment)() if number in changed else []
+
+    return live.stream(first, then)
+
+
+async def list_events(request: HttpRequest) -> HttpResponseBase:
+    """The list of jobs, as it changes."""
+
+    def fragment() -> list[str]:
+        return [live.event("part", {"id": "list", "html": render_to_string("job_list.html", listed(request), request)})]
+
+    async def first() -> list[str]:
+        return await sync_to_async(fragment)()
+
+    async def then(_changed: set[int]) -> list[str]:
+        return await sync_to_async(fragment)()
+
+    return live.stream(first, then)
+
+
+@require_POST
+def act(request: HttpRequest, number: int, what: str) -> HttpResponse:
+    """Cancel, try again, or move in the line."""
+    job = get_object_or_404(own(Job.objects.all(), request.user), pk=number)
+    if what == "cancel":
+        queue.cancel(job)
+    elif what == "retry":
+        queue.retry(job)
+    elif what == "move":
+        before = request.POST.get("before", "")
+        target = own(Job.objects.filter(state=QUEUED), request.user).filter(pk=int(before)).first() if before.isdigit() else None
+        queue.move(job, before=target)
+    elif what in {"sooner", "later"}:
+        _step(job, request.user, -1 if what == "sooner" else 1)
+    else:
+        raise Http404
+    back = request.POST.get("next", "")
+    return HttpResponseRedirect("/jobs/" if back != "job" else f"/jobs/{number}/")
+
+
+def _step(job: Job, person: Any, by: int) -> None:
+    """One place forward or back among this person's waiting jobs."""
+    order = list(own(Job.objects.filter(state=QUEUED), person).order_by("-priority", "place", "pk"))
+    places = [one.pk for one in order]
+    if job.pk not in places:
+        return
+    target = places.index(job.pk) + (by if by < 0 else by + 1)
+    if target < 0:
+        return
+    queue.move(job, before=order[target] if target < len(order) else None)
+
+
+@require_POST
+def steer(request: HttpRequest) -> HttpResponse:
+    """Pause the queue or let it go on; the hours of heavy jobs. The owner's alone."""
+    if not request.user.is_superuser:
+        raise EaselError("only the owner of the studio pauses its queue")
+    changes: dict[str, Any] = {}
+    if "pause" in request.POST:
+        changes["paused"] = request.POST["pause"] == "yes"
+    if "heavy_from" in request.POST:
+        first, last = (request.POST.get(name, "").strip() for name in ("heavy_from", "heavy_until"))
+        for hour in (first, last):
+            if hour and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", hour):
+                raise EaselError(f"'{hour[:20]}' is no time of day: write it as 22:00")
+        if bool(first) != bool(last):
+            raise EaselError("give both hours, or none")
+        changes |= {"heavy_from": first, "heavy_until": last}
+    Studio.get()
+    Studio.objects.filter(pk=1).update(**changes)
+    return HttpResponseRedirect("/jobs/")
+
+
+def preview(request: HttpRequest, number: int) -> HttpResponseBase:
+    """The picture of a run under way."""
+    job = get_object_or_404(own(Job.objects.all(), request.user), pk=number)
+    return served.file_response(request, index.preview_path(job))
+
+
+def file(request: HttpRequest, place: str) -> HttpResponseBase:
+    """A file that this person put in, or that a job of theirs made."""
+    path = gate.own_path(place, request.user)
+    if path is None or not path.is_file():
+        raise Http404
+    if request.GET.get("small"):
+        try:
+            small = index.thumbnail(path)
+        except EaselError as problem:
+            raise Http404 from problem
+        return served.file_response(request, small, keep="private, max-age=86400")
+    return served.file_response(request, path, download=bool(request.GET.get("download")))
+
+
+def pictures_of(job: Job) -> list[Picture]:
+    """The pictures that a job made and that are not in the bin."""
+    return list(job.pictures.filter(binned=None).order_by("pk"))
+
+
+def folder_of(job: Job) -> Path:
+    """Where a job's files are."""
+    return job.folder

@@ -1,0 +1,218 @@
+"""The queue: a table with leases. Whoever dies loses the lease, and the job goes to the next.
+
+A job is claimed by one UPDATE ... RETURNING. Every later change by a worker names the worker, so one that was thought
+dead and comes back changes nothing. `time.time` is the clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F, Max, Min, Q
+
+from easel.recipes import Recipe
+from easel.web.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, Line, Studio
+
+LEASE = 30.0
+"""Seconds for which a job is a worker's without a word from it."""
+MOST_ATTEMPTS = 3
+"""Times that a job is begun."""
+MOST_RESUMED = 10
+"""The same of one that goes on where it stopped."""
+FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
+"""Seconds before the second further attempt, doubled with each after it."""
+
+CLAIM = """
+UPDATE studio_job SET state = 'running', worker = %(worker)s, slot = %(slot)s, lease_until = %(until)s,
+    started = COALESCE(started, %(now)s), attempts = attempts + 1, stamp = %(now)s, error = ''
+WHERE state = 'queued' AND id = (
+    SELECT id FROM studio_job WHERE state = 'queued' AND run_after <= %(now)s AND heavy = %(heavy)s
+    ORDER BY priority DESC, place, id LIMIT 1 {lock}
+) RETURNING id
+"""
+
+
+def enqueue(owner: Any, recipe: Recipe, *, priority: int = 0, run_after: float = 0) -> Job:
+    """Put a recipe at the end of its priority's line."""
+    now = time.time()
+    job = Job(
+        owner=owner,
+        kind=recipe.kind,
+        settings=recipe.plain(),
+        heavy=recipe.heavy,
+        priority=priority,
+        created=now,
+        run_after=run_after,
+        stamp=now,
+    )
+    job.place = now
+    job.save(force_insert=True)
+    return job
+
+
+def claim(worker: str, machine: str, *, heavy: bool) -> Job | None:
+    """The next job for this worker, now running; None where there is none, the studio is paused, or, for a heavy one,
+    the machine's slot is taken or the hour is not right.
+    """
+    studio = Studio.get()
+    if studio.paused or (heavy and not is_hour(studio)):
+        return None
+    now = time.time()
+    values = {
+        "worker": worker,
+        "slot": machine if heavy else "",
+        "until": now + LEASE,
+        "now": now,
+        "heavy": heavy,
+    }
+    lock = "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            if heavy and Job.objects.filter(state=RUNNING, slot=machine).exists():
+                return None
+            cursor.execute(CLAIM.format(lock=lock), values)
+            row = cursor.fetchone()
+    except IntegrityError:  # another worker of this machine took the slot in the same moment
+        return None
+    return Job.objects.get(pk=row[0]) if row else None
+
+
+def is_hour(studio: Studio, now: datetime | None = None) -> bool:
+    """Whether heavy jobs may start at this hour of the machine's own clock."""
+    if not studio.heavy_from or not studio.heavy_until:
+        return True
+    clock = (now or datetime.now().astimezone()).strftime("%H:%M")
+    first, last = studio.heavy_from, studio.heavy_until
+    return first <= clock < last if first < last else clock >= first or clock < last
+
+
+def renew(job: Job, worker: str) -> bool | None:
+    """Keep the lease. Whether the job was asked to stop; None where it is this worker's no more."""
+    now = time.time()
+    mine = Job.objects.filter(pk=job.pk, worker=worker, state=RUNNING)
+    if not mine.update(lease_until=now + LEASE):
+        return None
+    return bool(mine.values_list("stop", flat=True).first())
+
+
+def report(job: Job, worker: str, **progress: Any) -> None:
+    """Write how far it is, and keep the lease with it."""
+    now = time.time()
+    mine = Job.objects.filter(pk=job.pk, worker=worker, state=RUNNING)
+    mine.update(lease_until=now + LEASE, stamp=now, **progress)
+
+
+def log(job: Job, text: str) -> None:
+    """A line into its log."""
+    Line.objects.create(job=job, at=time.time(), text=text)
+
+
+def finish(job: Job, worker: str) -> bool:
+    """Done, where it is this worker's still; the caller has written the index in the same transaction."""
+    return _end(job, worker, DONE)
+
+
+def fail(job: Job, worker: str, error: str, *, again: bool = False) -> bool:
+    """Ended with an error; with `again` it waits for another attempt, while there are any left."""
+    if again and job.attempts < most_attempts(job):
+        return release(job, worker, wait=backoff(job.attempts), error=error)
+    return _end(job, worker, FAILED, error)
+
+
+def stopped(job: Job, worker: str) -> bool:
+    """It was asked to stop, and did."""
+    return _end(job, worker, CANCELLED)
+
+
+def release(job: Job, worker: str, *, wait: float = 0, error: str = "", uncounted: bool = False) -> bool:
+    """Back into the queue, at its own place; with `uncounted` this attempt was none."""
+    now = time.time()
+    mine = Job.objects.filter(pk=job.pk, worker=worker, state=RUNNING)
+    changes = {"attempts": F("attempts") - 1} if uncounted else {}
+    changes |= {"state": QUEUED, "worker": "", "slot": "", "lease_until": None, "run_after": now + wait, "stamp": now}
+    return bool(mine.update(error=error, **changes))
+
+
+def _end(job: Job, worker: str, state: str, error: str = "") -> bool:
+    now = time.time()
+    mine = Job.objects.filter(pk=job.pk, worker=worker, state=RUNNING)
+    ended = {"ended": now, "stamp": now, "error": error, "worker": "", "slot": "", "lease_until": None, "stop": False}
+    return bool(mine.update(state=state, eta=None, **ended))
+
+
+def reap(dead: Sequence[str] = ()) -> int:
+    """Take back what dead workers hold: those whose lease has run out, and those known to be dead. How many."""
+    now = time.time()
+    held = Job.objects.filter(state=RUNNING)
+    lost = [*held.filter(lease_until__lt=now), *held.filter(lease_until__gte=now, worker__in=dead)]
+    count = 0
+    for job in lost:
+        if job.stop:
+            count += stopped(job, job.worker)
+        elif job.attempts >= most_attempts(job):
+            said = f"its worker ended without a word, {job.attempts} times: see its log, and whether memory was short"
+            count += _end(job, job.worker, FAILED, said)
+        else:
+            log(job, f"its worker ended without a word (attempt {job.attempts}): it goes on")
+            count += release(job, job.worker, wait=backoff(job.attempts - 1))
+    return count
+
+
+def most_attempts(job: Job) -> int:
+    """Times that it is begun."""
+    try:
+        return MOST_RESUMED if job.recipe.resumes else MOST_ATTEMPTS
+    except Exception:  # noqa: BLE001 - a recipe that no longer reads is told where it is run
+        return MOST_ATTEMPTS
+
+
+def backoff(attempts: int) -> float:
+    """Seconds to wait after so many failed attempts: none after the first lost one, then 5, 10, 20, ..."""
+    return 0.0 if attempts < 1 else min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempts - 1))
+
+
+def cancel(job: Job) -> None:
+    """Stop it: at once while it waits, at its next step while it runs."""
+    now = time.time()
+    waiting = Job.objects.filter(pk=job.pk, state=QUEUED)
+    if not waiting.update(state=CANCELLED, ended=now, stamp=now):
+        Job.objects.filter(pk=job.pk, state=RUNNING).update(stop=True, stamp=now)
+
+
+def retry(job: Job) -> bool:
+    """Again from the end of the line; what resumes goes on where it stopped. Whether it was over."""
+    now = time.time()
+    over = Job.objects.filter(pk=job.pk, state__in=(FAILED, CANCELLED))
+    fresh = {"attempts": 0, "error": "", "ended": None, "started": None, "stop": False, "run_after": 0}
+    return bool(over.update(state=QUEUED, place=now, stamp=now, **fresh))
+
+
+def move(job: Job, *, before: Job | None) -> None:
+    """To the place just before another waiting job, taking its priority; None is the end of its own priority's line."""
+    waiting = Job.objects.filter(state=QUEUED)
+    if before is None:
+        last = waiting.filter(priority=job.priority).aggregate(last=Max("place"))["last"]
+        place, priority = (last or time.time()) + 1, job.priority
+    else:
+        ahead = waiting.filter(priority=before.priority, place__lt=before.place).exclude(pk=job.pk)
+        near = ahead.aggregate(near=Max("place"))["near"]
+        place = before.place - 1 if near is None else (near + before.place) / 2
+        priority = before.priority
+    waiting.filter(pk=job.pk).update(place=place, priority=priority, stamp=time.time())
+
+
+def ahead_of(job: Job) -> int:
+    """How many waiting jobs come before it."""
+    waiting = Job.objects.filter(state=QUEUED)
+    sooner = Q(priority__gt=job.priority) | Q(priority=job.priority, place__lt=job.place)
+    return waiting.filter(sooner | Q(priority=job.priority, place=job.place, pk__lt=job.pk)).count()
+
+
+def first_waiting() -> float | None:
+    """When the next attempt of a waiting job is due."""
+    found: float | None = Job.objects.filter(state=QUEUED).aggregate(first=Min("run_after"))["first"]
+    return found

@@ -1,0 +1,187 @@
+"""How the studio's processes begin: the web server with its worker, a worker alone, one heavy job."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from easel.errors import EaselError, shortened
+from easel.web import studio
+
+HERE = ("localhost", "127.0.0.1", "[::1]")
+"""Hosts by which this machine calls itself."""
+PORTS = 50
+"""Ports that are tried, from the one asked for."""
+RESTART_AFTER = 2.0
+"""Seconds before a worker that died is started again."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where the studio listens, and by which names people reach it."""
+
+    host: str
+    port: int
+    allowed: tuple[str, ...]
+    https: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Whether only this machine can reach it, so that nobody needs to log in before there is an owner."""
+        return is_loopback(self.host) and not self.allowed and not self.https
+
+    @property
+    def hosts(self) -> list[str]:
+        """Names that a request may ask for. Raises EaselError where other machines reach it and no name was said."""
+        said = list(self.allowed)
+        if is_loopback(self.host):
+            return [*HERE, *said]
+        if self.host not in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+            said.append(f"[{self.host}]" if ":" in self.host else self.host)
+        if not said:
+            raise EaselError(
+                f"--host {self.host} opens the studio to other machines: say by which name they reach it, as in "
+                "--allowed-host studio.example"
+            )
+        return [*HERE, *said]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine alone."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def bound(door: Door) -> socket.socket:
+    """A socket on the door's port, or on the next free one where that is taken."""
+    family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
+    for port in range(door.port, min(door.port + PORTS, 65536)):
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            made.bind((door.host, port))
+            made.listen(128)
+        except PermissionError:
+            made.close()
+            raise EaselError(f"port {port} needs an administrator: choose one above 1023 with --port") from None
+        except socket.gaierror:
+            made.close()
+            raise EaselError(f"no host called '{shortened(door.host)}' on this machine: see --host") from None
+        except OSError as problem:
+            made.close()
+            if port == door.port and problem.errno is not None and "assign" in str(problem):
+                raise EaselError(f"this machine has no address {door.host}: see --host") from problem
+            continue
+        made.set_inheritable(True)
+        return made
+    raise EaselError(f"ports {door.port} to {door.port + PORTS - 1} are all taken: choose another with --port")
+
+
+def serve(folder: Path, door: Door, *, workers: int = 1) -> None:
+    """Start the web server and its worker, say where, and stay until Ctrl-C or SIGTERM."""
+    os.environ["EASEL_HOSTS"] = ",".join(door.hosts)
+    os.environ["EASEL_OPEN"] = "1" if door.is_open else "0"
+    os.environ["EASEL_HTTPS"] = "1" if door.https else "0"
+    place = studio.enter(folder)
+    listening = bound(door)
+    host, port = listening.getsockname()[:2]
+    shown = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    print(f"the studio in {place} is at {shown}", flush=True)
+    link = studio.owner_link()
+    if link is not None:
+        what = "to give it an owner with a password" if door.is_open else "to become its owner"
+        print(f"open this once {what}: {shown}owner/{link}/", flush=True)
+
+    import uvicorn
+
+    config = uvicorn.Config(
+        "easel.web.asgi:application",
+        log_level="warning",
+        lifespan="off",
+        timeout_graceful_shutdown=3,
+        proxy_headers=door.https,
+        server_header=False,
+    )
+    keepers = [Keeper() for _ in range(workers)]
+    for keeper in keepers:
+        keeper.start()
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        for keeper in keepers:
+            keeper.stop()
+
+
+class Keeper(threading.Thread):
+    """Keeps one worker process alive until it is stopped."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._ended = threading.Event()
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> None:
+        """Start the worker, and start it again whenever it dies."""
+        while not self._ended.is_set():
+            self._child = subprocess.Popen([sys.executable, "-m", "easel.web.start", "worker"])
+            self._child.wait()
+            self._ended.wait(RESTART_AFTER)
+
+    def stop(self) -> None:
+        """Let the worker come to its next step, and end."""
+        self._ended.set()
+        if self._child is not None and self._child.poll() is None:
+            self._child.terminate()
+            try:
+                self._child.wait(90)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+
+
+def work(folder: str | Path, *, with_parent: bool = False, once: bool = False) -> None:
+    """Be a worker of the studio in `folder`, until told to stop."""
+    studio.enter(folder)
+    from easel.web.worker import Stop, Worker
+
+    stop = Stop(with_parent=with_parent)
+    stop.listen()
+    Worker(stop=stop, once=once).run()
+
+
+def check(folder: Path, door: Door) -> int:
+    """Run Django's checks for a studio that others reach; how many warnings there are."""
+    os.environ["EASEL_HOSTS"] = ",".join(door.hosts)
+    os.environ["EASEL_HTTPS"] = "1" if door.https else "0"
+    studio.enter(folder)
+    from django.core import checks
+
+    found = checks.run_checks(include_deployment_checks=True)
+    for one in found:
+        print(f"{one.id}: {' '.join(str(one.msg).split())}")
+    print("no warnings" if not found else f"{len(found)} warnings; --https is for a studio behind an HTTPS server")
+    return len(found)
+
+
+def main(words: Sequence[str]) -> None:
+    """`python -m easel.web.start worker`, or `... JOB WORKER` for one heavy job, as the other processes start it."""
+    folder = os.environ["EASEL_STUDIO"]
+    if words[0] == "worker":
+        work(folder, with_parent=True)
+        return
+    studio.enter(folder)
+    from easel.web.worker import run_one
+
+    run_one(int(words[0]), words[1])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,82 @@
+"""The studio's folder, and how a process enters it: its secret, its database, its owner."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import secrets
+from pathlib import Path
+
+from filelock import FileLock
+
+from easel.errors import EaselError
+from easel.files import check_folder, write_atomic
+
+FOLDERS = ("uploads", "out", "previews", "thumbs")
+"""What people put in; what was made; pictures of runs under way; small copies."""
+OWNER = "owner"
+"""What the first person is called until they choose a name."""
+
+
+def enter(folder: str | Path) -> Path:
+    """Make this process one of the studio in `folder`: from here on paths are relative to it, and Django is set up.
+
+    The folder, its secret and its tables are made where they are not there. Raises EaselError where that cannot be, or
+    where Django is not installed.
+    """
+    for name in ("django", "ninja", "uvicorn"):
+        if importlib.util.find_spec(name) is None:
+            raise EaselError(f"the studio needs {name}, which is not installed: pip install 'easel' again, with all it needs")
+    folder = Path(folder).absolute()
+    check_folder(folder)
+    for name in FOLDERS:
+        (folder / name).mkdir(exist_ok=True)
+    with FileLock(folder / ".studio.lock", timeout=120):
+        make_secret(folder / "secret.key")
+        os.environ["EASEL_STUDIO"] = str(folder)
+        os.environ["DJANGO_SETTINGS_MODULE"] = "easel.web.settings"
+        os.chdir(folder)
+        migrate()
+    return folder
+
+
+def make_secret(path: Path) -> None:
+    """The key that cookies are signed with, for this user's eyes alone; kept where there is one."""
+    if not path.exists():
+        write_atomic(path, secrets.token_urlsafe(50).encode())
+        path.chmod(0o600)
+
+
+def migrate() -> None:
+    """Set Django up, and bring the tables to this version. Raises EaselError where the database is not reached."""
+    import django
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import call_command
+    from django.db import DatabaseError
+
+    try:
+        django.setup()
+        call_command("migrate", verbosity=0, interactive=False)
+    except (DatabaseError, ImproperlyConfigured) as problem:
+        raise EaselError(f"the database is not reached: {' '.join(str(problem).split())[:200]}; see DATABASE_URL") from problem
+
+
+def owner_link() -> str | None:
+    """The word of the one-time link that makes the owner; None once there is one with a password."""
+    from django.contrib.auth import get_user_model
+
+    from easel.web.models import Studio
+
+    people = get_user_model()
+    if any(person.has_usable_password() for person in people.objects.filter(is_superuser=True)):
+        return None
+    word = secrets.token_urlsafe(24)
+    Studio.get()
+    Studio.objects.filter(pk=1).update(owner_link=hashed(word))
+    return word
+
+
+def hashed(word: str) -> str:
+    """What is kept of a secret word."""
+    return hashlib.sha256(word.encode()).hexdigest()

@@ -1,0 +1,275 @@
+"""Pages: home, a page a kind made from its recipe, and what is put in."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from easel.errors import EaselError
+from easel.kinds import GROUPS, KINDS
+from easel.models.catalog import listing
+from easel.recipes import to_yaml
+from easel.recipes.describe import settings
+from easel.version import __version__
+from easel.web import forms, gate, index, queue, uploads
+from easel.web.models import Job, Picture, Upload
+
+RECENT = 8
+HANDS = {
+    "picture": "a photo",
+    "pictures": "photos",
+    "folder": "a set of pictures",
+    "words": "words",
+    "model": "a model",
+    "choice": "nothing yet",
+    "list": "a set of pictures",
+}
+"""What a person has in hand, by the field that a kind asks for first."""
+
+
+def common(request: HttpRequest) -> dict[str, Any]:
+    """What every page has."""
+    person = getattr(request, "user", None)
+    busy = Job.objects.filter(state__in=("queued", "running")) if person and person.is_authenticated else Job.objects.none()
+    return {
+        "kinds": [(word, kind) for word, kind in KINDS.items()],
+        "version": __version__,
+        "busy": own(busy, person).count() if person and person.is_authenticated else 0,
+        "theme": request.COOKIES.get("theme", "") if request.COOKIES.get("theme") in {"light", "dark"} else "",
+        "person": person,
+        "https": django_settings.HTTPS,
+    }
+
+
+def own(rows: Any, person: Any) -> Any:
+    """Of these rows what this person may see: their own; the owner sees all."""
+    return rows if person.is_superuser else rows.filter(owner=person)
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """What one can do here, by what one has in hand; the last results; what this machine has."""
+    hands: dict[str, list[tuple[str, str]]] = {}
+    for word, kind in KINDS.items():
+        if word.partition("-")[0] not in GROUPS:
+            hands.setdefault(hand_of(word), []).append((word, kind.about))
+    pictures = own(Picture.objects.filter(binned=None), request.user).select_related("job").order_by("-made", "-pk")
+    running = own(Job.objects.filter(state="running"), request.user)
+    tools = [(word, KINDS[word].about) for word in KINDS if word.partition("-")[0] in GROUPS]
+    shown = {"hands": hands, "pictures": pictures[:RECENT], "running": running, "tools": tools}
+    return render(request, "home.html", shown)
+
+
+def hand_of(word: str) -> str:
+    """What a person has in hand who wants this kind."""
+    kind = KINDS[word].recipe
+    known = {one.name: one for one in settings(kind)}
+    names = [name for name in kind.positional if name in known and not known[name].choices]
+    widget = forms.widget_of(kind, known[names[0]]) if names else "choice"
+    return HANDS.get(widget, "nothing yet")
+
+
+def machine(request: HttpRequest) -> HttpResponse:
+    """What this machine has, which takes a moment to find out."""
+    return render(request, "machine.html", {"found": examined()})
+
+
+@cache
+def examined() -> dict[str, Any]:
+    """What the doctor says, found out once."""
+    from easel.runners.doctor import examine
+
+    return examine()
+
+
+@require_http_methods(["GET", "POST"])
+def make(request: HttpRequest, word: str) -> HttpResponse:
+    """A kind's form; sent, it puts the recipe into the queue."""
+    if request.method == "GET":
+        return shown_form(request, word, given(request, word), {})
+    typed = typed_in(request, word)
+    recipe, wrong = forms.checked(word, typed)
+    if recipe is not None:
+        wrong = gate.refusals(recipe, request.user)
+        if not wrong:
+            job = queue.enqueue(request.user, recipe, priority=1 if request.POST.get("first") else 0)
+            return HttpResponseRedirect(f"/jobs/{job.pk}/")
+    return shown_form(request, word, typed, wrong, status=422)
+
+
+def shown_form(
+    request: HttpRequest, word: str, typed: forms.Typed, wrong: dict[str, str], *, status: int = 200
+) -> HttpResponse:
+    """The page of a kind, with what was typed, and what is wrong with it."""
+    made = forms.groups(KINDS[word].recipe, typed, wrong)
+    fields = {field.name for group in made for field in group.fields}
+    page = {
+        "word": word,
+        "kind": KINDS[word],
+        "groups": made,
+        "other_errors": [f"{name}: {text}" if name else text for name, text in wrong.items() if name not in fields],
+        "wrong": wrong,
+        "models": model_choices(request.user),
+        "yaml": yaml_of(word, typed)[0],
+        "recent": own(Upload.objects.all(), request.user).order_by("-created")[:12],
+    }
+    return render(request, "make.html", page, status=status)
+
+
+@require_POST
+def fields(request: HttpRequest, word: str) -> HttpResponse:
+    """The form's fields again, after a choice that others depend on."""
+    typed = {name: request.POST.getlist(name) for name in request.POST}
+    page = {"word": word, "groups": forms.groups(KINDS[word].recipe, typed), "models": model_choices(request.user)}
+    return render(request, "fields.html", page)
+
+
+@require_POST
+def as_yaml(request: HttpRequest, word: str) -> HttpResponse:
+    """The YAML that the form stands for, to copy."""
+    text, problem = yaml_of(word, {name: request.POST.getlist(name) for name in request.POST})
+    return render(request, "yaml.html", {"yaml": text, "problem": problem, "word": word})
+
+
+def yaml_of(word: str, typed: forms.Typed) -> tuple[str, str]:
+    """The recipe as YAML, or what it lacks."""
+    recipe, wrong = forms.checked(word, typed)
+    if recipe is None:
+        name, text = next(iter(wrong.items()))
+        return "", f"{name}: {text}" if name else text
+    text = to_yaml(recipe)
+    drawn = "" if any(typed.get("seed", ())) else f"seed: {recipe.seed}\n"
+    return (text.replace(drawn, "") if drawn else text), ""
+
+
+def given(request: HttpRequest, word: str) -> dict[str, list[str]]:
+    """What the form begins with: the settings of a job or a picture, single settings by name, or nothing."""
+    kind = KINDS[word].recipe
+    values: dict[str, Any] = {}
+    if number := _number(request.GET.get("job")):
+        values = get_object_or_404(own(Job.objects.filter(kind=word), request.user), pk=number).settings
+    elif number := _number(request.GET.get("picture")):
+        picture = get_object_or_404(own(Picture.objects.select_related("job"), request.user), pk=number)
+        values = (index.recipe_in(picture.path) or {}) if picture.kind == word else {}
+        values = values or (picture.job.settings if picture.kind == word else {})
+    elif number := request.GET.get("upload"):
+        upload = get_object_or_404(own(Upload.objects.all(), request.user), pk=number)
+        from pathlib import Path
+
+        values = index.recipe_in(Path(upload.place)) or {}
+        if values.get("kind") != word:
+            raise EaselError(f"this picture carries no recipe of {word}: open the page of its kind, or choose another")
+    typed = forms.typed_from(kind, values)
+    typed |= {name: request.GET.getlist(name) for name in kind.model_fields if name in request.GET}
+    return typed
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def typed_in(request: HttpRequest, word: str) -> dict[str, list[str]]:
+    """What was typed, with the files that came with the form itself (a browser without JavaScript) put in."""
+    typed: dict[str, list[str]] = {name: list(request.POST.getlist(name)) for name in request.POST}
+    known = KINDS[word].recipe.model_fields
+    for name in request.FILES:
+        setting = name.removesuffix("--file")
+        if setting in known:
+            files = [file for file in request.FILES.getlist(name) if file.name]
+            typed[setting] = [uploads.take_file(request.user, file).place for file in files] or typed.get(setting, [])
+    return typed
+
+
+def model_choices(person: Any) -> list[tuple[str, str]]:
+    """Models that can be chosen now: those at hand, and this person's own, with what each is."""
+    at_hand = [(row.name, row.about) for row in listing.rows() if row.at_hand and gate.is_model(row.name, person)]
+    weights = own(Upload.objects.filter(name__endswith=".safetensors"), person)
+    return at_hand + [(row.place, f"weights that you put in, {row.name}") for row in weights]
+
+
+@require_POST
+def put_in(request: HttpRequest) -> HttpResponse:
+    """Take in a file, several, or a folder; the answer is JSON for the page's script."""
+    if getattr(request, "too_large", False):
+        raise EaselError(f"the file is too large: at most {django_settings.MOST_UPLOAD >> 20} MB")
+    files = request.FILES.getlist("files")
+    if not files:
+        raise EaselError("no file came with this")
+    try:
+        if request.POST.get("folder"):
+            paths = request.POST.getlist("paths") or [file.name or "file" for file in files]
+            parts = [path.split("/", 1) for path in paths]
+            pairs = [(part[-1], file) for part, file in zip(parts, files, strict=False)]
+            made = [uploads.take_folder(request.user, parts[0][0] if len(parts[0]) > 1 else "pictures", pairs)]
+        else:
+            made = [uploads.take_file(request.user, file) for file in files]
+    except EaselError as problem:
+        return JsonResponse({"error": str(problem)}, status=422)
+    plain = [
+        {"place": one.place, "name": one.name, "notes": one.notes, "count": one.count, "is_folder": one.is_folder, "id": one.pk}
+        for one in made
+    ]
+    kinds = {one.pk: (index.recipe_in(_path(one)) or {}).get("kind", "") for one in made if not one.is_folder}
+    return JsonResponse({"made": [row | {"kind": kinds.get(row["id"], "")} for row in plain]})
+
+
+def _path(upload: Upload) -> Any:
+    from pathlib import Path
+
+    return Path(upload.place)
+
+
+@require_POST
+def take_away(request: HttpRequest, number: str) -> HttpResponse:
+    """Delete what was put in."""
+    uploads.delete(get_object_or_404(own(Upload.objects.all(), request.user), pk=number))
+    return HttpResponseRedirect("/account/")
+
+
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Light, dark, or as the system has it."""
+    response = HttpResponseRedirect(_back(request))
+    chosen = request.POST.get("theme", "")
+    if chosen in {"light", "dark"}:
+        response.set_cookie("theme", chosen, max_age=31_536_000, samesite="Lax", httponly=True, secure=django_settings.HTTPS)
+    else:
+        response.delete_cookie("theme")
+    return response
+
+
+def _back(request: HttpRequest) -> str:
+    """The page that a form was on, where it is one of ours."""
+    from urllib.parse import urlsplit
+
+    path = request.POST.get("next", "/")
+    plain = urlsplit(path)
+    return path if path.startswith("/") and not path.startswith("//") and not plain.netloc and "\\" not in path else "/"
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """What is not there, or is another person's: the same words for both."""
+    from easel.web.safety import refused
+
+    return refused(request, "there is nothing at this address, or it is not yours", 404)
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """A fault of the studio's own."""
+    from easel.web.safety import refused
+
+    return refused(request, "the studio met something it did not expect: please report what you did", 500)
+
+
+def health(request: HttpRequest) -> HttpResponse:
+    """That the studio answers."""
+    return JsonResponse({"status": "ok", "version": __version__})
+
+
+def unknown_kind(word: str) -> Http404:
+    """No such page."""
+    return Http404(f"no kind called {word}")

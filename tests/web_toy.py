@@ -1,0 +1,114 @@
+"""Processes of a studio for tests, with a kind of job that is quick: `python -m tests.web_toy worker FOLDER` and others.
+
+`nap` writes a line into a file for each time it is run, sleeps, and goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from easel.kinds import KINDS, Kind
+from easel.recipes.base import Recipe
+from easel.result import Result
+from easel.workspace import Workspace
+
+
+class Nap(Recipe):
+    """Sleep in steps, and keep count of them on the disk."""
+
+    resumes: ClassVar = True
+
+    kind: Literal["nap"] = "nap"
+    """The kind of job."""
+    steps: Annotated[int, Field(ge=0, le=10_000)] = 1
+    """Steps to sleep through."""
+    seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """Seconds of each."""
+
+
+class Siege(Nap):
+    """The same as a heavy job."""
+
+    heavy: ClassVar = True
+
+    kind: Literal["siege"] = "siege"  # type: ignore[assignment]
+    """The kind of job."""
+
+
+def run(recipe: Nap, workspace: Workspace) -> Result:
+    """Sleep, a line in steps.txt after each step, from where an earlier run stopped."""
+    place = workspace.folder / "steps.txt"
+    done = len(place.read_text().splitlines()) if place.exists() else 0
+    for index in range(done, recipe.steps):
+        workspace.step("sleeping", index, recipe.steps)
+        time.sleep(recipe.seconds)
+        with place.open("a") as stream:
+            stream.write(f"{index}\n")
+    workspace.step("sleeping", recipe.steps, recipe.steps)
+    with (workspace.folder / "runs.txt").open("a") as stream:
+        stream.write("run\n")
+    return Result(kind=recipe.kind, files=("steps.txt",))
+
+
+def counted(recipe: Recipe, out: Path, **_: Any) -> Result:
+    """In the stead of a run: a line in a file of its own, and nothing that waits for the disk."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "runs.txt").open("a") as stream:
+        stream.write("run\n")
+    return Result(kind=recipe.kind, folder=out)
+
+
+def add_kinds() -> None:
+    """The lines in the table."""
+    KINDS["nap"] = Kind("Sleep.", "tests.web_toy:Nap", "tests.web_toy")
+    KINDS["siege"] = Kind("Sleep long.", "tests.web_toy:Siege", "tests.web_toy")
+
+
+def enqueue(count: int, mark: int) -> None:
+    """Put jobs into the queue, each with a seed of its own."""
+    from easel.web import queue
+    from easel.web.safety import first_owner
+
+    owner = first_owner()
+    for number in range(count):
+        queue.enqueue(owner, Nap(seed=mark * 1000 + number))
+
+
+def main(words: list[str]) -> None:
+    """One process."""
+    add_kinds()
+    from easel.runners import machine
+    from easel.web import start, studio
+
+    machine.resolve = lambda device="auto", dtype="auto": ("cpu", "float32")
+    if words[0] == "worker":
+        studio.enter(words[1])
+        from easel.web import worker
+
+        worker.PROCESS = (sys.executable, "-m", "tests.web_toy", "one", words[1])  # type: ignore[assignment]
+        if "counting" in words:
+            worker.runners.run = counted  # type: ignore[attr-defined]
+        start.work(words[1], once="once" in words)
+    elif words[0] == "one":
+        studio.enter(words[1])
+        from easel.web.worker import run_one
+
+        run_one(int(words[2]), words[3])
+    elif words[0] == "give":
+        studio.enter(words[1])
+        from easel.web import queue
+        from easel.web.safety import first_owner
+
+        queue.enqueue(first_owner(), KINDS[words[2]].recipe(steps=40, seconds=0.1, seed=1))  # type: ignore[call-arg]
+    elif words[0] == "enqueue":
+        studio.enter(words[1])
+        enqueue(int(words[2]), int(words[3]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
