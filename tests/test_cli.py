@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from easel import progress as words
+from easel import progress as in_words
 from easel.cli import command_table, main, progress
 from easel.cli.reference import main as reference
 from easel.errors import EaselError
@@ -473,7 +473,7 @@ def test_progress_in_plain_lines(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("easel.progress.time.monotonic", lambda: now[0])
     shown: list[str] = []
-    show = words.lines(shown.append)
+    show = in_words.lines(shown.append)
     for done in range(5):
         now[0] += 6
         show(Step("draw", done, 4, 1 / 6 if done else None, (4 - done) * 6.0))
@@ -483,8 +483,8 @@ def test_progress_in_plain_lines(monkeypatch):
 def test_progress_words():
     assert clock(3675) == "1:01:15"
     assert clock(9.6) == "0:10"
-    assert words.speed(2.5) == "2.5 a second"
-    assert words.in_words(Step("load", 0, 1, None, None)) == "load: 0 of 1"
+    assert in_words.speed(2.5) == "2.5 a second"
+    assert in_words.in_words(Step("load", 0, 1, None, None)) == "load: 0 of 1"
 
 
 def test_progress_bar_goes_to_a_terminal(monkeypatch, capsys):

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from easel.errors import EaselError
-from tests.web_studio import owner, studio  # noqa: F401 - fixtures
 from tests.web_toy import Nap, Siege
 
 ROOT = Path(__file__).parent.parent
@@ -232,7 +231,10 @@ def test_eight_enqueue_a_hundred_each_and_two_work(place: Path, started: list[su
     until(place, "select count(*) from studio_job where state = 'done'", [(800,)])
     assert rows(place, "select max(attempts), count(distinct settings) from studio_job") == [(1, 800)]
     assert rows(place, "select count(*) from studio_line where text like 'error%'") == [(0,)]
-    runs = [(place / "out" / f"nap-{number}" / "runs.txt").read_text() for (number,) in rows(place, "select id from studio_job")]
+    runs = [
+        (place / "out" / f"nap-{number}" / "runs.txt").read_text()
+        for (number,) in rows(place, "select id from studio_job")
+    ]
     assert runs == ["run\n"] * 800
     for one in started[:2]:
         one.terminate()

@@ -1,4 +1,4 @@
-"""Processes of a studio for tests, with a kind of job that is quick: `python -m tests.web_toy worker FOLDER` and others.
+"""Processes of a studio for tests, with a kind of job that is quick: `python -m tests.web_toy worker FOLDER`.
 
 `nap` writes a line into a file for each time it is run, sleeps, and goes on where it stopped.
 """

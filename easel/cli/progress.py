@@ -17,6 +17,7 @@ from easel.runners.machine import is_first
 if TYPE_CHECKING:
     from easel.workspace import Report, Step
 
+
 @contextlib.contextmanager
 def watching(*, quiet: bool = False) -> Iterator[Report]:
     """A report for a run, shown on stderr, that raises Cancelled at the first step after Ctrl-C or a SIGTERM.

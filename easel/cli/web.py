@@ -20,10 +20,13 @@ def web(
     host: Annotated[str, Parameter(help="Address to listen on; 0.0.0.0 is all of this machine's.")] = "127.0.0.1",
     port: Annotated[int, Parameter(help="Port to listen on; the next free one where it is taken.")] = 8000,
     allowed_host: Annotated[
-        tuple[str, ...], Parameter(help="Name by which other machines reach it; may be given several times.", negative=())
+        tuple[str, ...],
+        Parameter(help="Name by which other machines reach it; may be given several times.", negative=()),
     ] = (),
     https: Annotated[bool, Flag, Parameter(help="People reach it through an HTTPS server before it.")] = False,
-    check: Annotated[bool, Flag, Parameter(help="Only run Django's checks for a public site, and say what they find.")] = False,
+    check: Annotated[
+        bool, Flag, Parameter(help="Only run Django's checks for a public site, and say what they find.")
+    ] = False,
 ) -> None:
     """Start the studio in the browser, with one worker; without --host for this machine alone."""
     from easel.web import start

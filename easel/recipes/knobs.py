@@ -87,9 +87,13 @@ class IsModel:
 
 @dataclass(frozen=True)
 class IsWords:
-    """Marks a text that is words alone, which no job opens as a file; `long` are sentences."""
+    """Marks a text that is words alone, which no job opens as a file.
+
+    `long` are sentences. `among` names the function, as MODULE:FUNCTION, that gives those which are known, by name.
+    """
 
     long: bool = False
+    among: str = ""
 
 
 DIFFUSION, TRAINED, NEURAL = "diffusion models", "trained models", "neural style transfer"
@@ -208,6 +212,7 @@ Few = Annotated[int, Field(ge=1, le=100)]
 """How many answers or captions: each is worked out beside the others."""
 BatchSize = Annotated[int, Field(ge=1, le=64)]
 Name = Annotated[str, AfterValidator(_named), IsWords()]
+StyleName = Annotated[str, AfterValidator(_named), IsWords(among="easel.jobs.stylize.styles:table")]
 ModelName = Annotated[str, AfterValidator(_named), IsModel()]
 FileName = Annotated[str, AfterValidator(_named), IsPath()]
 PictureName = Annotated[str, AfterValidator(_named), IsPath("picture")]

@@ -245,9 +245,16 @@ def recipe_given(word: str, given: Mapping[str, Any], file: str | Path | None = 
     return validated(kind, given) if file is None else read_yaml(file, given, word)
 
 
-def to_yaml(recipe: Recipe) -> str:
-    """A recipe as YAML that `read_yaml` gives back unchanged, without what does not apply to it."""
-    return plain_to_yaml(recipe.plain())
+def to_yaml(recipe: Recipe, *, short: bool = False) -> str:
+    """A recipe as YAML that `read_yaml` gives back unchanged, without what does not apply to it; with `short`, which is
+    for people to copy, also without what is as it is by default.
+    """
+    plain = recipe.plain()
+    if short:
+        fields = type(recipe).model_fields
+        usual = {name for name in plain if getattr(recipe, name) == fields[name].default}
+        plain = {name: value for name, value in plain.items() if name == "kind" or name not in usual | {"easel"}}
+    return plain_to_yaml(plain)
 
 
 def plain_to_yaml(values: Mapping[str, Any]) -> str:

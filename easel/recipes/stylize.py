@@ -14,12 +14,12 @@ from easel.recipes.knobs import (
     FileName,
     Instructed,
     ModelName,
-    Name,
     Only,
     PictureName,
     Prompt,
     Steered,
     Strength,
+    StyleName,
 )
 
 Method = Literal["redraw", "describe", "instruct", "canny"]
@@ -32,7 +32,7 @@ class Styled(BaseModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    styles: Annotated[tuple[Name, ...], Field(min_length=1)] = DEFAULT_STYLES
+    styles: Annotated[tuple[StyleName, ...], Field(min_length=1)] = DEFAULT_STYLES
     """Styles by name: the four artists, monet, hokusai, kandinsky, pencil, ..., or those of your own file."""
     styles_file: FileName | None = None
     """YAML file of your own styles (name, prompt, instruction, negative_prompt, question, image), added to the known

@@ -13,12 +13,12 @@ from easel.recipes.knobs import (
     Height,
     IsWords,
     ModelName,
-    Name,
     NamesFile,
     Only,
     PictureName,
     Prompt,
     Repeated,
+    StyleName,
     Width,
     finite,
 )
@@ -123,7 +123,7 @@ class Transfer(Optimised, Styled, Recipe):
     """The kind of job."""
     photo: PictureName
     """The photo."""
-    styles: Annotated[tuple[Name, ...], Field(min_length=1)] = PAINTED_STYLES
+    styles: Annotated[tuple[StyleName, ...], Field(min_length=1)] = PAINTED_STYLES
     """Styles by name, each taken from its own painting, where no style picture is given."""
     width: Width | None = None
     """Width in pixels, a multiple of 8; from `side` when not given."""

@@ -16,6 +16,7 @@ from easel.result import Result
 from easel.runners import machine
 from easel.workspace import Report, Workspace
 
+
 class Busy(EaselError):
     """Another run is writing into the folder."""
 

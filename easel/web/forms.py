@@ -1,11 +1,12 @@
-"""A kind's form, made from its recipe: groups, fields with their limits, what was typed as plain values, and each error
-at its field.
+r"""A kind's form, made from its recipe: groups, fields with their limits, what was typed as plain values, and each
+error at its field.
 
 What a form holds is text, as a browser sends it: {"steps": ["20"], "styles": ["monet\\nbanksy"]}.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin
@@ -16,7 +17,7 @@ from easel.kinds import KINDS
 from easel.recipes import Recipe
 from easel.recipes.base import draw_seed
 from easel.recipes.describe import Setting, settings
-from easel.recipes.knobs import IsModel, IsPath, IsWords, NamesFile, Sampled
+from easel.recipes.knobs import IsModel, IsPath, IsWords, NamesFile, Sampled, listed
 from easel.recipes.read import faults
 
 Typed = Mapping[str, Sequence[str]]
@@ -37,13 +38,15 @@ class Field:
     label: str
     meaning: str
     widget: str
-    """words, text, lines, number, choice, list, switch, picture, pictures, folder, file, files, model."""
+    """words, text, lines, some, number, choice, list, switch, picture, pictures, folder, file, files, model."""
     default: str
     limits: str
     required: bool
     values: list[str]
     """What stands in it: one text, or, for files, one each."""
     choices: tuple[str, ...] = ()
+    known: dict[str, str] = field(default_factory=dict)
+    """Words that can be chosen, and what each is called."""
     least: str = ""
     most: str = ""
     step: str = ""
@@ -56,6 +59,11 @@ class Field:
     def value(self) -> str:
         """The one text in it."""
         return self.values[0] if self.values else ""
+
+    @property
+    def others(self) -> str:
+        """Of several words those that are not among the known ones, one a line."""
+        return "\n".join(text for text in self.values if text not in self.known)
 
 
 @dataclass
@@ -109,7 +117,7 @@ def groups(kind: type[Recipe], typed: Typed, wrong: Mapping[str, str] | None = N
             group = made["models"]
         elif one.name in ("count", "seed"):
             group = made["last"]
-        elif one.only and one.only.of in kind.model_fields and one.only.title not in shared:
+        elif one.only and one.only.of in kind.model_fields and one.only.title != listed(one.only.values):
             title = f"For {one.only.title}"
             group = made.setdefault(title, Group(title, ""))
         elif one.name in shared or one.name in {"width", "height", "negative_prompt", "batch_size"}:
@@ -139,7 +147,11 @@ def field_of(kind: type[Recipe], setting: Setting, given: Sequence[str]) -> Fiel
     widget = widget_of(kind, setting)
     default = "" if setting.required or setting.default == "drawn" else setting.default
     held = [text for text in given if text] if widget in FILES else list(given[:1])
-    if not held and default and widget in {"choice", "list", "model", "switch", "lines"}:
+    known: dict[str, str] = {}
+    if widget == "some":
+        known = known_words(kind, setting.name)
+        held = [line.strip() for text in given for line in text.splitlines() if line.strip()] or default.split()
+    elif not held and default and widget in {"choice", "list", "model", "switch", "lines"}:
         held = [default.replace(" ", "\n") if widget == "lines" else default]
     return Field(
         name=setting.name,
@@ -150,7 +162,8 @@ def field_of(kind: type[Recipe], setting: Setting, given: Sequence[str]) -> Fiel
         limits=setting.limits,
         required=setting.required,
         values=held,
-        choices=setting.choices,
+        choices=setting.choices or tuple(known),
+        known=known,
         least="" if low is None else f"{low:g}",
         most="" if high is None or high >= 2**31 else f"{high:g}",
         step="" if not is_float else "0.01" if high is not None and high <= 10 else "any",
@@ -177,7 +190,7 @@ def widget_of(kind: type[Recipe], setting: Setting) -> str:
         optional = type(None) in get_args(setting.form)
         return "list" if optional or len(setting.choices) > MOST_RADIOS else "choice"
     if several:
-        return "lines"
+        return "some" if any(isinstance(mark, IsWords) and mark.among for mark in marks) else "lines"
     parts = (setting.form, *get_args(setting.form))
     if bool in parts:
         return "switch"
@@ -185,6 +198,14 @@ def widget_of(kind: type[Recipe], setting: Setting) -> str:
         return "number"
     long = any(isinstance(mark, IsWords) and mark.long for mark in marks)
     return "words" if long else "text"
+
+
+def known_words(kind: type[Recipe], name: str) -> dict[str, str]:
+    """The words that a setting knows, and what each is called."""
+    mark = next(mark for mark in marks_of(kind, name) if isinstance(mark, IsWords) and mark.among)
+    module, _, function = mark.among.partition(":")
+    found = getattr(importlib.import_module(module), function)()
+    return {word: str(getattr(row, "label", word)) for word, row in found.items()}
 
 
 def bounds(kind: type[Recipe], name: str) -> tuple[float | None, float | None, bool]:
@@ -257,7 +278,7 @@ def _is_left_over(kind: type[Recipe], name: str, values: Mapping[str, Any]) -> b
 
 
 def typed_from(kind: type[Recipe], values: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Plain values, such as those of a picture's recipe, as a form holds them; what the kind does not know is left out."""
+    """Plain values, such as those of a picture's recipe, as a form holds them, without what the kind does not know."""
     typed: dict[str, list[str]] = {}
     for one in settings(kind):
         value = values.get(one.name)

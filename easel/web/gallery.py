@@ -51,7 +51,10 @@ def gallery(request: HttpRequest) -> HttpResponse:
 
 def search(pictures: Any, asked: Any) -> tuple[Any, dict[str, str], str]:
     """The pictures that fit what was asked, in the order asked; what was understood of it; and what was not."""
-    said = {name: str(asked.get(name, "")).strip() for name in ("q", "model", "kind", "since", "until", "score", "low", "high", "sort")}
+    said = {
+        name: str(asked.get(name, "")).strip()
+        for name in ("q", "model", "kind", "since", "until", "score", "low", "high", "sort")
+    }
     problems = []
     for word in said["q"].casefold().split():
         pictures = pictures.filter(words__contains=word)
@@ -87,7 +90,7 @@ def picture(request: HttpRequest, number: int) -> HttpResponse:
     recipe, text, said = index.recipe_in(row.path), "", {}
     try:
         said = read_provenance(row.path)
-        text = to_yaml(recipe_from(recipe)) if recipe else ""
+        text = to_yaml(recipe_from(recipe), short=True) if recipe else ""
     except EaselError as problem:
         text = f"# {problem}\n"
     near = own(Picture.objects.filter(binned=None), request.user)
@@ -105,7 +108,7 @@ def picture(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def sources_of(recipe: dict[str, Any], person: Any) -> list[tuple[str, str, Picture | None]]:
-    """The chain a picture came from: each file that its recipe names, and the picture's page where it is one of ours."""
+    """What a picture was made from: each file that its recipe names, and its page where it is a picture of ours."""
     found = []
     for name, value in recipe.items():
         for text in value if isinstance(value, list) else [value]:

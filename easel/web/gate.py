@@ -50,13 +50,21 @@ def _refusal(kind: type[Recipe], name: str, text: str, person: Any) -> str:
         return ""
     marks = marks_of(kind, name)
     if any(isinstance(mark, IsModel) for mark in marks):
-        return "" if is_model(text, person) else f"no model called '{shortened(text)}': choose one of those on the page Models"
+        return (
+            ""
+            if is_model(text, person)
+            else f"no model called '{shortened(text)}': choose one of those on the page Models"
+        )
     if any(isinstance(mark, IsPath) for mark in marks):
         return "" if _is_file(text, person) else f"is '{shortened(text)}', which is no file of yours: {ADVICE}"
     holder = next((mark for mark in marks if isinstance(mark, NamesFile)), None)
     if holder is not None:
         file = holder.file(text)
-        return "" if not file or _is_file(file, person) else f"names '{shortened(file)}', which is no file of yours: {ADVICE}"
+        return (
+            ""
+            if not file or _is_file(file, person)
+            else f"names '{shortened(file)}', which is no file of yours: {ADVICE}"
+        )
     if any(isinstance(mark, IsWords) for mark in marks):
         return ""
     return "cannot be set here"

@@ -34,7 +34,15 @@ def write_index(job: Job, worker: str, result: Result) -> bool:
         for name, row in rows:
             row.save()
             Number.objects.bulk_create(
-                Number(picture=row, name=score.name, value=score.value, low=score.low, high=score.high, n=score.n, judge=score.judge)
+                Number(
+                    picture=row,
+                    name=score.name,
+                    value=score.value,
+                    low=score.low,
+                    high=score.high,
+                    n=score.n,
+                    judge=score.judge,
+                )
                 for score in result.scores
                 if score.of == name
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -17,7 +16,7 @@ from easel.images import OUR_OWN
 from easel.recipes.read import to_yaml
 from easel.result import Result
 from easel.web import gate, index, live, queue, served
-from easel.web.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, Line, Picture, Studio
+from easel.web.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, Line, Studio
 from easel.web.views import own
 
 SHOWN_OVER = 60
@@ -93,7 +92,7 @@ def _result(job: Job) -> dict[str, Any]:
 def yaml_of(job: Job) -> str:
     """A job's recipe as YAML."""
     try:
-        return to_yaml(job.recipe)
+        return to_yaml(job.recipe, short=True)
     except EaselError as problem:
         return f"# {problem}\n"
 
@@ -144,7 +143,11 @@ def act(request: HttpRequest, number: int, what: str) -> HttpResponse:
         queue.retry(job)
     elif what == "move":
         before = request.POST.get("before", "")
-        target = own(Job.objects.filter(state=QUEUED), request.user).filter(pk=int(before)).first() if before.isdigit() else None
+        target = (
+            own(Job.objects.filter(state=QUEUED), request.user).filter(pk=int(before)).first()
+            if before.isdigit()
+            else None
+        )
         queue.move(job, before=target)
     elif what in {"sooner", "later"}:
         _step(job, request.user, -1 if what == "sooner" else 1)
@@ -205,13 +208,3 @@ def file(request: HttpRequest, place: str) -> HttpResponseBase:
             raise Http404 from problem
         return served.file_response(request, small, keep="private, max-age=86400")
     return served.file_response(request, path, download=bool(request.GET.get("download")))
-
-
-def pictures_of(job: Job) -> list[Picture]:
-    """The pictures that a job made and that are not in the bin."""
-    return list(job.pictures.filter(binned=None).order_by("pk"))
-
-
-def folder_of(job: Job) -> Path:
-    """Where a job's files are."""
-    return job.folder

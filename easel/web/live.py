@@ -29,7 +29,7 @@ class Feed:
         self._task: asyncio.Task[None] | None = None
 
     async def changes(self) -> AsyncIterator[set[int]]:
-        """The numbers of jobs that changed, as they change; an empty set now and then, so that one who left is noticed."""
+        """The numbers of jobs that change, as they do; an empty set now and then, so that one who left is noticed."""
         mine: asyncio.Queue[set[int]] = asyncio.Queue()
         self._watchers.add(mine)
         if self._task is None or self._task.done():
@@ -72,19 +72,28 @@ def feed() -> Feed:
     return _FEEDS.setdefault(loop, Feed())
 
 
-def stream(first: Callable[[], Awaitable[list[str]]], then: Callable[[set[int]], Awaitable[list[str]]]) -> StreamingHttpResponse:
-    """Server-sent events: what `first` gives, and what `then` makes of every change."""
+END = ""
+"""An event that ends a stream."""
+
+
+def stream(
+    first: Callable[[], Awaitable[list[str]]], then: Callable[[set[int]], Awaitable[list[str]]]
+) -> StreamingHttpResponse:
+    """Server-sent events: what `first` gives, and what `then` makes of every change, until one of them says END."""
 
     async def events() -> AsyncIterator[str]:
         yield "retry: 2000\n\n"
-        for event in await first():
-            yield event
+        begun = await first()
+        for said in begun:
+            yield said
+        if END in begun:
+            return
         async for changed in feed().changes():
-            if not changed:
-                yield ": alive\n\n"
-                continue
-            for event in await then(changed):
-                yield event
+            said_now = await then(changed) if changed else [": alive\n\n"]
+            for said in said_now:
+                yield said
+            if END in said_now:
+                return
 
     response = StreamingHttpResponse(events(), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +23,7 @@ CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-PUBLIC = frozenset({"login", "owner", "static", "health"})
+PUBLIC = frozenset({"login", "owner", "static", "health", "signed-file"})
 """Names of addresses that need no login."""
 MOST_TRIES, TRIES_SECONDS = 5, 300
 """Wrong passwords for one name, or from one address, before it has to wait, and how long they count."""
@@ -32,8 +31,10 @@ MOST_TRIES, TRIES_SECONDS = 5, 300
 Handler = Callable[[HttpRequest], Any]
 
 
-def middleware(before: Callable[[HttpRequest], HttpResponse | None], after: Callable[[HttpRequest, Any], None] | None = None) -> Any:
-    """A Django middleware for both kinds of view: `before` may answer in the view's stead, `after` changes the answer."""
+def middleware(
+    before: Callable[[HttpRequest], HttpResponse | None], after: Callable[[HttpRequest, Any], None] | None = None
+) -> Any:
+    """A middleware for both kinds of view: `before` may answer in the view's stead, `after` changes the answer."""
 
     def factory(get_response: Handler) -> Handler:
         if iscoroutinefunction(get_response):
@@ -181,7 +182,7 @@ def refused(request: HttpRequest, words: str, status: int) -> HttpResponse:
     return render(request, "error.html", {"words": words, "status": status}, status=status)
 
 
-def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+def csrf_failed(request: HttpRequest, **_reason: str) -> HttpResponse:
     """What Django's guard says of a form without its token."""
     return refused(request, "this form was not the studio's own, or is too old: load the page again", 403)
 
@@ -231,11 +232,5 @@ class Limited(FileUploadHandler):
             raise StopUpload(connection_reset=False)
         return raw_data
 
-    def file_complete(self, file_size: int) -> None:
+    def file_complete(self, _file_size: int) -> None:
         """The next handler keeps the file."""
-        return None
-
-
-def now() -> float:
-    """Seconds since 1970."""
-    return time.time()

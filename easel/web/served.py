@@ -22,8 +22,10 @@ STATIC = Path(__file__).parent / "static"
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
 
 
-def file_response(request: HttpRequest, path: Path, *, download: bool = False, keep: str = "private, no-cache") -> HttpResponseBase:
-    """The file, or the range of it that was asked for, or that it is as the browser has it. Http404 where it is not there."""
+def file_response(
+    request: HttpRequest, path: Path, *, download: bool = False, keep: str = "private, no-cache"
+) -> HttpResponseBase:
+    """The file, the range of it that was asked for, or that it is as the browser has it. Http404 where it is not there."""
     try:
         found = path.stat()
     except OSError as problem:

@@ -1,4 +1,4 @@
-"""Django's settings, read from the environment that `easel.web.studio.enter` sets: the folder, the hosts, the database."""
+"""Django's settings, from the environment that `easel.web.studio.enter` sets: the folder, the hosts, the database."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def database(url: str, folder: Path) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
         raise EaselError(
-            f"DATABASE_URL is {shortened(parts.scheme)}://...: write postgresql://USER:PASSWORD@HOST:PORT/NAME, or unset it"
+            f"DATABASE_URL is {shortened(parts.scheme)}://...: write postgresql://USER:PASSWORD@HOST:PORT/NAME, or "
+            "unset it"
         )
     asked = dict(parse_qsl(parts.query))
     return {

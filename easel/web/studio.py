@@ -27,7 +27,9 @@ def enter(folder: str | Path) -> Path:
     """
     for name in ("django", "ninja", "uvicorn"):
         if importlib.util.find_spec(name) is None:
-            raise EaselError(f"the studio needs {name}, which is not installed: pip install 'easel' again, with all it needs")
+            raise EaselError(
+                f"the studio needs {name}, which is not installed: pip install 'easel' again, with all it needs"
+            )
     folder = Path(folder).absolute()
     check_folder(folder)
     for name in FOLDERS:
@@ -59,7 +61,9 @@ def migrate() -> None:
         django.setup()
         call_command("migrate", verbosity=0, interactive=False)
     except (DatabaseError, ImproperlyConfigured) as problem:
-        raise EaselError(f"the database is not reached: {' '.join(str(problem).split())[:200]}; see DATABASE_URL") from problem
+        raise EaselError(
+            f"the database is not reached: {' '.join(str(problem).split())[:200]}; see DATABASE_URL"
+        ) from problem
 
 
 def owner_link() -> str | None:

@@ -1,5 +1,5 @@
-"""What people put in: files and folders of pictures. The content decides what a file is, not its name; the place a photo
-was taken at is removed, without touching its pixels.
+"""What people put in: files and folders of pictures. The content decides what a file is, not its name; the place a
+photo was taken at is removed, without touching its pixels.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from django.db.models import Sum
 from PIL import Image
 
 from easel.errors import EaselError, printable, shortened
-from easel.images import BROKEN, MAGIC, open_picture
 from easel.files import write_atomic
+from easel.images import BROKEN, MAGIC, open_picture
 from easel.web.models import Upload
 
 TEXTS = frozenset({".yaml", ".yml", ".txt", ".jsonl", ".json", ".csv", ".tsv", ".caption"})
@@ -70,7 +70,9 @@ def take_folder(person: Any, name: str, files: Sequence[tuple[str, UploadedFile]
     kept: list[tuple[str, Any]] = []
     left_out, notes = [], dict[str, int]()
     for path, file in files:
-        parts = [safe_name(part) for part in PurePosixPath(path.replace("\\", "/")).parts if part not in {"/", "..", "."}]
+        parts = [
+            safe_name(part) for part in PurePosixPath(path.replace("\\", "/")).parts if part not in {"/", "..", "."}
+        ]
         try:
             if parts[-1] in NOT_IN_A_SET or parts[-1].endswith(".safetensors"):
                 raise EaselError("belongs to a model or a run")
@@ -113,8 +115,8 @@ def _looked_at(name: str, file: UploadedFile) -> tuple[str, bytes | UploadedFile
     if Path(name).suffix in TEXTS:
         return name, _text(name, file), []
     raise EaselError(
-        f"{printable(name)} is no picture that easel reads (PNG, JPEG, WebP, AVIF, GIF, BMP, TIFF), no table or text, and "
-        "no .safetensors file"
+        f"{printable(name)} is no picture that easel reads (PNG, JPEG, WebP, AVIF, GIF, BMP, TIFF), no table or text, "
+        "and no .safetensors file"
     )
 
 
@@ -127,7 +129,9 @@ def _picture_kind(name: str, content: bytes) -> str:
         with Image.open(part) as picture:
             form = (picture.format or "").lower()
     except EaselError as problem:
-        raise EaselError(str(problem).replace(str(part), printable(name)).replace(part.name, printable(name))) from problem
+        raise EaselError(
+            str(problem).replace(str(part), printable(name)).replace(part.name, printable(name))
+        ) from problem
     finally:
         part.unlink(missing_ok=True)
     return {"jpeg": "jpg", "mpo": "jpg", "jpeg2000": "jp2"}.get(form, form)
@@ -178,7 +182,14 @@ def _kept(person: Any, name: str, files: Iterable[tuple[str, Any]], notes: list[
                     shutil.copyfileobj(content, stream)
             size, count = size + place.stat().st_size, count + 1
         return Upload.objects.create(
-            pk=number, owner=person, name=name, is_folder=is_folder, bytes=size, count=count, notes=notes, created=time.time()
+            pk=number,
+            owner=person,
+            name=name,
+            is_folder=is_folder,
+            bytes=size,
+            count=count,
+            notes=notes,
+            created=time.time(),
         )
     except BaseException:
         shutil.rmtree(top, ignore_errors=True)
@@ -195,7 +206,7 @@ def delete(upload: Upload) -> None:
 def without_place(content: bytes) -> tuple[bytes, list[str]]:
     """A picture's bytes without the place it was taken at, and a note where there was one.
 
-    JPEG, PNG and WebP keep every pixel: only the pieces that tell the place are left out. Others are written anew as PNG.
+    JPEG, PNG and WebP keep every pixel: only the pieces that tell the place are left out. Others become PNG.
     """
     try:
         with Image.open(io.BytesIO(content)) as picture:

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, path, register_converter
 
 from easel.kinds import KINDS
 from easel.web import gallery, jobs, people, served, views
+from easel.web.api import a1111, native, openai
 
 
 class KindWord:
@@ -60,6 +61,27 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("bin/empty/", gallery.empty_bin, name="empty-bin"),
     path("models/", gallery.models, name="models"),
     path("models/<int:number>/", gallery.model, name="model"),
+    path("api/docs", native.docs, name="api-docs"),
+    path("api/openapi.json", native.openapi, name="openapi"),
+    path("api/jobs/<int:number>/events", native.events, name="api-events"),
+    path("api/", native.api.urls),
+    path("sdapi/v1/txt2img", a1111.txt2img, name="txt2img"),
+    path("sdapi/v1/img2img", a1111.img2img, name="img2img"),
+    path("sdapi/v1/progress", a1111.progress, name="progress"),
+    path("sdapi/v1/interrupt", a1111.interrupt, name="interrupt"),
+    path("sdapi/v1/skip", a1111.interrupt, name="skip"),
+    path("sdapi/v1/sd-models", a1111.sd_models, name="sd-models"),
+    path("sdapi/v1/samplers", a1111.samplers, name="samplers"),
+    path("sdapi/v1/schedulers", a1111.schedulers, name="schedulers"),
+    path("sdapi/v1/options", a1111.options, name="options"),
+    path("sdapi/v1/png-info", a1111.png_info, name="png-info"),
+    path("sdapi/v1/interrogate", a1111.interrogate, name="interrogate"),
+    path("sdapi/v1/scripts", a1111.scripts, name="scripts"),
+    *(path(f"sdapi/v1/{word}", a1111.nothing, name=word) for word in ("loras", "upscalers", "prompt-styles")),
+    path("v1/models", openai.models, name="openai-models"),
+    path("v1/images/generations", openai.generations, name="generations"),
+    path("v1/images/edits", openai.edits, name="edits"),
+    path("v1/files/<str:signed>", openai.file, name="signed-file"),
     path("<kind:word>/", views.make, name="make"),
     path("<kind:word>/fields/", views.fields, name="fields"),
     path("<kind:word>/yaml/", views.as_yaml, name="as-yaml"),

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -22,7 +22,7 @@ from easel.web.models import Job, Picture, Upload
 RECENT = 8
 HANDS = {
     "picture": "a photo",
-    "pictures": "photos",
+    "pictures": "a photo",
     "folder": "a set of pictures",
     "words": "words",
     "model": "a model",
@@ -35,7 +35,11 @@ HANDS = {
 def common(request: HttpRequest) -> dict[str, Any]:
     """What every page has."""
     person = getattr(request, "user", None)
-    busy = Job.objects.filter(state__in=("queued", "running")) if person and person.is_authenticated else Job.objects.none()
+    busy = (
+        Job.objects.filter(state__in=("queued", "running"))
+        if person and person.is_authenticated
+        else Job.objects.none()
+    )
     return {
         "kinds": [(word, kind) for word, kind in KINDS.items()],
         "version": __version__,
@@ -113,7 +117,7 @@ def shown_form(
         "groups": made,
         "other_errors": [f"{name}: {text}" if name else text for name, text in wrong.items() if name not in fields],
         "wrong": wrong,
-        "models": model_choices(request.user),
+        **model_choices(request.user),
         "yaml": yaml_of(word, typed)[0],
         "recent": own(Upload.objects.all(), request.user).order_by("-created")[:12],
     }
@@ -124,7 +128,9 @@ def shown_form(
 def fields(request: HttpRequest, word: str) -> HttpResponse:
     """The form's fields again, after a choice that others depend on."""
     typed = {name: request.POST.getlist(name) for name in request.POST}
-    page = {"word": word, "groups": forms.groups(KINDS[word].recipe, typed), "models": model_choices(request.user)}
+    recent = own(Upload.objects.all(), request.user).order_by("-created")[:12]
+    page = {"word": word, "groups": forms.groups(KINDS[word].recipe, typed), "recent": recent}
+    page |= model_choices(request.user)
     return render(request, "fields.html", page)
 
 
@@ -141,7 +147,7 @@ def yaml_of(word: str, typed: forms.Typed) -> tuple[str, str]:
     if recipe is None:
         name, text = next(iter(wrong.items()))
         return "", f"{name}: {text}" if name else text
-    text = to_yaml(recipe)
+    text = to_yaml(recipe, short=True)
     drawn = "" if any(typed.get("seed", ())) else f"seed: {recipe.seed}\n"
     return (text.replace(drawn, "") if drawn else text), ""
 
@@ -184,11 +190,12 @@ def typed_in(request: HttpRequest, word: str) -> dict[str, list[str]]:
     return typed
 
 
-def model_choices(person: Any) -> list[tuple[str, str]]:
+def model_choices(person: Any) -> dict[str, Any]:
     """Models that can be chosen now: those at hand, and this person's own, with what each is."""
     at_hand = [(row.name, row.about) for row in listing.rows() if row.at_hand and gate.is_model(row.name, person)]
     weights = own(Upload.objects.filter(name__endswith=".safetensors"), person)
-    return at_hand + [(row.place, f"weights that you put in, {row.name}") for row in weights]
+    choices = at_hand + [(row.place, f"weights that you put in, {row.name}") for row in weights]
+    return {"models": choices, "model_names": {name for name, _ in choices}}
 
 
 @require_POST
@@ -210,7 +217,14 @@ def put_in(request: HttpRequest) -> HttpResponse:
     except EaselError as problem:
         return JsonResponse({"error": str(problem)}, status=422)
     plain = [
-        {"place": one.place, "name": one.name, "notes": one.notes, "count": one.count, "is_folder": one.is_folder, "id": one.pk}
+        {
+            "place": one.place,
+            "name": one.name,
+            "notes": one.notes,
+            "count": one.count,
+            "is_folder": one.is_folder,
+            "id": one.pk,
+        }
         for one in made
     ]
     kinds = {one.pk: (index.recipe_in(_path(one)) or {}).get("kind", "") for one in made if not one.is_folder}
@@ -236,7 +250,9 @@ def theme(request: HttpRequest) -> HttpResponse:
     response = HttpResponseRedirect(_back(request))
     chosen = request.POST.get("theme", "")
     if chosen in {"light", "dark"}:
-        response.set_cookie("theme", chosen, max_age=31_536_000, samesite="Lax", httponly=True, secure=django_settings.HTTPS)
+        response.set_cookie(
+            "theme", chosen, max_age=31_536_000, samesite="Lax", httponly=True, secure=django_settings.HTTPS
+        )
     else:
         response.delete_cookie("theme")
     return response
@@ -251,7 +267,7 @@ def _back(request: HttpRequest) -> str:
     return path if path.startswith("/") and not path.startswith("//") and not plain.netloc and "\\" not in path else "/"
 
 
-def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def not_found(request: HttpRequest, _exception: Exception | None = None) -> HttpResponse:
     """What is not there, or is another person's: the same words for both."""
     from easel.web.safety import refused
 
@@ -265,11 +281,6 @@ def broken(request: HttpRequest) -> HttpResponse:
     return refused(request, "the studio met something it did not expect: please report what you did", 500)
 
 
-def health(request: HttpRequest) -> HttpResponse:
+def health(_request: HttpRequest) -> HttpResponse:
     """That the studio answers."""
     return JsonResponse({"status": "ok", "version": __version__})
-
-
-def unknown_kind(word: str) -> Http404:
-    """No such page."""
-    return Http404(f"no kind called {word}")

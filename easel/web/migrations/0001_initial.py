@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -15,125 +14,166 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Studio',
+            name="Studio",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('paused', models.BooleanField(default=False)),
-                ('heavy_from', models.CharField(blank=True, default='', max_length=5)),
-                ('heavy_until', models.CharField(blank=True, default='', max_length=5)),
-                ('owner_link', models.CharField(blank=True, default='', max_length=64)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("paused", models.BooleanField(default=False)),
+                ("heavy_from", models.CharField(blank=True, default="", max_length=5)),
+                ("heavy_until", models.CharField(blank=True, default="", max_length=5)),
+                ("owner_link", models.CharField(blank=True, default="", max_length=64)),
             ],
         ),
         migrations.CreateModel(
-            name='Job',
+            name="Job",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=40)),
-                ('settings', models.JSONField()),
-                ('heavy', models.BooleanField(default=False)),
-                ('state', models.CharField(default='queued', max_length=10)),
-                ('priority', models.IntegerField(default=0)),
-                ('place', models.FloatField(default=0)),
-                ('created', models.FloatField()),
-                ('run_after', models.FloatField(default=0)),
-                ('started', models.FloatField(null=True)),
-                ('ended', models.FloatField(null=True)),
-                ('attempts', models.IntegerField(default=0)),
-                ('worker', models.CharField(blank=True, default='', max_length=120)),
-                ('slot', models.CharField(blank=True, default='', max_length=100)),
-                ('lease_until', models.FloatField(null=True)),
-                ('stop', models.BooleanField(default=False)),
-                ('phase', models.CharField(blank=True, default='', max_length=200)),
-                ('done', models.BigIntegerField(default=0)),
-                ('total', models.BigIntegerField(default=0)),
-                ('rate', models.FloatField(null=True)),
-                ('eta', models.FloatField(null=True)),
-                ('preview', models.FloatField(default=0)),
-                ('error', models.TextField(blank=True, default='')),
-                ('stamp', models.FloatField(default=0)),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='jobs', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=40)),
+                ("settings", models.JSONField()),
+                ("heavy", models.BooleanField(default=False)),
+                ("state", models.CharField(default="queued", max_length=10)),
+                ("priority", models.IntegerField(default=0)),
+                ("place", models.FloatField(default=0)),
+                ("created", models.FloatField()),
+                ("run_after", models.FloatField(default=0)),
+                ("started", models.FloatField(null=True)),
+                ("ended", models.FloatField(null=True)),
+                ("attempts", models.IntegerField(default=0)),
+                ("worker", models.CharField(blank=True, default="", max_length=120)),
+                ("slot", models.CharField(blank=True, default="", max_length=100)),
+                ("lease_until", models.FloatField(null=True)),
+                ("stop", models.BooleanField(default=False)),
+                ("phase", models.CharField(blank=True, default="", max_length=200)),
+                ("done", models.BigIntegerField(default=0)),
+                ("total", models.BigIntegerField(default=0)),
+                ("rate", models.FloatField(null=True)),
+                ("eta", models.FloatField(null=True)),
+                ("preview", models.FloatField(default=0)),
+                ("error", models.TextField(blank=True, default="")),
+                ("stamp", models.FloatField(default=0)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="jobs", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Line',
+            name="Line",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.FloatField()),
-                ('text', models.TextField()),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='studio.job')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.FloatField()),
+                ("text", models.TextField()),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="lines", to="studio.job"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Picture',
+            name="Picture",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=300)),
-                ('width', models.IntegerField()),
-                ('height', models.IntegerField()),
-                ('words', models.TextField(default='')),
-                ('title', models.CharField(default='', max_length=200)),
-                ('model', models.CharField(default='', max_length=200)),
-                ('kind', models.CharField(max_length=40)),
-                ('made', models.FloatField()),
-                ('binned', models.FloatField(null=True)),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='pictures', to='studio.job')),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='pictures', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=300)),
+                ("width", models.IntegerField()),
+                ("height", models.IntegerField()),
+                ("words", models.TextField(default="")),
+                ("title", models.CharField(default="", max_length=200)),
+                ("model", models.CharField(default="", max_length=200)),
+                ("kind", models.CharField(max_length=40)),
+                ("made", models.FloatField()),
+                ("binned", models.FloatField(null=True)),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="pictures", to="studio.job"
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="pictures",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Number',
+            name="Number",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100)),
-                ('value', models.FloatField()),
-                ('low', models.FloatField(null=True)),
-                ('high', models.FloatField(null=True)),
-                ('n', models.IntegerField(default=1)),
-                ('judge', models.CharField(max_length=100)),
-                ('picture', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='numbers', to='studio.picture')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=100)),
+                ("value", models.FloatField()),
+                ("low", models.FloatField(null=True)),
+                ("high", models.FloatField(null=True)),
+                ("n", models.IntegerField(default=1)),
+                ("judge", models.CharField(max_length=100)),
+                (
+                    "picture",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="numbers", to="studio.picture"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Token',
+            name="Token",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100)),
-                ('hash', models.CharField(max_length=64, unique=True)),
-                ('created', models.FloatField()),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tokens', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=100)),
+                ("hash", models.CharField(max_length=64, unique=True)),
+                ("created", models.FloatField()),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="tokens", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Upload',
+            name="Upload",
             fields=[
-                ('id', models.CharField(max_length=16, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200)),
-                ('is_folder', models.BooleanField(default=False)),
-                ('bytes', models.BigIntegerField()),
-                ('count', models.IntegerField(default=1)),
-                ('notes', models.JSONField(default=list)),
-                ('created', models.FloatField()),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='uploads', to=settings.AUTH_USER_MODEL)),
+                ("id", models.CharField(max_length=16, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=200)),
+                ("is_folder", models.BooleanField(default=False)),
+                ("bytes", models.BigIntegerField()),
+                ("count", models.IntegerField(default=1)),
+                ("notes", models.JSONField(default=list)),
+                ("created", models.FloatField()),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="uploads", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(fields=['state', '-priority', 'place', 'id'], name='in_order'),
+            model_name="job",
+            index=models.Index(fields=["state", "-priority", "place", "id"], name="in_order"),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.UniqueConstraint(models.F('slot'), condition=models.Q(('state', 'running'), models.Q(('slot', ''), _negated=True)), name='one_heavy'),
+            model_name="job",
+            constraint=models.UniqueConstraint(
+                models.F("slot"),
+                condition=models.Q(("state", "running"), models.Q(("slot", ""), _negated=True)),
+                name="one_heavy",
+            ),
         ),
         migrations.AddIndex(
-            model_name='picture',
-            index=models.Index(fields=['owner', '-made'], name='newest'),
+            model_name="picture",
+            index=models.Index(fields=["owner", "-made"], name="newest"),
         ),
         migrations.AddConstraint(
-            model_name='picture',
-            constraint=models.UniqueConstraint(models.F('job'), models.F('name'), name='one_row_a_picture'),
+            model_name="picture",
+            constraint=models.UniqueConstraint(models.F("job"), models.F("name"), name="one_row_a_picture"),
         ),
         migrations.AddIndex(
-            model_name='number',
-            index=models.Index(fields=['name', 'value'], name='by_score'),
+            model_name="number",
+            index=models.Index(fields=["name", "value"], name="by_score"),
         ),
     ]

@@ -1,0 +1,227 @@
+"""easel's own REST: a recipe in, 202 and a number out; then its state, its result, its events. OpenAPI at /api/docs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from ninja import Body, File, NinjaAPI, Path, Query, Schema
+from ninja.errors import HttpError, ValidationError
+from ninja.files import UploadedFile
+
+from easel.errors import EaselError
+from easel.kinds import KINDS
+from easel.recipes import recipe_from
+from easel.result import Result
+from easel.version import __version__
+from easel.web import gate, queue, uploads
+from easel.web.models import DONE, STATES, Job
+from easel.web.views import model_choices, own
+
+api = NinjaAPI(
+    title="easel",
+    version=__version__,
+    description="Recipes in, pictures and scores out.",
+    docs_url=None,
+    openapi_url=None,
+)
+MOST_BODY = 1_000_000
+MOST_NUMBER = 2**62
+
+
+class JobOut(Schema):
+    """A job: its state, and the recipe that it runs."""
+
+    id: int
+    kind: str
+    state: str
+    priority: int
+    phase: str
+    done: int
+    total: int
+    rate: float | None
+    eta: float | None
+    attempts: int
+    error: str
+    created: float
+    started: float | None
+    ended: float | None
+    recipe: dict[str, Any]
+
+
+class Problem(Schema):
+    """What is wrong, and with which setting."""
+
+    detail: str
+    fields: dict[str, str]
+
+
+class UploadOut(Schema):
+    """What was put in; `place` is how a recipe names it."""
+
+    id: str
+    place: str
+    name: str
+    count: int
+    bytes: int
+    notes: list[str]
+
+
+class KindOut(Schema):
+    """A kind of job."""
+
+    kind: str
+    about: str
+    recipe_schema: dict[str, Any]
+
+
+@api.exception_handler(EaselError)
+def _advice(request: HttpRequest, problem: EaselError) -> HttpResponse:
+    return api.create_response(request, {"detail": str(problem), "fields": {}}, status=422)
+
+
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, problem: ValidationError) -> HttpResponse:
+    first = problem.errors[0] if problem.errors else {"loc": (), "msg": "is wrong"}
+    where = ".".join(str(part) for part in first["loc"] if part not in {"body", "recipe", "query", "path"})
+    words = f"{where}: {first['msg']}" if where else str(first["msg"])
+    return api.create_response(request, {"detail": words, "fields": {}}, status=422)
+
+
+def job_of(request: HttpRequest, number: int) -> Job:
+    """This person's job of that number. HttpError 404 where there is none."""
+    job: Job | None = own(Job.objects.all(), request.user).filter(pk=number).first()
+    if job is None:
+        raise HttpError(404, f"you have no job {number}")
+    return job
+
+
+Number = Path(..., ge=1, le=MOST_NUMBER)
+ERRORS = {401: Problem, 404: Problem, 422: Problem}
+
+
+@api.get("/kinds", response={200: list[KindOut], 401: Problem}, tags=["recipes"])
+def kinds(_request: HttpRequest) -> list[dict[str, Any]]:
+    """Every kind of job, with the schema of its recipe."""
+    return [
+        {"kind": word, "about": kind.about, "recipe_schema": kind.recipe.model_json_schema()}
+        for word, kind in KINDS.items()
+    ]
+
+
+@api.get("/models", response={200: dict[str, str], 401: Problem}, tags=["recipes"])
+def models(request: HttpRequest) -> dict[str, str]:
+    """Models that can be named now, with what each is."""
+    return dict(model_choices(request.user)["models"])
+
+
+@api.post("/jobs", response={202: JobOut, 401: Problem, 422: Problem}, tags=["jobs"])
+def post_job(request: HttpRequest, recipe: dict[str, Any] = Body(...)) -> tuple[int, dict[str, Any]]:  # noqa: B008
+    """Put a recipe into the queue: plain values with `kind`.
+
+    Files are named by the `place` of an upload, or of a file in a result.
+    """
+    job = queue.enqueue(request.user, gate.admitted(recipe_from(recipe), request.user))
+    return 202, job.plain()
+
+
+@api.get("/jobs", response={200: list[JobOut], 401: Problem, 422: Problem}, tags=["jobs"])
+def list_jobs(
+    request: HttpRequest,
+    state: str | None = None,
+    limit: int = Query(50, ge=1, le=500),
+    before: int | None = Query(None, ge=1, le=MOST_NUMBER),
+) -> list[dict[str, Any]]:
+    """Jobs, the newest first; `before` is the number to go on from."""
+    if state is not None and state not in STATES:
+        raise EaselError(f"no state called '{state[:20]}': use one of {', '.join(STATES)}")
+    found = own(Job.objects.order_by("-pk"), request.user)
+    found = found if state is None else found.filter(state=state)
+    found = found if before is None else found.filter(pk__lt=before)
+    return [job.plain() for job in found[:limit]]
+
+
+@api.get("/jobs/{number}", response={200: JobOut} | ERRORS, tags=["jobs"])
+def get_job(request: HttpRequest, number: int = Number) -> dict[str, Any]:
+    """How far a job is."""
+    return job_of(request, number).plain()
+
+
+@api.get("/jobs/{number}/result", response={200: dict[str, Any], 409: Problem} | ERRORS, tags=["jobs"])
+def get_result(request: HttpRequest, number: int = Number) -> Any:
+    """What a job made: result.json, with an address for each file."""
+    job = job_of(request, number)
+    if job.state != DONE:
+        raise HttpError(409, f"job {number} is {job.state}: it has no result" + (" yet" if not job.is_over else ""))
+    plain = json.loads(Result.read(job.folder).to_json())
+    names = (*plain["pictures"], *plain["files"])
+    return plain | {
+        "places": {name: f"{job.folder}/{name}" for name in names},
+        "addresses": {name: f"/files/{job.folder}/{name}" for name in names},
+    }
+
+
+@api.post("/jobs/{number}/cancel", response={202: JobOut} | ERRORS, tags=["jobs"])
+def cancel_job(request: HttpRequest, number: int = Number) -> tuple[int, dict[str, Any]]:
+    """Stop a job: at once while it waits, at its next step while it runs."""
+    queue.cancel(job_of(request, number))
+    return 202, job_of(request, number).plain()
+
+
+@api.post("/jobs/{number}/retry", response={202: JobOut, 409: Problem} | ERRORS, tags=["jobs"])
+def retry_job(request: HttpRequest, number: int = Number) -> tuple[int, dict[str, Any]]:
+    """Put a job that failed or was cancelled into the queue again; what resumes goes on where it stopped."""
+    job = job_of(request, number)
+    if not queue.retry(job):
+        raise HttpError(409, f"job {number} is {job.state}: only what failed or was cancelled is tried again")
+    return 202, job_of(request, number).plain()
+
+
+@api.get("/jobs/{number}/log", response={200: list[str]} | ERRORS, tags=["jobs"])
+def get_log(request: HttpRequest, number: int = Number) -> list[str]:
+    """The lines of a job's log."""
+    return list(job_of(request, number).lines.order_by("pk").values_list("text", flat=True))
+
+
+@api.post("/uploads", response={201: UploadOut, 401: Problem, 422: Problem}, tags=["uploads"])
+def post_upload(request: HttpRequest, file: UploadedFile = File(...)) -> tuple[int, dict[str, Any]]:  # noqa: B008
+    """Put a file in: a picture, a table or text, or .safetensors weights."""
+    made = uploads.take_file(request.user, file)
+    names = ("name", "count", "bytes", "notes", "place")
+    return 201, {"id": made.pk} | {name: getattr(made, name) for name in names}
+
+
+async def events(request: HttpRequest, number: int) -> HttpResponseBase:
+    """A job's states as server-sent events named `job`, until it is over."""
+    from easel.web import live
+
+    await sync_to_async(job_of)(request, number)
+
+    async def now() -> list[str]:
+        job = await sync_to_async(job_of)(request, number)
+        return [live.event("job", job.plain()), *([live.END] if job.is_over else [])]
+
+    async def then(changed: set[int]) -> list[str]:
+        return await now() if number in changed else []
+
+    return live.stream(now, then)
+
+
+def openapi(_request: HttpRequest) -> HttpResponse:
+    """The schema of all this."""
+    return HttpResponse(json.dumps(api.get_openapi_schema(path_prefix="/api/")), content_type="application/json")
+
+
+def docs(request: HttpRequest) -> HttpResponse:
+    """The schema as a page."""
+    from django.shortcuts import render
+
+    schema = api.get_openapi_schema(path_prefix="/api/")
+    rows = [
+        (verb.upper(), path, facts.get("description", ""))
+        for path, verbs in schema["paths"].items()
+        for verb, facts in verbs.items()
+    ]
+    return render(request, "api.html", {"rows": rows})

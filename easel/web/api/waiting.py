@@ -1,0 +1,68 @@
+"""Calls that answer with pictures at once: they wait on the queue, and give up in words, never dropping the job."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+from asgiref.sync import sync_to_async
+
+from easel.errors import EaselError
+from easel.recipes import Recipe
+from easel.web import gate, live, queue
+from easel.web.models import CANCELLED, DONE, FAILED, Job
+
+PATIENCE = 600.0
+"""Seconds that a call waits."""
+
+
+class StillWorking(EaselError):
+    """The job goes on, but this call waited long enough."""
+
+
+async def enqueued(person: Any, recipe: Recipe) -> Job:
+    """Put a program's recipe into the queue. Raises EaselError where it names what this person may not."""
+    await sync_to_async(gate.admitted)(recipe, person)
+    job: Job = await sync_to_async(queue.enqueue)(person, recipe)
+    return job
+
+
+async def made(person: Any, recipe: Recipe, patience: float = PATIENCE) -> Job:
+    """Put a recipe into the queue and wait until it is done. Raises EaselError with the job's own words where it
+    failed, and StillWorking where it takes too long.
+    """
+    job = await enqueued(person, recipe)
+    return await over(job, patience)
+
+
+async def over(job: Job, patience: float = PATIENCE) -> Job:
+    """Wait until a job is over, and done."""
+    until = time.monotonic() + patience
+    changes = live.feed().changes()
+    try:
+        while True:
+            now: Job = await Job.objects.aget(pk=job.pk)
+            if now.state == DONE:
+                return now
+            if now.state == FAILED:
+                raise EaselError(now.error)
+            if now.state == CANCELLED:
+                raise EaselError(f"job {job.pk} was cancelled")
+            left = until - time.monotonic()
+            if left <= 0:
+                raise StillWorking(
+                    f"job {job.pk} is not done after {patience:.0f} seconds: it goes on, see /jobs/{job.pk}/"
+                )
+            try:
+                await asyncio.wait_for(anext(changes), min(left, 2.0))
+            except TimeoutError:  # that ends the generator: begin to listen anew
+                changes = live.feed().changes()
+    finally:
+        await changes.aclose()
+
+
+def picture_paths(job: Job) -> list[Path]:
+    """The pictures that a job made."""
+    return [picture.path for picture in job.pictures.filter(binned=None).select_related("job").order_by("pk")]
