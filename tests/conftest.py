@@ -18,9 +18,9 @@ from easel.recipes import Recipe, recipe_from
 from easel.recipes.read import to_yaml
 from easel.result import Result, Score
 from easel.workspace import Workspace
-from tests.web_studio import owner, studio
+from tests.web_studio import client, owner, studio
 
-__all__ = ["owner", "studio"]
+__all__ = ["client", "owner", "studio"]
 
 settings.register_profile("easel", deadline=None, max_examples=30, derandomize=True, database=None)
 settings.load_profile("easel")

@@ -3,7 +3,8 @@ there.
 
 Every `easel ...` command of README and guides runs in a folder like a reader's, against models with known answers, but
 makes less of everything (`LESS`, `TINY`). What does not run is validated to its recipe: forms with a word in capitals,
-such as DIR, and the lab, whose commands are dated. `easel models pull` needs a network and is only parsed.
+such as DIR, and the lab, whose commands are dated. `easel models pull` needs a network, `easel web` does not end:
+these are only parsed.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ LESS: dict[str, Any] = {"count": 12, "iterations": 1, "side": 64, "samples": 4, 
 """The most of a setting that a test makes."""
 SHORT = {"steps": 1, "evaluate_every": 1, "sampling_steps": 1, "resolution": 64, "count": 1, "prior_pictures": 1}
 """What every personalising of a test has, and a tiny model."""
+SERVERS = ("web", "worker")
+"""Commands that do not end; `tests/test_web_*.py` run them."""
 TINY = {"kimg": 0.016, "minutes": None, "widest": 8, "latent": 4, "count": 4, "score_count": 8, "batch_size": 8}
 """What every training of a test has, and a quarter of the resolution."""
 
@@ -277,7 +280,7 @@ def test_the_page_runs_from_top_to_bottom(page: Path, readers_folder: Path, caps
         if isinstance(one, str):
             prepare(one)
             exec(compile(one, page_name(page), "exec"), {})
-        elif one.words[:2] != ("models", "pull") and not one.is_form and is_whole(one):
+        elif one.words[:2] != ("models", "pull") and one.words[0] not in SERVERS and not one.is_form and is_whole(one):
             line, target = " ".join(one.words), target_of(one.words)
             if target is not None and target not in written:  # a reader's folder of that name stands on other pages
                 shutil.rmtree(target, ignore_errors=True)

@@ -15,17 +15,8 @@ from PIL import Image
 from easel.kinds import KINDS
 from easel.recipes import recipe_from
 from tests.conftest import drawn
+from tests.web_studio import JSON, a_result, png, put_in
 from tests.web_toy import Nap
-
-JSON = "application/json"
-
-
-@pytest.fixture
-def client(studio: Path) -> Any:
-    """A browser on this machine."""
-    from django.test import Client
-
-    return Client(headers={"host": "localhost"})
 
 
 @pytest.fixture
@@ -42,39 +33,6 @@ def two(owner: Any) -> tuple[Any, Any]:
         named(person, name, f"a long password {name}")
         people.append(person)
     return people[0], people[1]
-
-
-def png(**info: Any) -> bytes:
-    stream = io.BytesIO()
-    drawn().save(stream, "PNG", **info)
-    return stream.getvalue()
-
-
-def put_in(person: Any, name: str = "photo.png", content: bytes | None = None) -> Any:
-    from django.core.files.uploadedfile import SimpleUploadedFile
-
-    from easel.web import uploads
-
-    return uploads.take_file(person, SimpleUploadedFile(name, png() if content is None else content))
-
-
-def a_result(person: Any) -> tuple[Any, Any]:
-    """A job of this person's that is done, and its one picture."""
-    from easel.result import Result, Score
-    from easel.web import index, queue
-
-    job = queue.enqueue(person, Nap(seed=5))
-    claimed = queue.claim("w", "here", heavy=False)
-    assert claimed is not None
-    claimed.folder.mkdir(parents=True, exist_ok=True)
-    drawn().save(claimed.folder / "01.png")
-    score = Score(name="style", value=0.75, low=0.5, high=0.9, n=9, judge="pocket", of="01.png")
-    made = Result(
-        kind="nap", folder=claimed.folder, pictures=("01.png",), scores=(score,), texts={"caption": "a wheat spot"}
-    )
-    (claimed.folder / "result.json").write_text(made.to_json())
-    assert index.write_index(claimed, "w", made)
-    return job, job.pictures.get()
 
 
 # The owner

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -182,12 +184,13 @@ def test_an_unknown_id_is_never_done(owner: Any) -> None:
 # Real processes
 
 
-def process(*words: object) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "tests.web_toy", *map(str, words)], cwd=ROOT, env=environment())
+def process(*words: object, **more: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.web_toy", *map(str, words)]
+    return subprocess.Popen(command, cwd=ROOT, env=environment() | more)
 
 
 def environment() -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("EASEL_", "DJANGO_"))}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("EASEL_", "DJANGO_", "DATABASE"))}
     return kept | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
@@ -275,3 +278,48 @@ def test_light_jobs_pass_and_a_told_worker_gives_its_job_back(
     started[0].terminate()
     assert started[0].wait() == 0
     assert rows(place, "select distinct state, attempts, worker from studio_job") == [("queued", 0, "")]
+
+
+# PostgreSQL
+
+SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
+@pytest.fixture
+def postgresql() -> Iterator[str]:
+    """A server of its own, on a socket in its own folder; its address."""
+    place = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    programs, data = SERVERS[-1].parent, place / "data"
+    before: list[str] = []
+    if os.geteuid() == 0:  # the server refuses to be root
+        shutil.chown(place, "postgres")
+        before = ["runuser", "-u", "postgres", "--"]
+
+    def pg(name: str, *words: str) -> None:
+        subprocess.run([*before, str(programs / name), *words], check=True, cwd=place, stdout=subprocess.DEVNULL)
+
+    pg("initdb", "-D", str(data), "-A", "trust", "-U", "studio", "--no-sync")
+    pg("pg_ctl", "-D", str(data), "-w", "-l", str(place / "log"), "-o", f"-k {place} -c listen_addresses=''", "start")
+    try:
+        pg("createdb", "-h", str(place), "-U", "studio", "studio")
+        yield f"postgresql://studio@/studio?host={place}"
+    finally:
+        pg("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.mark.skipif(not SERVERS, reason="no PostgreSQL here: apt-get install postgresql")
+def test_the_same_on_postgresql(postgresql: str, tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'easel[postgresql]'")
+    place = tmp_path / "studio"
+    started += [process("enqueue", place, 20, mark, DATABASE_URL=postgresql) for mark in range(1, 5)]
+    assert [one.wait() for one in started] == [0] * 4
+    workers = [process("worker", place, "counting", "once", DATABASE_URL=postgresql) for _ in range(2)]
+    started += workers
+    assert [one.wait() for one in workers] == [0, 0]
+    with psycopg.connect(postgresql) as connection:
+        query = "select state, count(*), max(attempts), count(distinct settings) from studio_job group by state"
+        assert connection.execute(query).fetchall() == [("done", 80, 1, 80)]
+    runs = [path.read_text() for path in place.glob("out/*/runs.txt")]
+    assert runs == ["run\n"] * 80
+    assert not (place / "studio.sqlite3").exists()

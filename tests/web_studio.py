@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -9,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from easel.kinds import KINDS
 from tests import web_toy
 
 FOLDER: list[Path] = []
+JSON = "application/json"
 
 
 @pytest.fixture
@@ -30,10 +33,12 @@ def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         FOLDER.append(Path(tempfile.mkdtemp(prefix="easel-studio-")))
     enter(FOLDER[0])
     web_toy.add_kinds()
+    from django.conf import settings
     from django.core.cache import cache
     from django.core.management import call_command
     from django.db import connection
 
+    monkeypatch.setattr(settings, "PASSWORD_HASHERS", ["django.contrib.auth.hashers.MD5PasswordHasher"])
     call_command("flush", verbosity=0, interactive=False)
     cache.clear()
     yield FOLDER[0]
@@ -49,3 +54,51 @@ def owner(studio: Path) -> Any:
     from easel.web.safety import first_owner
 
     return first_owner()
+
+
+@pytest.fixture
+def client(studio: Path) -> Any:
+    """A browser on this machine."""
+    from django.test import Client
+
+    return Client(headers={"host": "localhost"})
+
+
+def drawn() -> Image.Image:
+    """A small picture."""
+    return Image.effect_noise((96, 64), 40).convert("RGB")
+
+
+def png(**info: Any) -> bytes:
+    """A small PNG."""
+    stream = io.BytesIO()
+    drawn().save(stream, "PNG", **info)
+    return stream.getvalue()
+
+
+def put_in(person: Any, name: str = "photo.png", content: bytes | None = None) -> Any:
+    """Put a file in."""
+    from django.core.files.uploadedfile import SimpleUploadedFile
+
+    from easel.web import uploads
+
+    return uploads.take_file(person, SimpleUploadedFile(name, png() if content is None else content))
+
+
+def a_result(person: Any) -> tuple[Any, Any]:
+    """A job of this person's that is done, and its one picture."""
+    from easel.result import Result, Score
+    from easel.web import index, queue
+
+    job = queue.enqueue(person, web_toy.Nap(seed=5))
+    claimed = queue.claim("w", "here", heavy=False)
+    assert claimed is not None
+    claimed.folder.mkdir(parents=True, exist_ok=True)
+    drawn().save(claimed.folder / "01.png")
+    score = Score(name="style", value=0.75, low=0.5, high=0.9, n=9, judge="pocket", of="01.png")
+    made = Result(
+        kind="nap", folder=claimed.folder, pictures=("01.png",), scores=(score,), texts={"caption": "a wheat spot"}
+    )
+    (claimed.folder / "result.json").write_text(made.to_json())
+    assert index.write_index(claimed, "w", made)
+    return job, job.pictures.get()

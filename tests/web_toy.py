@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -80,34 +81,48 @@ def enqueue(count: int, mark: int) -> None:
 
 
 def main(words: list[str]) -> None:
-    """One process."""
+    """One process: `worker FOLDER [once] [counting]`, `web FOLDER`, `give FOLDER KIND`, `enqueue FOLDER COUNT MARK`;
+    and as these start others: `worker`, `JOB WORKER`.
+    """
     add_kinds()
     from easel.runners import machine
     from easel.web import start, studio
 
     machine.resolve = lambda device="auto", dtype="auto": ("cpu", "float32")
-    if words[0] == "worker":
-        studio.enter(words[1])
-        from easel.web import worker
+    start.PROCESS = (sys.executable, "-m", "tests.web_toy")
+    if os.environ.get("TOY_PAINTS"):
+        paint()
+    folder = words[1] if len(words) > 1 and not words[0].isdigit() else os.environ["EASEL_STUDIO"]
+    if words[0] == "web":
+        start.serve(Path(folder), start.Door("127.0.0.1", 0, (), https=False))
+        return
+    studio.enter(folder)
+    from easel.web import queue, worker
+    from easel.web.safety import first_owner
 
-        worker.PROCESS = (sys.executable, "-m", "tests.web_toy", "one", words[1])  # type: ignore[assignment]
+    if words[0] == "worker":
         if "counting" in words:
             worker.runners.run = counted  # type: ignore[attr-defined]
-        start.work(words[1], once="once" in words)
-    elif words[0] == "one":
-        studio.enter(words[1])
-        from easel.web.worker import run_one
-
-        run_one(int(words[2]), words[3])
+        start.work(folder, once="once" in words, with_parent=len(words) == 1)
     elif words[0] == "give":
-        studio.enter(words[1])
-        from easel.web import queue
-        from easel.web.safety import first_owner
-
         queue.enqueue(first_owner(), KINDS[words[2]].recipe(steps=40, seconds=0.1, seed=1))  # type: ignore[call-arg]
     elif words[0] == "enqueue":
-        studio.enter(words[1])
         enqueue(int(words[2]), int(words[3]))
+    else:
+        worker.run_one(int(words[0]), words[1])
+
+
+def paint() -> None:
+    """Every kind but the two of this file paints a picture of its seed, without a model."""
+    from easel import jobs
+    from tests.conftest import fake_run
+
+    whole = jobs.run
+
+    def run_quickly(recipe: Recipe, workspace: Workspace) -> Result:
+        return whole(recipe, workspace) if isinstance(recipe, Nap) else fake_run(recipe, workspace)
+
+    jobs.run = run_quickly
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", 
 def file_response(
     request: HttpRequest, path: Path, *, download: bool = False, keep: str = "private, no-cache"
 ) -> HttpResponseBase:
-    """The file, the range of it that was asked for, or that it is as the browser has it. Http404 where it is not there."""
+    """The file, a range of it, or the word that it is as the browser has it. Http404 where it is not there."""
     try:
         found = path.stat()
     except OSError as problem:

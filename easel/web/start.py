@@ -19,6 +19,8 @@ HERE = ("localhost", "127.0.0.1", "[::1]")
 """Hosts by which this machine calls itself."""
 PORTS = 50
 """Ports that are tried, from the one asked for."""
+PROCESS = (sys.executable, "-m", "easel.web.start")
+"""How a process of the studio is started."""
 RESTART_AFTER = 2.0
 """Seconds before a worker that died is started again."""
 
@@ -132,7 +134,7 @@ class Keeper(threading.Thread):
     def run(self) -> None:
         """Start the worker, and start it again whenever it dies."""
         while not self._ended.is_set():
-            self._child = subprocess.Popen([sys.executable, "-m", "easel.web.start", "worker"])
+            self._child = subprocess.Popen([*PROCESS, "worker"])
             self._child.wait()
             self._ended.wait(RESTART_AFTER)
 

@@ -26,7 +26,7 @@ from easel import runners
 from easel.errors import Cancelled, EaselError, UnexpectedError, printable, unexpected
 from easel.progress import lines
 from easel.runners.local import Busy
-from easel.web import queue
+from easel.web import queue, start
 from easel.web.index import save_preview, write_index
 from easel.web.models import RUNNING, Job
 from easel.workspace import Step
@@ -38,8 +38,6 @@ WATCH = 0.2
 TOLD = 0.4
 """Seconds between two reports within one phase."""
 REAP_EVERY = 2.0
-PROCESS = (sys.executable, "-m", "easel.web.start")
-"""How a process of the studio is started."""
 GRACE = 60.0
 """Seconds that a heavy job's process has to stop by itself."""
 
@@ -230,7 +228,7 @@ class Worker:
 
     def _start(self, job: Job) -> None:
         """Run a heavy job in a process of its own; the lease goes to it when it begins."""
-        self._child = subprocess.Popen([*PROCESS, str(job.pk), self.name])
+        self._child = subprocess.Popen([*start.PROCESS, str(job.pk), self.name])
 
     @contextlib.contextmanager
     def _children(self) -> Iterator[None]:

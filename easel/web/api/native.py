@@ -103,7 +103,7 @@ ERRORS = {401: Problem, 404: Problem, 422: Problem}
 
 
 @api.get("/kinds", response={200: list[KindOut], 401: Problem}, tags=["recipes"])
-def kinds(_request: HttpRequest) -> list[dict[str, Any]]:
+def kinds(request: HttpRequest) -> list[dict[str, Any]]:  # noqa: ARG001 - ninja hands it by this name
     """Every kind of job, with the schema of its recipe."""
     return [
         {"kind": word, "about": kind.about, "recipe_schema": kind.recipe.model_json_schema()}
