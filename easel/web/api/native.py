@@ -7,7 +7,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from ninja import Body, File, NinjaAPI, Path, Query, Schema
+from ninja import Body, File, NinjaAPI, Path, Query, Schema, Status
 from ninja.errors import HttpError, ValidationError
 from ninja.files import UploadedFile
 
@@ -118,13 +118,13 @@ def models(request: HttpRequest) -> dict[str, str]:
 
 
 @api.post("/jobs", response={202: JobOut, 401: Problem, 422: Problem}, tags=["jobs"])
-def post_job(request: HttpRequest, recipe: dict[str, Any] = Body(...)) -> tuple[int, dict[str, Any]]:  # noqa: B008
+def post_job(request: HttpRequest, recipe: dict[str, Any] = Body(...)) -> Status:  # noqa: B008
     """Put a recipe into the queue: plain values with `kind`.
 
     Files are named by the `place` of an upload, or of a file in a result.
     """
     job = queue.enqueue(request.user, gate.admitted(recipe_from(recipe), request.user))
-    return 202, job.plain()
+    return Status(202, job.plain())
 
 
 @api.get("/jobs", response={200: list[JobOut], 401: Problem, 422: Problem}, tags=["jobs"])
@@ -164,19 +164,19 @@ def get_result(request: HttpRequest, number: int = Number) -> Any:
 
 
 @api.post("/jobs/{number}/cancel", response={202: JobOut} | ERRORS, tags=["jobs"])
-def cancel_job(request: HttpRequest, number: int = Number) -> tuple[int, dict[str, Any]]:
+def cancel_job(request: HttpRequest, number: int = Number) -> Status:
     """Stop a job: at once while it waits, at its next step while it runs."""
     queue.cancel(job_of(request, number))
-    return 202, job_of(request, number).plain()
+    return Status(202, job_of(request, number).plain())
 
 
 @api.post("/jobs/{number}/retry", response={202: JobOut, 409: Problem} | ERRORS, tags=["jobs"])
-def retry_job(request: HttpRequest, number: int = Number) -> tuple[int, dict[str, Any]]:
+def retry_job(request: HttpRequest, number: int = Number) -> Status:
     """Put a job that failed or was cancelled into the queue again; what resumes goes on where it stopped."""
     job = job_of(request, number)
     if not queue.retry(job):
         raise HttpError(409, f"job {number} is {job.state}: only what failed or was cancelled is tried again")
-    return 202, job_of(request, number).plain()
+    return Status(202, job_of(request, number).plain())
 
 
 @api.get("/jobs/{number}/log", response={200: list[str]} | ERRORS, tags=["jobs"])
@@ -186,11 +186,11 @@ def get_log(request: HttpRequest, number: int = Number) -> list[str]:
 
 
 @api.post("/uploads", response={201: UploadOut, 401: Problem, 422: Problem}, tags=["uploads"])
-def post_upload(request: HttpRequest, file: UploadedFile = File(...)) -> tuple[int, dict[str, Any]]:  # noqa: B008
+def post_upload(request: HttpRequest, file: UploadedFile = File(...)) -> Status:  # noqa: B008
     """Put a file in: a picture, a table or text, or .safetensors weights."""
     made = uploads.take_file(request.user, file)
     names = ("name", "count", "bytes", "notes", "place")
-    return 201, {"id": made.pk} | {name: getattr(made, name) for name in names}
+    return Status(201, {"id": made.pk} | {name: getattr(made, name) for name in names})
 
 
 async def events(request: HttpRequest, number: int) -> HttpResponseBase:
