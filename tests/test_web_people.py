@@ -219,7 +219,8 @@ WHOLE: dict[str, dict[str, Any]] = {
     "stylize": {"photo": "a"}, "transfer": {"photo": "a"}, "edit": {"photo": "a", "prompt": "b"},
     "train": {"network": "vae", "data": "a"}, "score-styles": {"folder": "a"}, "score-prompt": {"folder": "a"},
     "score-sets": {"folder": "a", "made": "b"}, "score-ppl": {"model": "pocket"}, "data-summary": {"folder": "a"},
-    "data-world": {},
+    "data-world": {}, "personalize": {"photos": "a", "subject": "sks dog"},
+    "score-likeness": {"real": "a", "made": "b"}, "compare": {"pictures": ["a"], "against": "b"},
 }  # fmt: skip
 
 
@@ -253,6 +254,18 @@ def test_no_text_of_a_recipe_opens_a_file(owner: Any, two: Any, studio: Path) ->
                 assert setting.name in gate.refusals(recipe, anna), f"{word} {setting.name}: {path}"
                 refused += 1
     assert refused > 200
+
+
+def test_recipes_within_a_recipe_are_looked_at_too(owner: Any) -> None:
+    from easel.web import gate
+
+    mine = put_in(owner).place
+    base = {"kind": "stylize", "styles": ["monet"]}
+    values = {"kind": "compare", "base": base, "axes": {"steps": [4, 8]}, "photos": [mine]}
+    assert gate.refusals(recipe_from(values), owner) == {}
+    for name, value in (("lora", ["/etc/passwd"]), ("model", "/etc"), ("styles_file", "/etc/passwd")):
+        assert name in gate.refusals(recipe_from(values | {"base": base | {name: value}}), owner)
+        assert name in gate.refusals(recipe_from(values | {"axes": {name: [value]}}), owner)
 
 
 def test_a_new_setting_of_unknown_nature_is_refused(owner: Any) -> None:

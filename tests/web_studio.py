@@ -29,6 +29,7 @@ def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     kinds = dict(KINDS)
     if not FOLDER:
         os.environ["EASEL_OPEN"] = "1"
+        os.environ["EASEL_HOSTS"] = "localhost,testserver"
         os.environ.pop("DATABASE_URL", None)
         FOLDER.append(Path(tempfile.mkdtemp(prefix="easel-studio-")))
     enter(FOLDER[0])
@@ -90,7 +91,7 @@ def a_result(person: Any) -> tuple[Any, Any]:
     from easel.result import Result, Score
     from easel.web import index, queue
 
-    job = queue.enqueue(person, web_toy.Nap(seed=5))
+    job = queue.enqueue(person, web_toy.Nap(seed=5), priority=99)
     claimed = queue.claim("w", "here", heavy=False)
     assert claimed is not None
     claimed.folder.mkdir(parents=True, exist_ok=True)

@@ -7,18 +7,20 @@ What a form holds is text, as a browser sends it: {"steps": ["20"], "styles": ["
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 
+from easel.errors import EaselError
 from easel.kinds import KINDS
 from easel.recipes import Recipe
 from easel.recipes.base import draw_seed
 from easel.recipes.describe import Setting, settings
 from easel.recipes.knobs import IsModel, IsPath, IsWords, NamesFile, Sampled, listed
-from easel.recipes.read import faults
+from easel.recipes.read import faults, parse_yaml, plain_to_yaml
 
 Typed = Mapping[str, Sequence[str]]
 
@@ -38,7 +40,7 @@ class Field:
     label: str
     meaning: str
     widget: str
-    """words, text, lines, some, number, choice, list, switch, picture, pictures, folder, file, files, model."""
+    """words, text, lines, some, yaml, number, choice, list, switch, picture, pictures, folder, file, files, model."""
     default: str
     limits: str
     required: bool
@@ -47,6 +49,8 @@ class Field:
     choices: tuple[str, ...] = ()
     known: dict[str, str] = field(default_factory=dict)
     """Words that can be chosen, and what each is called."""
+    is_closed: bool = False
+    """No other words can be chosen."""
     least: str = ""
     most: str = ""
     step: str = ""
@@ -135,7 +139,8 @@ def applies(kind: type[Recipe], setting: Setting, chosen: Mapping[str, Any]) -> 
     if mark is None or mark.of not in kind.model_fields:
         return True
     now = chosen.get(mark.of, kind.model_fields[mark.of].get_default(call_default_factory=False))
-    return now is None or str(now) in mark.values
+    several = now if isinstance(now, list | tuple) else [now]
+    return now is None or any(str(one) in mark.values for one in several)
 
 
 def field_of(kind: type[Recipe], setting: Setting, given: Sequence[str]) -> Field:
@@ -149,7 +154,7 @@ def field_of(kind: type[Recipe], setting: Setting, given: Sequence[str]) -> Fiel
     held = [text for text in given if text] if widget in FILES else list(given[:1])
     known: dict[str, str] = {}
     if widget == "some":
-        known = known_words(kind, setting.name)
+        known = {word: word for word in setting.choices} or known_words(kind, setting.name)
         held = [line.strip() for text in given for line in text.splitlines() if line.strip()] or default.split()
     elif not held and default and widget in {"choice", "list", "model", "switch", "lines"}:
         held = [default.replace(" ", "\n") if widget == "lines" else default]
@@ -164,6 +169,7 @@ def field_of(kind: type[Recipe], setting: Setting, given: Sequence[str]) -> Fiel
         values=held,
         choices=setting.choices or tuple(known),
         known=known,
+        is_closed=bool(setting.choices),
         least="" if low is None else f"{low:g}",
         most="" if high is None or high >= 2**31 else f"{high:g}",
         step="" if not is_float else "0.01" if high is not None and high <= 10 else "any",
@@ -186,6 +192,10 @@ def widget_of(kind: type[Recipe], setting: Setting) -> str:
         return "files"
     if any(isinstance(mark, IsModel) for mark in marks):
         return "model"
+    if setting.in_file:
+        return "yaml"
+    if setting.choices and several:
+        return "some"
     if setting.choices:
         optional = type(None) in get_args(setting.form)
         return "list" if optional or len(setting.choices) > MOST_RADIOS else "choice"
@@ -233,7 +243,10 @@ def values_of(kind: type[Recipe], typed: Typed) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for one in settings(kind):
         texts = [text.strip() for text in typed.get(one.name, ()) if text.strip()]
-        if get_origin(one.form) is tuple:
+        if one.in_file:
+            if texts:
+                values[one.name] = _parsed(texts[0])
+        elif get_origin(one.form) is tuple:
             items = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
             if items:
                 values[one.name] = items
@@ -243,6 +256,14 @@ def values_of(kind: type[Recipe], typed: Typed) -> dict[str, Any]:
         elif texts:
             values[one.name] = _value(one, texts[0])
     return values
+
+
+def _parsed(text: str) -> Any:
+    """What YAML says; the text itself where it is none, which the recipe then refuses at its field."""
+    try:
+        return parse_yaml(text, "here")[0]
+    except EaselError:
+        return text
 
 
 def _value(setting: Setting, text: str) -> Any:
@@ -284,7 +305,11 @@ def typed_from(kind: type[Recipe], values: Mapping[str, Any]) -> dict[str, list[
         value = values.get(one.name)
         if value is None:
             continue
-        if isinstance(value, list | tuple):
+        if one.in_file:
+            typed[one.name] = (
+                [plain_to_yaml(value).strip() if isinstance(value, dict) else json.dumps(value)] if value else []
+            )
+        elif isinstance(value, list | tuple):
             is_files = widget_of(kind, one) in FILES
             typed[one.name] = [str(item) for item in value] if is_files else ["\n".join(map(str, value))]
         elif isinstance(value, bool):

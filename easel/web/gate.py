@@ -28,13 +28,24 @@ ADVICE = "put the file in first, or name a picture that you made"
 def refusals(recipe: Recipe, person: Any) -> dict[str, str]:
     """What a recipe names that this person may not: by setting, in words. Empty where all is well."""
     wrong: dict[str, str] = {}
+    parts = recipe.parts()
+    for part in parts:
+        for name, problem in refusals(part, person).items():
+            wrong.setdefault(name, problem)
     for name in type(recipe).model_fields:
         value = getattr(recipe, name)
+        if _is_nested(value) and not parts:
+            wrong.setdefault(name, "cannot be set here")
         texts = [value] if isinstance(value, str) else value if isinstance(value, tuple) else []
         for text in texts:
             if isinstance(text, str) and (problem := _refusal(type(recipe), name, text, person)):
                 wrong.setdefault(name, problem)
     return wrong
+
+
+def _is_nested(value: Any) -> bool:
+    """Whether a value holds others by name."""
+    return bool(value) and (isinstance(value, dict) or (isinstance(value, tuple) and any(map(_is_nested, value))))
 
 
 def admitted(recipe: Recipe, person: Any) -> Recipe:
