@@ -82,10 +82,10 @@ def _refusal(kind: type[Recipe], name: str, text: str, person: Any) -> str:
 
 
 def _is_choice(kind: type[Recipe], name: str) -> bool:
-    from easel.recipes.describe import _choices, bare
+    from easel.recipes.describe import bare, chosen_from
 
     form = bare(kind.model_fields[name].annotation)
-    return bool(_choices(form)) and all(part is not str for part in (form, *get_args(form)))
+    return bool(chosen_from(form)) and all(part is not str for part in (form, *get_args(form)))
 
 
 def _is_file(text: str, person: Any) -> bool:

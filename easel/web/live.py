@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -28,7 +28,7 @@ class Feed:
         self._watchers: set[asyncio.Queue[set[int]]] = set()
         self._task: asyncio.Task[None] | None = None
 
-    async def changes(self) -> AsyncIterator[set[int]]:
+    async def changes(self) -> AsyncGenerator[set[int], None]:
         """The numbers of jobs that change, as they do; an empty set now and then, so that one who left is noticed."""
         mine: asyncio.Queue[set[int]] = asyncio.Queue()
         self._watchers.add(mine)

@@ -40,7 +40,7 @@ def middleware(
         if iscoroutinefunction(get_response):
 
             async def handle_async(request: HttpRequest) -> Any:
-                response = await sync_to_async(before)(request) or await get_response(request)  # type: ignore[misc]
+                response = await sync_to_async(before)(request) or await get_response(request)
                 if after is not None:
                     after(request, response)
                 return response
@@ -94,7 +94,6 @@ def _who(request: HttpRequest) -> HttpResponse | None:
     """Find who asks: by a token, a session, or, at this machine and before there is an owner, the owner to be. Others
     are led to the login, programs told 401.
     """
-    request._dont_enforce_csrf_checks = getattr(request, "_dont_enforce_csrf_checks", False)  # type: ignore[attr-defined]
     token = token_in(request)
     if token is not None:
         row = Token.objects.select_related("owner").filter(hash=hashed(token), owner__is_active=True).first()
@@ -151,7 +150,7 @@ def is_open(request: HttpRequest) -> bool:
 def is_here(request: HttpRequest) -> bool:
     """Whether a request comes from this machine itself, and not through a server before the studio."""
     passed_on = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"))
-    return not passed_on and request.META.get("REMOTE_ADDR") in {"127.0.0.1", "::1", None, ""}
+    return not passed_on and request.META.get("REMOTE_ADDR") in {"127.0.0.1", "::1"}
 
 
 def first_owner() -> Any:
@@ -228,7 +227,7 @@ class Limited(FileUploadHandler):
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
         """Pass the chunk on, or end."""
         if start + len(raw_data) > settings.MOST_UPLOAD:
-            self.request.too_large = True  # type: ignore[union-attr]
+            self.request.too_large = True
             raise StopUpload(connection_reset=False)
         return raw_data
 

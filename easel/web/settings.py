@@ -119,14 +119,18 @@ TIME_ZONE = "UTC"
 
 MOST_UPLOAD = 256 * 1024 * 1024
 """Bytes of one file that is put in, at most."""
-MOST_FILES = 20_000
-"""Files that are put in at once, at most."""
+MOST_FILES = 100_000
+"""Files of a folder that is put in, at most."""
 QUOTA = int(os.environ.get("EASEL_QUOTA_GB", "20")) * 1_000_000_000
 """Bytes that a person's uploads may take."""
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
-DATA_UPLOAD_MAX_NUMBER_FILES = MOST_FILES
+DATA_UPLOAD_MAX_NUMBER_FILES = 100
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
-FILE_UPLOAD_HANDLERS = ["easel.web.safety.Limited", "django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = [
+    "easel.web.safety.Limited",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 FILE_UPLOAD_TEMP_DIR = None
 
 SESSION_COOKIE_NAME = "easel"

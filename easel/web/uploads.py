@@ -10,7 +10,8 @@ import secrets
 import shutil
 import time
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,7 +21,7 @@ from django.db.models import Sum
 from PIL import Image
 
 from easel.errors import EaselError, printable, shortened
-from easel.files import write_atomic
+from easel.files import atomic_path
 from easel.images import BROKEN, MAGIC, open_picture
 from easel.web.models import Upload
 
@@ -30,6 +31,8 @@ NOT_IN_A_SET = frozenset({"config.json", "easel.json", "model_index.json", "resu
 """Names that would make a folder pass for a model or a run."""
 OUTSIDE = re.compile(r"""(?:^|[\s"':=,\[])(?:/[\w.]|~/|\.\./|[A-Za-z]:\\|file:)""")
 """How a text names a file outside of its own folder."""
+OUT = frozenset({"/", "..", "."})
+"""Parts of a path that lead elsewhere, or nowhere."""
 MOST_TEXT = 20_000_000
 GPS, XMP_PLACE = 0x8825, re.compile(rb"GPS|geo:lat|Iptc4xmpExt:Location|photoshop:City", re.I)
 PLACE_NOTE = "the place where it was taken was removed"
@@ -56,40 +59,53 @@ def take_file(person: Any, file: UploadedFile) -> Upload:
     content_name = safe_name(file.name or "")
     refuse_size(person, file.size or 0)
     name, content, notes = _looked_at(content_name, file)
-    return _kept(person, name, [(name, content)], notes, is_folder=False)
+    upload = Upload(pk=secrets.token_hex(6), owner=person, name=name, notes=notes, created=time.time())
+    upload.bytes = _write(Path(upload.place), content)
+    upload.save(force_insert=True)
+    return upload
 
 
-def take_folder(person: Any, name: str, files: Sequence[tuple[str, UploadedFile]]) -> Upload:
-    """Keep a folder of pictures with the texts beside them; `files` have their paths in it.
+def take_folder(
+    person: Any, name: str, files: Sequence[tuple[str, UploadedFile]], into: Upload | None = None
+) -> Upload:
+    """Keep a folder of pictures with the texts beside them; `files` have their paths in it. A browser sends a large one
+    in pieces: the later ones go `into` the first.
 
-    What is neither is left out, and a note says how much. Raises EaselError where no picture is among them.
+    What is neither is left out, and a note says how much. Raises EaselError where no file is taken.
     """
-    if len(files) > settings.MOST_FILES:
-        raise EaselError(f"{len(files):,} files are too many at once: at most {settings.MOST_FILES:,}")
+    upload = into or Upload(
+        pk=secrets.token_hex(6),
+        owner=person,
+        name=safe_name(name).replace(".", "-"),
+        is_folder=True,
+        bytes=0,
+        count=0,
+        created=time.time(),
+    )
+    if upload.count + len(files) > settings.MOST_FILES:
+        raise EaselError(f"a folder has at most {settings.MOST_FILES:,} files here")
     refuse_size(person, sum(file.size or 0 for _, file in files), most=settings.QUOTA)
-    kept: list[tuple[str, Any]] = []
-    left_out, notes = [], dict[str, int]()
+    base, left_out, noted = Path(upload.place), list[str](), Counter[str]()
     for path, file in files:
-        parts = [
-            safe_name(part) for part in PurePosixPath(path.replace("\\", "/")).parts if part not in {"/", "..", "."}
-        ]
+        parts = PurePosixPath(path.replace("\\", "/")).parts
+        *above, last = [safe_name(part) for part in parts if part not in OUT] or [""]
         try:
-            if parts[-1] in NOT_IN_A_SET or parts[-1].endswith(".safetensors"):
+            if last in NOT_IN_A_SET or last.endswith(".safetensors"):
                 raise EaselError("belongs to a model or a run")
-            last, content, said = _looked_at(parts[-1], file)
-            kept.append(("/".join([*parts[:-1], last]), content))
-            for note in said:
-                notes[note] = notes.get(note, 0) + 1
+            last, content, said = _looked_at(last, file)
+            upload.bytes += _write(base.joinpath(*above, last), content)
+            upload.count += 1
+            noted.update(said)
         except EaselError as problem:
-            left_out.append(f"{shortened(parts[-1] if parts else path)} ({shortened(problem)})")
-    pictures = [path for path, _ in kept if Path(path).suffix not in TEXTS]
-    if not pictures:
-        why = f": {left_out[0]}" if left_out else ""
-        raise EaselError(f"there is no picture among these {len(files)} files{why}")
-    told = [f"{note} ({count} pictures)" for note, count in notes.items()]
+            left_out.append(f"{shortened(last or path)} ({shortened(problem)})")
+    if not upload.count:
+        shutil.rmtree(base.parent, ignore_errors=True)
+        raise EaselError(f"there is no picture among these {len(files)} files: {', '.join(left_out[:1])}")
+    upload.notes = [*upload.notes, *(f"{note} ({count} pictures)" for note, count in noted.items())]
     if left_out:
-        told.append(f"{len(left_out)} files were left out: {', '.join(left_out[:3])}")
-    return _kept(person, safe_name(name).replace(".", "-"), kept, told, is_folder=True)
+        upload.notes.append(f"{len(left_out)} files were left out: {', '.join(left_out[:3])}")
+    upload.save()
+    return upload
 
 
 def refuse_size(person: Any, size: int, most: int | None = None) -> None:
@@ -166,34 +182,15 @@ def _text(name: str, file: UploadedFile) -> bytes:
     return content
 
 
-def _kept(person: Any, name: str, files: Iterable[tuple[str, Any]], notes: list[str], *, is_folder: bool) -> Upload:
-    number = secrets.token_hex(6)
-    top = Path("uploads") / number
-    base = top / name if is_folder else top
-    size = count = 0
-    try:
-        for path, content in files:
-            place = base / path
-            if isinstance(content, bytes):
-                write_atomic(place, content)
-            else:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                with place.open("xb") as stream:
-                    shutil.copyfileobj(content, stream)
-            size, count = size + place.stat().st_size, count + 1
-        return Upload.objects.create(
-            pk=number,
-            owner=person,
-            name=name,
-            is_folder=is_folder,
-            bytes=size,
-            count=count,
-            notes=notes,
-            created=time.time(),
-        )
-    except BaseException:
-        shutil.rmtree(top, ignore_errors=True)
-        raise
+def _write(place: Path, content: bytes | UploadedFile) -> int:
+    """Write a file of an upload, whole or not at all; its bytes."""
+    with atomic_path(place) as part:
+        if isinstance(content, bytes):
+            part.write_bytes(content)
+        else:
+            with part.open("xb") as stream:
+                shutil.copyfileobj(content, stream)
+    return place.stat().st_size
 
 
 def delete(upload: Upload) -> None:

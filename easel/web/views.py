@@ -211,11 +211,16 @@ def put_in(request: HttpRequest) -> HttpResponse:
             paths = request.POST.getlist("paths") or [file.name or "file" for file in files]
             parts = [path.split("/", 1) for path in paths]
             pairs = [(part[-1], file) for part, file in zip(parts, files, strict=False)]
-            made = [uploads.take_folder(request.user, parts[0][0] if len(parts[0]) > 1 else "pictures", pairs)]
+            name = parts[0][0] if len(parts[0]) > 1 else "pictures"
+            begun = request.POST.get("into")
+            into = own(Upload.objects.filter(is_folder=True), request.user).get(pk=begun) if begun else None
+            made = [uploads.take_folder(request.user, name, pairs, into)]
         else:
             made = [uploads.take_file(request.user, file) for file in files]
     except EaselError as problem:
         return JsonResponse({"error": str(problem)}, status=422)
+    except Upload.DoesNotExist:
+        return JsonResponse({"error": "there is no such folder of yours: put it in again"}, status=404)
     plain = [
         {
             "place": one.place,

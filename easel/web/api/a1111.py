@@ -24,7 +24,6 @@ from easel.recipes import Recipe, recipe_from
 from easel.web import index, queue
 from easel.web.api import pictures, waiting
 from easel.web.models import QUEUED, RUNNING, Job
-from easel.web.views import own
 
 REFUSED = ("restore_faces", "tiling", "subseed_strength", "script_name", "styles")
 """What has no match here; anything but its empty value is refused."""
@@ -163,7 +162,7 @@ def _parameters(path: Any) -> str:
 @told
 async def progress(request: HttpRequest, _body: dict[str, Any]) -> dict[str, Any]:
     """How far this person's running job is; all zeros where there is none."""
-    mine = await sync_to_async(own)(Job.objects.filter(state__in=(QUEUED, RUNNING)), request.user)
+    mine = Job.objects.filter(state__in=(QUEUED, RUNNING), owner=request.user)
     waiting_or_running = await sync_to_async(lambda: list(mine.order_by("-state", "pk")))()
     job = next((one for one in waiting_or_running if one.state == RUNNING), None)
     image = None
@@ -189,7 +188,7 @@ async def interrupt(request: HttpRequest, _body: dict[str, Any]) -> dict[str, An
     """Stop this person's running job at its next step."""
 
     def stop() -> None:
-        for job in own(Job.objects.filter(state=RUNNING, heavy=False), request.user):
+        for job in Job.objects.filter(state=RUNNING, heavy=False, owner=request.user):
             queue.cancel(job)
 
     await sync_to_async(stop)()

@@ -28,27 +28,34 @@ function live() {
 document.addEventListener("visibilitychange", live);
 window.addEventListener("pagehide", () => source?.close());
 
+const PIECE = 40; // files in one request
 // Files: dropped, pasted or chosen, they go in at once; the field then holds their place in the studio.
 async function putIn(drop, files, folder) {
   const said = drop.querySelector("[data-said]");
   const list = drop.querySelector(".held");
   const many = drop.dataset.many === "yes";
-  const body = new FormData();
   files = [...files].filter((file) => file.size);
   if (!files.length) return;
-  (many || folder ? files : files.slice(0, 1)).forEach((file) => {
-    body.append("files", file, file.name || "pasted.png");
-    if (folder) body.append("paths", file.path_in_folder || file.webkitRelativePath || file.name);
-  });
-  if (folder) body.append("folder", "yes");
-  said.textContent = files.length > 1 ? `putting in ${files.length} files ...` : "putting it in ...";
+  if (!many && !folder) files = files.slice(0, 1);
+  const made = new Map();
   try {
-    const answer = await fetch("/uploads/", { method: "POST", body, headers: { "X-CSRFToken": csrf() } });
-    const found = await answer.json();
-    if (!answer.ok) throw new Error(found.error || found.detail || "it could not be put in");
+    for (let first = 0; first < files.length; first += PIECE) { // a large folder goes in piece by piece
+      said.textContent = files.length > 1 ? `putting in ${first} of ${files.length} files ...` : "putting it in ...";
+      const body = new FormData();
+      files.slice(first, first + PIECE).forEach((file) => {
+        body.append("files", file, file.name || "pasted.png");
+        if (folder) body.append("paths", file.path_in_folder || file.webkitRelativePath || file.name);
+      });
+      if (folder) body.append("folder", "yes");
+      if (folder && made.size) body.append("into", [...made.keys()][0]);
+      const answer = await fetch("/uploads/", { method: "POST", body, headers: { "X-CSRFToken": csrf() } });
+      const found = await answer.json();
+      if (!answer.ok) throw new Error(found.error || found.detail || "it could not be put in");
+      found.made.forEach((one) => made.set(one.id, one));
+    }
     if (!many) list.replaceChildren();
-    found.made.forEach((one) => { list.append(held(drop.dataset.name, one)); });
-    const notes = found.made.flatMap((one) => one.notes);
+    made.forEach((one) => { list.append(held(drop.dataset.name, one)); });
+    const notes = [...made.values()].flatMap((one) => one.notes);
     said.textContent = notes.join("; ");
     drop.querySelectorAll("input[type=file]").forEach((input) => { input.value = ""; });
     drop.dispatchEvent(new Event("change", { bubbles: true }));
