@@ -198,7 +198,7 @@ def test_the_gallery_finds_by_words_and_scores(client: Any, owner: Any) -> None:
     page = client.get(address).content.decode()
     assert "0.500 to 0.900" in page
     other = a_result(owner)[1]
-    assert "0.750" in client.get(f"/compare/?p={picture.pk}&p={other.pk}").content.decode()
+    assert "0.750" in client.get(f"/gallery/compare/?p={picture.pk}&p={other.pk}").content.decode()
     client.post(f"{address}bin/")
     assert address not in client.get("/gallery/").content.decode()
     assert address in client.get("/bin/").content.decode()

@@ -13,7 +13,7 @@ import pytest
 from easel.cli import main
 from easel.errors import EaselError
 from easel.web import start
-from easel.web.settings import database
+from easel.web.studio import database
 
 
 def door(host: str = "127.0.0.1", port: int = 0, allowed: tuple[str, ...] = (), https: bool = False) -> start.Door:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -21,41 +22,57 @@ BACK = 20.0
 """Seconds back that a look goes, for clocks of other machines."""
 
 
+class Watcher:
+    """One who watches, until `leave`."""
+
+    def __init__(self, watchers: set[Watcher]) -> None:
+        self._heard: set[int] = set()
+        self._news = asyncio.Event()
+        self._watchers = watchers
+        watchers.add(self)
+
+    def told(self, changed: set[int]) -> None:
+        """Hear which jobs changed."""
+        self._heard |= changed
+        self._news.set()
+
+    async def changed(self, seconds: float) -> set[int]:
+        """The numbers of jobs that changed since this was asked last; none where nothing does for so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
+        heard, self._heard = self._heard, set()
+        self._news.clear()
+        return heard
+
+    def leave(self) -> None:
+        """Watch no more."""
+        self._watchers.discard(self)
+
+
 class Feed:
     """Tells every watcher which jobs changed. One task looks, however many watch; none looks where nobody does."""
 
     def __init__(self) -> None:
-        self._watchers: set[asyncio.Queue[set[int]]] = set()
+        self._watchers: set[Watcher] = set()
         self._task: asyncio.Task[None] | None = None
 
-    async def changes(self) -> AsyncGenerator[set[int], None]:
-        """The numbers of jobs that change, as they do; an empty set now and then, so that one who left is noticed."""
-        mine: asyncio.Queue[set[int]] = asyncio.Queue()
-        self._watchers.add(mine)
+    def watch(self) -> Watcher:
+        """Begin to watch: what changes from now on is heard, also before it is asked for."""
+        mine = Watcher(self._watchers)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look())
-        try:
-            while True:
-                try:
-                    found = await asyncio.wait_for(mine.get(), ALIVE)
-                except TimeoutError:
-                    found = set()
-                while not mine.empty():
-                    found |= mine.get_nowait()
-                yield found
-        finally:
-            self._watchers.discard(mine)
+        return mine
 
     async def _look(self) -> None:
-        seen: dict[int, float] = await sync_to_async(stamps)()
+        seen: dict[int, float] = {}  # so that what changed just before is told once more, and not missed
         while self._watchers:
-            await asyncio.sleep(LOOK)
             now = await sync_to_async(stamps)()
             changed = {number for number, stamp in now.items() if seen.get(number) != stamp}
             seen = now
             if changed:
                 for one in self._watchers:
-                    one.put_nowait(changed)
+                    one.told(changed)
+            await asyncio.sleep(LOOK)
 
 
 def stamps() -> dict[int, float]:
@@ -83,17 +100,18 @@ def stream(
 
     async def events() -> AsyncIterator[str]:
         yield "retry: 2000\n\n"
-        begun = await first()
-        for said in begun:
-            yield said
-        if END in begun:
-            return
-        async for changed in feed().changes():
-            said_now = await then(changed) if changed else [": alive\n\n"]
-            for said in said_now:
-                yield said
-            if END in said_now:
-                return
+        watcher = feed().watch()
+        try:
+            said = await first()
+            while True:
+                for one in said:
+                    yield one
+                if END in said:
+                    return
+                changed = await watcher.changed(ALIVE)
+                said = await then(changed) if changed else [": alive\n\n"]
+        finally:
+            watcher.leave()
 
     response = StreamingHttpResponse(events(), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"

@@ -221,12 +221,17 @@ def _try_keys(name: str, address: str) -> tuple[str, str]:
     return f"try-name-{hashed(name.casefold())}", f"try-from-{hashed(address)}"
 
 
+def most_bytes(name: str) -> int:
+    """Bytes that a file of this name may have."""
+    return settings.MOST_WEIGHTS if name.endswith(".safetensors") else settings.MOST_UPLOAD
+
+
 class Limited(FileUploadHandler):
     """Ends an upload that is larger than one file may be, as soon as that shows."""
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
         """Pass the chunk on, or end."""
-        if start + len(raw_data) > settings.MOST_UPLOAD:
+        if start + len(raw_data) > most_bytes(self.file_name or ""):
             self.request.too_large = True
             raise StopUpload(connection_reset=False)
         return raw_data

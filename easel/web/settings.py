@@ -4,48 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
-from easel.errors import EaselError, shortened
+from easel.errors import EaselError
 from easel.files import read_text
+from easel.web.studio import database
 
 FOLDER = Path(os.environ.get("EASEL_STUDIO", "studio"))
 """The studio's folder: what people put in, what was made, and the database where DATABASE_URL names none."""
 PACKAGE = Path(__file__).parent
-
-
-def database(url: str, folder: Path) -> dict[str, Any]:
-    """Django's DATABASES entry for an address: postgresql://USER:PASSWORD@HOST:PORT/NAME, or '' for SQLite in `folder`.
-
-    A host that begins with a slash is a folder of sockets: postgresql:///NAME?host=/var/run/postgresql.
-    """
-    if not url:
-        return {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": str(folder / "studio.sqlite3"),
-            "OPTIONS": {
-                "timeout": 20,
-                "transaction_mode": "IMMEDIATE",
-                "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA foreign_keys=ON",
-            },
-        }
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
-        raise EaselError(
-            f"DATABASE_URL is {shortened(parts.scheme)}://...: write postgresql://USER:PASSWORD@HOST:PORT/NAME, or "
-            "unset it"
-        )
-    asked = dict(parse_qsl(parts.query))
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.strip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": asked.pop("host", parts.hostname or ""),
-        "PORT": str(parts.port or ""),
-        "OPTIONS": asked,
-    }
 
 
 def _key() -> str:
@@ -119,6 +85,8 @@ TIME_ZONE = "UTC"
 
 MOST_UPLOAD = 256 * 1024 * 1024
 """Bytes of one file that is put in, at most."""
+MOST_WEIGHTS = 10_000_000_000
+"""Bytes of a .safetensors file that is put in, at most."""
 MOST_FILES = 100_000
 """Files of a folder that is put in, at most."""
 QUOTA = int(os.environ.get("EASEL_QUOTA_GB", "20")) * 1_000_000_000
@@ -131,7 +99,7 @@ FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
     "django.core.files.uploadhandler.TemporaryFileUploadHandler",
 ]
-FILE_UPLOAD_TEMP_DIR = None
+FILE_UPLOAD_TEMP_DIR = FOLDER / "uploads"
 
 SESSION_COOKIE_NAME = "easel"
 SESSION_COOKIE_HTTPONLY = True

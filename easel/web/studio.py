@@ -7,10 +7,12 @@ import importlib.util
 import os
 import secrets
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from filelock import FileLock
 
-from easel.errors import EaselError
+from easel.errors import EaselError, shortened
 from easel.files import check_folder, write_atomic
 
 FOLDERS = ("uploads", "out", "previews", "thumbs")
@@ -84,3 +86,36 @@ def owner_link() -> str | None:
 def hashed(word: str) -> str:
     """What is kept of a secret word."""
     return hashlib.sha256(word.encode()).hexdigest()
+
+
+def database(url: str, folder: Path) -> dict[str, Any]:
+    """Django's DATABASES entry for an address: postgresql://USER:PASSWORD@HOST:PORT/NAME, or '' for SQLite in `folder`.
+
+    A host that begins with a slash is a folder of sockets: postgresql:///NAME?host=/var/run/postgresql.
+    """
+    if not url:
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(folder / "studio.sqlite3"),
+            "OPTIONS": {
+                "timeout": 20,
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA foreign_keys=ON",
+            },
+        }
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
+        raise EaselError(
+            f"DATABASE_URL is {shortened(parts.scheme)}://...: write postgresql://USER:PASSWORD@HOST:PORT/NAME, or "
+            "unset it"
+        )
+    asked = dict(parse_qsl(parts.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.strip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": asked.pop("host", parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        "OPTIONS": asked,
+    }

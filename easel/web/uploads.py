@@ -24,6 +24,7 @@ from easel.errors import EaselError, printable, shortened
 from easel.files import atomic_path
 from easel.images import BROKEN, MAGIC, open_picture
 from easel.web.models import Upload
+from easel.web.safety import most_bytes
 
 TEXTS = frozenset({".yaml", ".yml", ".txt", ".jsonl", ".json", ".csv", ".tsv", ".caption"})
 """Endings of texts that are taken: tables and captions beside pictures, styles, prompts, tags."""
@@ -57,7 +58,7 @@ def room_left(person: Any) -> int:
 def take_file(person: Any, file: UploadedFile) -> Upload:
     """Keep one file: a picture, a text, or weights. Raises EaselError on anything else, and where there is no room."""
     content_name = safe_name(file.name or "")
-    refuse_size(person, file.size or 0)
+    refuse_size(person, file.size or 0, most_bytes(content_name))
     name, content, notes = _looked_at(content_name, file)
     upload = Upload(pk=secrets.token_hex(6), owner=person, name=name, notes=notes, created=time.time())
     upload.bytes = _write(Path(upload.place), content)
@@ -108,9 +109,8 @@ def take_folder(
     return upload
 
 
-def refuse_size(person: Any, size: int, most: int | None = None) -> None:
-    """Raise EaselError on what is too large for one file, or for the room this person has left."""
-    most = settings.MOST_UPLOAD if most is None else most
+def refuse_size(person: Any, size: int, most: int) -> None:
+    """Raise EaselError on what has more than `most` bytes, or more than the room that this person has left."""
     if size > most:
         raise EaselError(f"{size / 1e6:,.0f} MB are too many: at most {most / 1e6:,.0f} MB")
     if size > room_left(person):
@@ -208,7 +208,7 @@ def without_place(content: bytes) -> tuple[bytes, list[str]]:
     try:
         with Image.open(io.BytesIO(content)) as picture:
             exif = picture.getexif()
-            has_gps = bool(exif.get_ifd(GPS)) or GPS in exif
+            has_gps = GPS in exif  # asked without reading it, or Pillow would write it again
             form = picture.format
             xmp = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp") or b""
     except BROKEN:
@@ -217,7 +217,8 @@ def without_place(content: bytes) -> tuple[bytes, list[str]]:
     in_xmp = bool(XMP_PLACE.search(xmp))
     if not has_gps and not in_xmp:
         return content, []
-    del exif[GPS]
+    if has_gps:
+        del exif[GPS]
     kept = exif.tobytes() if len(exif) else b""
     if form in {"JPEG", "MPO"}:
         return _jpeg(content, kept), [PLACE_NOTE]

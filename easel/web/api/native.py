@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from ninja import Body, File, NinjaAPI, Path, Query, Schema, Status
 from ninja.errors import HttpError, ValidationError
 from ninja.files import UploadedFile
@@ -197,10 +197,16 @@ async def events(request: HttpRequest, number: int) -> HttpResponseBase:
     """A job's states as server-sent events named `job`, until it is over."""
     from easel.web import live
 
-    await sync_to_async(job_of)(request, number)
+    def found() -> Job | None:
+        return own(Job.objects.all(), request.user).filter(pk=number).first()
+
+    if await sync_to_async(found)() is None:
+        raise Http404
 
     async def now() -> list[str]:
-        job = await sync_to_async(job_of)(request, number)
+        job = await sync_to_async(found)()
+        if job is None:
+            return [live.END]
         return [live.event("job", job.plain()), *([live.END] if job.is_over else [])]
 
     async def then(changed: set[int]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,10 @@ from easel.web.models import CANCELLED, DONE, FAILED, Job
 
 PATIENCE = 600.0
 """Seconds that a call waits."""
+
+
+LOOK_AGAIN = 2.0
+"""Seconds after which a call looks again by itself."""
 
 
 class StillWorking(EaselError):
@@ -40,7 +43,7 @@ async def made(person: Any, recipe: Recipe, patience: float = PATIENCE) -> Job:
 async def over(job: Job, patience: float = PATIENCE) -> Job:
     """Wait until a job is over, and done."""
     until = time.monotonic() + patience
-    changes = live.feed().changes()
+    watcher = live.feed().watch()
     try:
         while True:
             now: Job = await Job.objects.aget(pk=job.pk)
@@ -55,12 +58,9 @@ async def over(job: Job, patience: float = PATIENCE) -> Job:
                 raise StillWorking(
                     f"job {job.pk} is not done after {patience:.0f} seconds: it goes on, see /jobs/{job.pk}/"
                 )
-            try:
-                await asyncio.wait_for(anext(changes), min(left, 2.0))
-            except TimeoutError:  # that ends the generator: begin to listen anew
-                changes = live.feed().changes()
+            await watcher.changed(min(left, LOOK_AGAIN))
     finally:
-        await changes.aclose()
+        watcher.leave()
 
 
 def picture_paths(job: Job) -> list[Path]:
