@@ -24,6 +24,8 @@ from easel.recipes.read import faults, parse_yaml, plain_to_yaml
 
 Typed = Mapping[str, Sequence[str]]
 
+SIZE = {"width", "height", "negative_prompt"}
+"""What belongs to drawing beside what every diffusion model has."""
 MOST_RADIOS = 4
 """Choices that are shown side by side; more are a list to choose from."""
 MOST_SLIDER = 1000
@@ -98,7 +100,7 @@ def _marks(form: Any) -> list[Any]:
 
 def groups(kind: type[Recipe], typed: Typed, wrong: Mapping[str, str] | None = None) -> list[Group]:
     """The form's groups, with what applies to what was typed, and each error at its field."""
-    shared = set(Sampled.model_fields)
+    shared = {*Sampled.model_fields} | SIZE if issubclass(kind, Sampled) else set()
     chosen = values_of(kind, typed)
     known = settings(kind)
     deciding = {one.only.of for one in known if one.only}
@@ -124,7 +126,7 @@ def groups(kind: type[Recipe], typed: Typed, wrong: Mapping[str, str] | None = N
         elif one.only and one.only.of in kind.model_fields and one.only.title != listed(one.only.values):
             title = f"For {one.only.title}"
             group = made.setdefault(title, Group(title, ""))
-        elif one.name in shared or one.name in {"width", "height", "negative_prompt", "batch_size"}:
+        elif one.name in shared:
             group = made["drawing"]
         else:
             group = made["own"]
