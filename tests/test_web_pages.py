@@ -226,8 +226,8 @@ def test_the_native_api(client: Any, owner: Any) -> None:
     ):
         answer = client.post("/api/jobs", json.dumps(body), content_type=JSON)
         assert (answer.status_code, words in answer.json()["detail"]) == (422, True), answer.content
-    for body in ("{", "[]", "3", '"x"'):
-        assert client.post("/api/jobs", body, content_type=JSON).status_code in {400, 422}
+    for text in ("{", "[]", "3", '"x"'):
+        assert client.post("/api/jobs", text, content_type=JSON).status_code in {400, 422}
     assert client.post(f"/api/jobs/{number}/cancel").json()["state"] == "cancelled"
     assert client.post(f"/api/jobs/{number}/retry").status_code == 202
     assert client.post(f"/api/jobs/{number}/retry").status_code == 409

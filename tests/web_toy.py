@@ -120,7 +120,7 @@ def paint() -> None:
     whole = jobs.run
 
     def run_quickly(recipe: Recipe, workspace: Workspace) -> Result:
-        return whole(recipe, workspace) if isinstance(recipe, Nap) else fake_run(recipe, workspace)
+        return whole(recipe, workspace) if recipe.kind in {"nap", "siege"} else fake_run(recipe, workspace)
 
     jobs.run = run_quickly
 

@@ -24,8 +24,8 @@ from easel.recipes.read import faults, parse_yaml, plain_to_yaml
 
 Typed = Mapping[str, Sequence[str]]
 
-SIZE = {"width", "height", "negative_prompt"}
-"""What belongs to drawing beside what every diffusion model has."""
+DRAWING = frozenset({*Sampled.model_fields, "width", "height", "negative_prompt"})
+"""How a diffusion model draws."""
 MOST_RADIOS = 4
 """Choices that are shown side by side; more are a list to choose from."""
 MOST_SLIDER = 1000
@@ -100,7 +100,7 @@ def _marks(form: Any) -> list[Any]:
 
 def groups(kind: type[Recipe], typed: Typed, wrong: Mapping[str, str] | None = None) -> list[Group]:
     """The form's groups, with what applies to what was typed, and each error at its field."""
-    shared = {*Sampled.model_fields} | SIZE if issubclass(kind, Sampled) else set()
+    shared = DRAWING if Sampled in kind.__mro__ else frozenset[str]()
     chosen = values_of(kind, typed)
     known = settings(kind)
     deciding = {one.only.of for one in known if one.only}

@@ -15,6 +15,8 @@ from easel.errors import EaselError, shortened
 from easel.models.catalog.tables import ROWS
 from easel.models.catalog.trained_folders import is_trained
 from easel.recipes import Recipe
+from easel.recipes.base import chosen_from
+from easel.recipes.describe import bare
 from easel.recipes.knobs import IsModel, IsPath, IsWords, NamesFile
 from easel.web.forms import marks_of
 from easel.web.models import Job, Upload
@@ -82,8 +84,6 @@ def _refusal(kind: type[Recipe], name: str, text: str, person: Any) -> str:
 
 
 def _is_choice(kind: type[Recipe], name: str) -> bool:
-    from easel.recipes.describe import bare, chosen_from
-
     form = bare(kind.model_fields[name].annotation)
     return bool(chosen_from(form)) and all(part is not str for part in (form, *get_args(form)))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django import template
 
-from easel import progress
+from easel import progress, workspace
 from easel.web.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING
 
 register = template.Library()
@@ -39,7 +39,7 @@ def date(seconds: float | None) -> str:
 @register.filter
 def clock(seconds: float | None) -> str:
     """75 as '1:15'."""
-    return "" if seconds is None else progress.clock(seconds)
+    return "" if seconds is None else workspace.clock(seconds)
 
 
 @register.filter
