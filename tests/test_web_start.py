@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,15 @@ def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert "a file is where a folder is needed" in capsys.readouterr().err
 
 
-def test_the_command_line_loads_no_django_for_its_help() -> None:
-    import subprocess
+def test_django_s_checks_find_nothing_behind_https(tmp_path: Path) -> None:
+    words = ["web", "--check", "--studio", str(tmp_path / "studio"), "--allowed-host", "studio.example"]
+    for https, status, said in ((["--https"], 0, "no warnings"), ([], 1, "security.W012")):
+        command = [sys.executable, "-m", "easel", *words, *https]
+        shown = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (shown.returncode, said in shown.stdout) == (status, True), shown.stdout + shown.stderr
 
+
+def test_the_command_line_loads_no_django_for_its_help() -> None:
     words = "import sys; from easel.cli import main; main(['--help']); print('django' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout
     assert "Start the studio in the browser" in shown

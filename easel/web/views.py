@@ -272,7 +272,7 @@ def _back(request: HttpRequest) -> str:
     return path if path.startswith("/") and not path.startswith("//") and not plain.netloc and "\\" not in path else "/"
 
 
-def not_found(request: HttpRequest, **_problem: Exception) -> HttpResponse:
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's words
     """What is not there, or is another person's: the same words for both."""
     from easel.web.safety import refused
 
