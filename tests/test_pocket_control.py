@@ -1,5 +1,6 @@
 """Pocket's controls and depth net: how they are taught, and that what ships steers and measures as its scores say."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from PIL import Image
 from easel import models, runners
 from easel.metrics import edits
 from easel.models.catalog import controls, tables
-from easel.models.diffusion.batch import Control, PictureRequest
 from easel.models.diffusion.settings import Sampling
 from easel.pocket.train import control, depth, followed, packing, pictures, score, shipped
 from easel.pocket.train.export import POCKET, write_diffusers
@@ -21,6 +21,8 @@ from easel.pocket.world import depth as true_depth
 from easel.recipes.edit import Edit
 
 FEW = Sampling(steps=8)
+SHOWN = 3
+"""Held-out scenes that are drawn."""
 PARTS = {"control": 4.0, "adapter-canny": 0.7, "depth": 0.8}
 """Folder -> megabytes at most."""
 
@@ -142,16 +144,16 @@ def test_plain_libraries_read_them() -> None:
     assert shape == (1, depth.SIDE, depth.SIDE)
 
 
-def drawn(asked: list[followed.Guide], network: Any) -> list[Image.Image]:
+def drawn(asked: list[followed.Guide], network: Any = None) -> list[Image.Image]:
     """Pictures by maps in few steps; without a network by their words."""
-    task = "text-to-image" if network is None else {"controlnet": "control", "adapter": "adapter"}[network.method]
-    requests = [
-        PictureRequest(
-            one.words, i, sampling=FEW, task=task, controls=None if network is None else (Control(network, one.map),)
-        )
-        for i, one in enumerate(asked)
-    ]
+    requests = [replace(one, sampling=FEW) for one in followed.requests(network, asked)]
     return [one.image for one in models.load("pocket", "text-to-image").generate(requests, batch_size=1)]
+
+
+@cache
+def by_words() -> list[Image.Image]:
+    """The pictures of the words that belong to all kinds of maps of a scene."""
+    return drawn(followed.guides("canny", Path(), scenes=SHOWN, of_photos=0))
 
 
 @pytest.mark.parametrize(
@@ -159,14 +161,17 @@ def drawn(asked: list[followed.Guide], network: Any) -> list[Image.Image]:
     [
         ("canny", "controlnet", "pocket-canny", 0.1),
         ("depth", "controlnet", "pocket-depth", 0.04),
+        ("scribble", "controlnet", "pocket-scribble", 0.15),
         ("canny", "adapter", "pocket-canny-adapter", 0.03),
     ],
 )
 def test_pictures_follow_their_maps(kind: str, role: Any, word: str, margin: float) -> None:
-    asked = followed.guides(kind, Path(), scenes=3, of_photos=0)
-    network = models.load(word, role)
-    on, off = drawn(asked, network), drawn(asked, None)
-    found = [[followed.agreement(kind, g.map, p) for g, p in zip(asked, made, strict=True)] for made in (on, off)]
+    asked = followed.guides(kind, Path(), scenes=SHOWN, of_photos=0)
+    on = drawn(asked, models.load(word, role))
+    found = [
+        [followed.agreement(kind, guide.map, made) for guide, made in zip(asked, pictures, strict=True)]
+        for pictures in (on, by_words())
+    ]
     assert all(followed_map > free for followed_map, free in zip(*found, strict=True))
     assert np.mean(found[0]) > np.mean(found[1]) + margin
 

@@ -76,15 +76,19 @@ def agreement(kind: str, asked: Image.Image, drawn: Image.Image) -> float:
     return float(np.nan_to_num(edits.depth_correlation(wanted, found)))
 
 
-def drawn_by(network: ControlNetwork | None, asked: Sequence[Guide]) -> list[Image.Image]:
-    """A picture for each map by pocket, seeds 0, 1, 2 ..., by the words alone where there is no network."""
-    painter = models.load("pocket", "text-to-image")
+def requests(network: ControlNetwork | None, asked: Sequence[Guide]) -> list[PictureRequest]:
+    """A picture for each map, seeds 0, 1, 2 ..., by the words alone where there is no network."""
     task = "text-to-image" if network is None else {"controlnet": "control", "adapter": "adapter"}[network.method]
-    requests = [
+    return [
         PictureRequest(one.words, i, task=task, controls=None if network is None else (Control(network, one.map),))
         for i, one in enumerate(asked)
     ]
-    return [one.image for one in painter.generate(requests, batch_size=1)]
+
+
+def drawn_by(network: ControlNetwork | None, asked: Sequence[Guide]) -> list[Image.Image]:
+    """These pictures by pocket."""
+    painter = models.load("pocket", "text-to-image")
+    return [one.image for one in painter.generate(requests(network, asked), batch_size=1)]
 
 
 def followed(kind: str, asked: Sequence[Guide], on: Sequence[Image.Image], off: Sequence[Image.Image]) -> Scores:
