@@ -143,17 +143,9 @@ def _words(base: Path, shape: Shape) -> int:
 
 
 def _index(name: str) -> dict[str, Any]:
-    return {
-        "_class_name": name,
-        "_diffusers_version": "0.6.0",
-        "feature_extractor": ["transformers", "CLIPImageProcessor"],
-        "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
-        "scheduler": ["diffusers", "PNDMScheduler"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
+    from tests import tiny
+
+    return {"_class_name": name, "feature_extractor": ["transformers", "CLIPImageProcessor"], **tiny.SD_PARTS}
 
 
 def _single_files(folder: Path) -> None:

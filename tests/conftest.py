@@ -8,6 +8,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from PIL import Image, ImageDraw
 from easel.recipes import Recipe, recipe_from
 from easel.recipes.read import to_yaml
 from easel.result import Result, Score
-from easel.workspace import Workspace
+from easel.workspace import Report, Step, Workspace
 from tests.web_studio import client, owner, studio
 
 __all__ = ["client", "owner", "studio"]
@@ -39,6 +41,24 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.jpg"
     drawn().save(path, quality=95)
     return path
+
+
+def killed_in_training(at: int, do: Callable[[Report], object]) -> None:
+    """Do it in a child process that kills itself, as `kill -9` does, once its training has come to `at`."""
+    child = os.fork()
+    if child == 0:  # the child never comes back from here
+
+        def report(step: Step) -> None:
+            if step.phase == "training" and step.done >= at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            do(report)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status)
+    assert os.WTERMSIG(status) == signal.SIGKILL
 
 
 def of_few_cells(recipe: Recipe) -> Recipe:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import json
-import os
 import re
 import shutil
-import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ from easel.result import Result
 from easel.training import checkpoints, finetune
 from easel.workspace import Step
 from tests import tiny
-from tests.conftest import drawn
+from tests.conftest import drawn, killed_in_training
 
 COLOURS = ("teal", "navy", "maroon", "olive", "purple")
 
@@ -335,19 +334,7 @@ def test_a_real_kill_twice_leaves_a_whole_checkpoint(
     recipe = recipe_for(shelf, dog, steps=5)
     run(recipe, tmp_path / "whole")
     for at in (2, 4):
-        child = os.fork()
-        if child == 0:  # the child never comes back from here
-
-            def report(step: Step, at: int = at) -> None:
-                if step.phase == "training" and step.done >= at:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-            try:
-                run(recipe, tmp_path / "cut", report)
-            finally:
-                os._exit(1)
-        _, status = os.waitpid(child, 0)
-        assert os.WIFSIGNALED(status)
+        killed_in_training(at, partial(run, recipe, tmp_path / "cut"))
         assert checkpoints.read(tmp_path / "cut" / setup.CHECKPOINT)[1].step == at - 1
     run(recipe, tmp_path / "cut")
     assert same(tmp_path / "whole", tmp_path / "cut")

@@ -11,6 +11,7 @@ import os
 import pickle
 import shutil
 import signal
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -56,6 +57,7 @@ from easel.training.evaluation import Evaluation, Evaluator, read_rows
 from easel.training.trainer import Context, Trainer
 from easel.workspace import Step, Workspace
 from tests import fakes
+from tests.conftest import killed_in_training
 
 ROOT = Path(__file__).parent.parent
 FACES = ROOT / "examples" / "faces"
@@ -227,20 +229,7 @@ def test_a_real_kill_leaves_a_whole_checkpoint(tmp_path: Path, monkeypatch: pyte
     recipe = tiny("dcgan", kimg=0.048)
     run(recipe, tmp_path / "whole")
     for at in (16, 40):
-        child = os.fork()
-        if child == 0:  # the child never comes back from here
-
-            def report(step: Step, at: int = at) -> None:
-                if step.phase == "training" and step.done >= at:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-            try:
-                run(recipe, tmp_path / "cut", report)
-            finally:
-                os._exit(1)
-        _, status = os.waitpid(child, 0)
-        assert os.WIFSIGNALED(status)
-        assert os.WTERMSIG(status) == signal.SIGKILL
+        killed_in_training(at, partial(run, recipe, tmp_path / "cut"))
         kept = checkpoints.read(tmp_path / "cut" / setup.CHECKPOINT)[1]
         assert kept.step == at // 8 - 1
     run(recipe, tmp_path / "cut")

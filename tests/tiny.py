@@ -110,6 +110,18 @@ def scheduler(folder: Path, kind: str = "PNDMScheduler", **more: Any) -> None:
     (folder / "scheduler_config.json").write_text(json.dumps(settings), encoding="utf-8")
 
 
+SD_PARTS: dict[str, Any] = {
+    "_diffusers_version": "0.6.0",
+    "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
+    "scheduler": ["diffusers", "PNDMScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+}
+"""The index of a Stable Diffusion 1.x on the hub, without the feature extractor, whose class has had two names."""
+
+
 def _index(folder: Path, kind: str, parts: dict[str, Any]) -> None:
     (folder / "model_index.json").write_text(json.dumps({"_class_name": kind, **parts}, indent=1), encoding="utf-8")
 
@@ -136,16 +148,7 @@ def sd(folder: Path, seed: int = 0) -> Path:
     _index(
         folder,
         "StableDiffusionPipeline",
-        {
-            "_diffusers_version": "0.6.0",
-            "feature_extractor": ["transformers", "CLIPFeatureExtractor"],
-            "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
-            "scheduler": ["diffusers", "PNDMScheduler"],
-            "text_encoder": ["transformers", "CLIPTextModel"],
-            "tokenizer": ["transformers", "CLIPTokenizer"],
-            "unet": ["diffusers", "UNet2DConditionModel"],
-            "vae": ["diffusers", "AutoencoderKL"],
-        },
+        {**SD_PARTS, "feature_extractor": ["transformers", "CLIPFeatureExtractor"]},
     )
     return folder
 

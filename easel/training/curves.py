@@ -6,11 +6,46 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from easel.errors import EaselError, shortened
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
 FILE = "metrics.csv"
 Rows = list[dict[str, float]]
+
+
+class Losses:
+    """The losses of the steps that are in no row yet."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[Tensor]] = {}
+
+    def add(self, numbers: Mapping[str, Tensor]) -> None:
+        """Take in those of a step."""
+        for name, value in numbers.items():
+            self._values.setdefault(name, []).append(value)
+
+    def resume(self, losses: Mapping[str, Sequence[float]], device: torch.device | str = "cpu") -> None:
+        """Have what `kept` gave."""
+        import torch
+
+        self._values = {name: [torch.tensor(v, device=device) for v in values] for name, values in losses.items()}
+
+    def kept(self) -> dict[str, list[float]]:
+        """All of them: a curve must not depend on where it was cut."""
+        return {name: [float(value) for value in values] for name, values in self._values.items()}
+
+    def taken(self) -> dict[str, float]:
+        """The mean of each, for a row; from then on there are none."""
+        import torch
+
+        found = {name: float(torch.stack(values).float().mean()) for name, values in self._values.items()}
+        self._values = {}
+        return found
 
 
 def as_csv(rows: Sequence[Mapping[str, float]]) -> str:

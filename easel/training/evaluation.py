@@ -117,7 +117,7 @@ class Evaluator:
         """Pictures, real and made, that are compared, at most."""
         self.seen = 0
         """Pictures seen so far, counted as often as they were."""
-        self._losses: dict[str, list[Tensor]] = {}
+        self._losses = curves.Losses()
         self._tensorboard = TensorBoard(workspace.path(FOLDER))
         self._real = self._features_of_the_set()
 
@@ -139,11 +139,7 @@ class Evaluator:
         self.rows = [row for row in read_rows(self.workspace.path(METRICS)) if row["step"] <= position.step]
         self.seen, self.seconds = position.step * self.batches.batch_size, position.seconds
         if position.step not in self.evaluated:  # else they are in its row
-            device = self.trainer.device
-            self._losses = {
-                name: [torch.tensor(value, device=device) for value in values]
-                for name, values in position.losses.items()
-            }
+            self._losses.resume(position.losses, self.trainer.device)
         self.best = Evaluation.of_header(trained.read_header(self.workspace.folder))
 
     def evaluate(self, step: int, seconds: float) -> None:
@@ -160,7 +156,7 @@ class Evaluator:
         features = self._features(self.drawn(generator, count, "measuring"))
         found = self._statistics(features)
         self._save_grid(generator, step)  # before the row, which says that this step is evaluated: it can be stopped
-        self._add(step, self._mean_losses() | found | {"seconds": seconds})
+        self._add(step, self._losses.taken() | found | {"seconds": seconds})
         if not math.isfinite(found[DISTANCE]):
             raise FloatingPointError(f"the {DISTANCE} is no number at step {step}")
         if self.best is None or found[DISTANCE] < self.best.distance:
@@ -173,10 +169,9 @@ class Evaluator:
     def note(self, step: int, numbers: Mapping[str, Tensor]) -> None:
         """Take in the losses of a step."""
         self.seen = (step + 1) * self.batches.batch_size
-        for name, value in numbers.items():
-            self._losses.setdefault(name, []).append(value)
+        self._losses.add(numbers)
         if (step + 1) % EVERY == 0:
-            self._add(step + 1, self._mean_losses())
+            self._add(step + 1, self._losses.taken())
 
     def report(self, step: int, seconds: float) -> None:
         """Tell the workspace of progress, in pictures, or in seconds where these are what is left."""
@@ -216,9 +211,9 @@ class Evaluator:
         return found
 
     def flush(self) -> dict[str, list[float]]:
-        """Write metrics.csv; the losses that are in no row yet: a curve must not depend on where it was cut."""
+        """Write metrics.csv; the losses that are in no row yet."""
         self._write()
-        return {name: [float(value) for value in values] for name, values in self._losses.items()}
+        return self._losses.kept()
 
     def close(self) -> None:
         """Close what is written to."""
@@ -250,11 +245,6 @@ class Evaluator:
             self.rows[-1]["p"] = self.trainer.state.augmentation
         if numbers:
             self._tensorboard.write(round(kimg * 1000), numbers)
-
-    def _mean_losses(self) -> dict[str, float]:
-        found = {name: float(torch.stack(values).float().mean()) for name, values in self._losses.items()}
-        self._losses = {}
-        return found
 
     def _count(self) -> int:
         """The recipe's number, or of a short training fewer."""

@@ -157,7 +157,8 @@ def _button(look: Look, words: str, looks: list[dict[str, object]], more: dict[s
 def _failed(rows: Sequence[Row]) -> str:
     """Which cells failed, and why."""
     lines = "".join(
-        f"<tr><th scope=row>{_said(row['candidate'])}</th><td>{_said(row['photo'])}</td><td>{row['seed'] or ''}</td>"
+        f"<tr><th scope=row>{_said(row['candidate'])}</th><td>{_said(row['photo'])}</td>"
+        f"<td>{'' if row['seed'] is None else row['seed']}</td>"
         f"<td>{_said(row['failed'])}</td></tr>"
         for row in rows
         if "failed" in row

@@ -32,10 +32,8 @@ def has_instruct(model: str) -> bool:
         path = locate.find(model, "instruct").path
         if path.is_file():
             return checks.check_file(path)[FIRST_LAYER]["shape"][1] == 8
-        homes = (path, path if (path / "vae").is_dir() else locate.base_folder(path) or path)
-        unet, vae = (
-            checks.read_json(home / part / "config.json") for home, part in zip(homes, ("unet", "vae"), strict=True)
-        )
+        homes = locate.homes(path, checks.read_json(path / "model_index.json"), ("unet", "vae"))
+        unet, vae = (checks.read_json(home / part / "config.json") for part, home in homes.items())
         return kind_of_unet(int(unet["in_channels"]), int(vae["latent_channels"])) == "instruct"
     except (EaselError, OSError, KeyError, TypeError, ValueError, IndexError):
         return False  # what is wrong with it is said when it is loaded

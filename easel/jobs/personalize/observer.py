@@ -66,7 +66,7 @@ class Observer:
         """Spent on steps and checkpoints, by all runs together."""
         self.begun_seconds = 0.0
         self.preview: Image.Image | None = None
-        self._losses: dict[str, list[Tensor]] = {}
+        self._losses = curves.Losses()
         self._tensorboard = TensorBoard(workspace.path(FOLDER))
 
     @property
@@ -93,9 +93,7 @@ class Observer:
         self.rows = [row for row in rows if row["step"] <= position.step]
         self.seconds = self.begun_seconds = position.seconds
         if not any(row["step"] == position.step for row in self.evaluated):
-            import torch
-
-            self._losses = {name: [torch.tensor(v) for v in values] for name, values in position.losses.items()}
+            self._losses.resume(position.losses)
         file = self.workspace.path(BEST)
         if file.exists():
             kept = checkpoints.read_position(file)
@@ -120,7 +118,7 @@ class Observer:
                 if one.low is not None and one.high is not None:
                     numbers |= {f"{name} low": one.low, f"{name} high": one.high}
             value = balance(found)
-            self._add(step, self._mean_losses() | numbers | {BALANCE: value, "seconds": seconds})
+            self._add(step, self._losses.taken() | numbers | {BALANCE: value, "seconds": seconds})
             if self.best is None or value > self.best[1]:
                 self.best = step, value
                 kept = Position(step, losses={BALANCE: [value]}, belongs_to={"model": self.training.base})
@@ -137,10 +135,9 @@ class Observer:
 
     def note(self, step: int, numbers: Mapping[str, Tensor]) -> None:
         """Take in the losses of a step."""
-        for name, value in numbers.items():
-            self._losses.setdefault(name, []).append(value)
+        self._losses.add(numbers)
         if (step + 1) % EVERY == 0:
-            self._add(step + 1, self._mean_losses())
+            self._add(step + 1, self._losses.taken())
 
     def report(self, step: int, seconds: float) -> None:
         """Tell the workspace of progress."""
@@ -148,9 +145,9 @@ class Observer:
         self.workspace.step("training", step, self.training.plan.steps, self.preview)
 
     def flush(self) -> dict[str, list[float]]:
-        """Write metrics.csv; the losses that are in no row yet: a curve must not depend on where it was cut."""
+        """Write metrics.csv; the losses that are in no row yet."""
         self._write()
-        return {name: [float(value) for value in values] for name, values in self._losses.items()}
+        return self._losses.kept()
 
     def close(self) -> None:
         """Close what is written to."""
@@ -191,10 +188,3 @@ class Observer:
             self.rows.append({"step": float(step), **numbers})
         if numbers:
             self._tensorboard.write(step, numbers)
-
-    def _mean_losses(self) -> dict[str, float]:
-        import torch
-
-        found = {name: float(torch.stack(values).float().mean()) for name, values in self._losses.items()}
-        self._losses = {}
-        return found

@@ -29,7 +29,7 @@ class Info:
 def rows() -> list[Info]:
     """Every word of the catalogue with licence, size and whether it is at hand now, then what was trained here.
 
-    Looks at the disk only. What pocket has a place for and no weights yet is left out.
+    Looks at the disk only. What has no weights in this install is left out.
     """
     there = [row for row in ROWS.values() if any(map(_is_made, row.parts.values()))]
     return [*(_info(row) for row in there), *(_trained(folder) for folder in trained_folders.folders())]

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from easel.errors import EaselError, nearest, shortened, unknown
 from easel.models.catalog import checks
 from easel.models.catalog.tables import (
     INSIDE,
     MOVED,
-    NOT_YET,
     NOTHING,
     PACKAGE,
     ROLES,
@@ -72,6 +72,15 @@ def find(name: str, role: str) -> LocatedModel:
     raise EaselError(f"no model called '{shortened(name)}': {words}, a hub id, a folder or a .safetensors file")
 
 
+def homes(folder: Path, index: Mapping[str, Any], parts: Sequence[str]) -> dict[str, Path]:
+    """In which folder each of these parts of a diffusion model lies: its own, or, where its model_index.json leaves the
+    part out (null), that of its base.
+    """
+    lacking = [part for part in parts if index.get(part) == [None, None]]
+    base = base_folder(folder) if lacking else None
+    return {part: base if base is not None and part in lacking else folder for part in parts}
+
+
 def base_folder(folder: Path) -> Path | None:
     """Where the parts lie that a diffusion model's folder leaves out: `base` in its `easel.json` names the model that
     they belong to, by any name that `find` knows. None where it names none.
@@ -108,10 +117,6 @@ def _from_row(row: Row, role: str) -> LocatedModel:
         raise EaselError(f"'{row.name}' has no model for {role}: use {_others(role)}")
     part = row.parts[role]
     if part.startswith(INSIDE):
-        if not (PACKAGE / part).is_dir() and role in NOT_YET:
-            able = [word for word, other in ROWS.items() if not other.parts.get(role, INSIDE).startswith(INSIDE)]
-            have = f"{', '.join(able)} {'have' if len(able) > 1 else 'has'} one"
-            raise EaselError(f"'{row.name}' has no model for {role} yet: of those from the hub, {have}")
         if not (PACKAGE / part).is_dir():
             raise EaselError(
                 f"'{row.name}' has no model for {role} in this install: install easel again, or run `make pocket`"

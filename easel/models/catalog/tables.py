@@ -183,8 +183,6 @@ def _control(name: str, words: str, method: str, part: str) -> Row:
     return Row(name, f"steers {base} by {words} ({METHOD_NAMES[method]})", {method: part})
 
 
-NOT_YET: frozenset[str] = frozenset()
-"""Roles that pocket has places for, and no weights so far."""
 POCKET = {role: f"{INSIDE}{folder}" for role, folder in SUBFOLDERS.items()}
 ROWS: dict[str, Row] = {
     row.name: row

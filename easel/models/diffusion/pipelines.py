@@ -40,11 +40,9 @@ def assemble(folder: Path, dtype: Any, role: str = "text-to-image") -> Any:
     if word not in FAMILIES:
         raise unknown("kind of pipeline", word, FAMILIES)
     family = FAMILIES[word]
-    lacking = [part for part in PARTS[family] if index.get(part) == [None, None]]
-    base = locate.base_folder(folder) if lacking else None
-    homes = {part: base if base is not None and part in lacking else folder for part in PARTS[family]}
-    if base is not None:
-        index |= {part: entry for part, entry in _index(base).items() if part in lacking}
+    homes = locate.homes(folder, index, PARTS[family])
+    for home in set(homes.values()) - {folder}:
+        index |= {part: entry for part, entry in _index(home).items() if homes.get(part) == home}
     for part in PARTS[family]:
         _check_part(homes[part], part, index)
     zeros = index.get("force_zeros_for_empty_prompt", True)

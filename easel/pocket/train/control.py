@@ -25,7 +25,7 @@ from easel.pocket.train import depth, samples
 from easel.pocket.train.fit import Schedule, fit
 from easel.pocket.train.pictures import Pixels, Store
 from easel.pocket.train.text import WINDOW, ids
-from easel.pocket.train.unet import LEAN, cache, scheduler, stacked, velocity
+from easel.pocket.train.unet import LEAN, cache, scheduler, stacked, stratified, velocity, weights
 from easel.pocket.train.vae import to_tensor
 from easel.training.trainer import Context, Measured, autocast, device_of
 
@@ -187,7 +187,7 @@ def teach(net: nn.Module, lesson: Lesson, base: Frozen, data: Guided, checkpoint
         batch = data.batch(context.step, lesson.kinds)
         tokens, _ = ids(base.tokenizer, batch.prompts, WINDOW)
         generator = torch.Generator().manual_seed(context.step)
-        share = (torch.randperm(BATCH, generator=generator) + torch.rand(BATCH, generator=generator)) / BATCH
+        share = stratified(BATCH, generator)
         noise = torch.randn(batch.latents.shape, generator=generator)
         drawn = ((1000 * share**LEAN).long(), noise, batch.latents, batch.maps, tokens)
         times, noise, latents, seen, tokens = (x.to(device) for x in drawn)
@@ -196,8 +196,7 @@ def teach(net: nn.Module, lesson: Lesson, base: Frozen, data: Guided, checkpoint
             states = base.text_encoder(tokens).last_hidden_state
             made = lesson.steer(net, base, noisy, times, states, seen.contiguous(memory_format=torch.channels_last))
         wrong = (made.float() - velocity(signal[:, None, None, None], noisy, latents)).square().mean(dim=(1, 2, 3))
-        weight = (5.0 * (1 - signal)).clamp(max=1.0)
-        return Measured((wrong * weight).mean(), {"mse": wrong.mean(), "noisy": wrong[times > 600].mean()})
+        return Measured((wrong * weights(signal)).mean(), {"mse": wrong.mean(), "noisy": wrong[times > 600].mean()})
 
     fit(net, loss, lesson.schedule, checkpoint)
 

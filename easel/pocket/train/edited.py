@@ -21,8 +21,8 @@ from easel.pocket.world import Edit, Scene, edit_pairs, render
 
 EDITS, NIGHTS = 300, 30
 """Edits of scenes, and photos by night."""
-NAMED = {"colour": "colour", "time": "time", "style": "style", "place": "place", "kind": "kind"}
-"""What an edit is about -> what the judge names; it does not name what else an edit may be about."""
+NAMED = tuple(referee.NAMED)
+"""What the judge names; an edit may be about other things too."""
 JUDGE = f"{score.JUDGE}; what it does not name by the nearest true outcome"
 
 
@@ -35,17 +35,14 @@ class Asked(NamedTuple):
 
 
 def asked(count: int = EDITS) -> list[Asked]:
-    """Edits of held-out scenes by day and without style, as many about each thing as there are."""
+    """Edits of plain held-out scenes, equally many about each thing."""
     about: dict[str, list[Asked]] = defaultdict(list)
     for scene in score.held_out(4 * count, offset=50_000, style="plain", light="none"):
         found = edit_pairs(scene)
         for one in found:
             about[one.about].append(Asked(scene, one, [other for other in found if other is not one]))
-    picked: list[Asked] = []
-    for k in range(count):
-        names = sorted(about)
-        picked.append(about[names[k % len(names)]][k // len(names) * 7])
-    return picked
+    names = sorted(about)
+    return [about[names[k % len(names)]][k // len(names) * 7] for k in range(count)]
 
 
 def hits(pictures: list[Pixels], tasks: list[Asked]) -> list[bool]:
@@ -89,7 +86,7 @@ def scenes() -> Scores:
 
 
 def night(photos: Path) -> Scores:
-    """30 photos that trained nothing, told "make it night" and carried over to their full size as `easel edit` does."""
+    """30 photos that trained nothing, told "make it night" at the model's size, and the change carried to the whole."""
     model, paths = models.load("pocket", "instruct"), score.found_photos(photos)[:NIGHTS]
     passed: dict[str, list[bool]] = defaultdict(list)
     for i, path in enumerate(paths):

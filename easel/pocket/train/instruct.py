@@ -14,7 +14,7 @@ from transformers import CLIPTextModel
 from easel.pocket.train.fit import Schedule, fit
 from easel.pocket.train.pairs import Pairs
 from easel.pocket.train.text import WINDOW, ids
-from easel.pocket.train.unet import LEAN, scheduler, velocity
+from easel.pocket.train.unet import LEAN, scheduler, stratified, velocity, weights
 from easel.training.trainer import Context, Measured, autocast, device_of
 
 SCHEDULE = Schedule(steps=3400, lr=5e-4, warmup=100, weight_decay=0.01, average_decay=0.998, muon=True)
@@ -88,8 +88,7 @@ def run(
         said = ["" if none else one for none, (_, _, one) in zip(wordless, drawn, strict=True)]
         generator = torch.Generator().manual_seed(context.step)
         noise = torch.randn(after.shape, generator=generator)
-        share = (torch.randperm(BATCH, generator=generator) + torch.rand(BATCH, generator=generator)) / BATCH
-        times = (share**LEAN * 1000).long()
+        times = (stratified(BATCH, generator) ** LEAN * 1000).long()
         photo = before / scaling * seen[:, None, None, None]
         where = counts(before, after)
         after, noise, times, photo, where = (x.to(device_of(unet)) for x in (after, noise, times, photo, where))
@@ -98,8 +97,7 @@ def run(
         with autocast(unet):
             made = unet(given, times, words(said)).sample
         wrong = (made.float() - velocity(signal[:, None, None, None], noisy, after)).square().mean(dim=1)
-        weight = (5.0 * (1 - signal)).clamp(max=1.0)
-        total = ((wrong * where).mean(dim=(1, 2)) * weight).mean()
+        total = ((wrong * where).mean(dim=(1, 2)) * weights(signal)).mean()
         return Measured(total, {"mse": wrong.mean()})
 
     fit(unet, loss, schedule, checkpoint)

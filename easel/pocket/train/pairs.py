@@ -19,10 +19,9 @@ from easel.networks.autoencoder import PixelAutoencoder
 from easel.pocket.train import pictures
 from easel.pocket.train.packing import WORKERS, drawn_style, one_thread
 from easel.pocket.train.pictures import SIDE, Pixels
-from easel.pocket.train.vae import to_tensor
+from easel.pocket.train.unet import encoded
 from easel.pocket.world import Scene, changes, edit_pairs, light, render
 from easel.pocket.world.stage import draw, lamps
-from easel.training.trainer import autocast
 
 FIRST, SCENES = 11_000_000, 1800
 """Seeds of the scenes: neither the painter's nor the judge's, nor those that scores are measured on."""
@@ -132,9 +131,7 @@ def _ready(vae: Path) -> None:
 
 def _encoded(kind: str, task: object) -> tuple[NDArray[np.float16], list[Pair]]:
     shown, pairs = of_scene(task) if kind == "scenes" else of_photo(task)  # type: ignore[arg-type]
-    with torch.no_grad(), autocast(_VAE[0]):
-        mean = _VAE[0].encoder(to_tensor(np.stack(shown))).chunk(2, dim=1)[0]
-    return (mean.float() * _VAE[0].config.scaling_factor).numpy().astype(np.float16), pairs
+    return encoded(_VAE[0], np.stack(shown)).numpy().astype(np.float16), pairs
 
 
 def cuts(root: Path) -> list[tuple[int, str]]:

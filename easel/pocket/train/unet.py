@@ -132,9 +132,7 @@ def cache(vae: PixelAutoencoder, store: Store, path: Path, side: int) -> NDArray
             pixels = store.pixels[i : i + 32]
             if side != pixels.shape[1]:
                 pixels = np.stack([cv2.resize(p, (side, side), interpolation=cv2.INTER_AREA) for p in pixels])
-            with autocast(vae):
-                mean = vae.encoder(to_tensor(pixels).to(device_of(vae))).chunk(2, dim=1)[0]
-            out[i : i + 32] = (mean.float() * vae.config.scaling_factor).cpu().numpy()
+            out[i : i + 32] = encoded(vae, pixels).numpy()
         out.flush()
         partial.rename(path)
     latents: NDArray[np.float16] = np.load(path, mmap_mode="r")
@@ -254,15 +252,37 @@ def velocity(alphas: Tensor, noisy: Tensor, latents: Tensor) -> Tensor:
     return (alphas.sqrt() * noisy - latents) / (1 - alphas).sqrt()
 
 
+def stratified(size: int, generator: torch.Generator) -> Tensor:
+    """Shares of the schedule, (size,) in [0, 1): one in every nth, which steadies small batches (Kingma et al. 2021,
+    appendix I).
+    """
+    return (torch.randperm(size, generator=generator) + torch.rand(size, generator=generator)) / size
+
+
+def weights(signal: Tensor) -> Tensor:
+    """How much an error counts where this much signal (n,) was left: full where noise leads, since those steps decide
+    what the picture is of, less and less where little is left to do.
+    """
+    return (5.0 * (1 - signal)).clamp(max=1.0)
+
+
+@torch.no_grad()
+def encoded(vae: PixelAutoencoder, pixels: Pixels) -> Tensor:
+    """Latents of pictures (n, h, w, 3), scaled to deviation one: (n, 8, h/8, w/8), float32, on the CPU."""
+    with autocast(vae):
+        mean = vae.encoder(to_tensor(pixels).to(device_of(vae))).chunk(2, dim=1)[0]
+    latents: Tensor = (mean.float() * vae.config.scaling_factor).cpu()
+    return latents
+
+
 def begun(batch: Batch, step: int, alphas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """What is drawn for a batch in a step: times (n,), noise, and the latents that it is added to (n, 8, h, w),
     which hold what is left of what they are drawn over. A family has one time and one noise.
     """
     generator, first = torch.Generator().manual_seed(step), batch.first
     noise = torch.randn(batch.latents.shape, generator=generator)[first].contiguous(memory_format=torch.channels_last)
-    # stratified: one time in every nth of the schedule, which steadies small batches (Kingma et al. 2021, appendix I)
     size = len(first)
-    share = ((torch.randperm(size, generator=generator) + torch.rand(size, generator=generator)) / size)[first]
+    share = stratified(size, generator)[first]
     times = (share**LEAN * 1000 * batch.reach).long()
     kept = left(alphas, times, torch.rand(size, generator=generator)[first])
     return times, noise, torch.lerp(batch.latents, batch.over, kept[:, None, None, None])
@@ -302,14 +322,11 @@ def run(
         with autocast(painter):
             states = painter.text_encoder(tokens).last_hidden_state
             made = painter.unet(noisy, times, states).sample
-        # full weight where noise leads (those steps decide what the picture is of), less and less where little is
-        # left to do
-        weight = (5.0 * (1 - signal)).clamp(max=1.0)
         counts = torch.from_numpy(np.stack([focus(row, latents.shape[-1]) for row in batch.rows])).to(device)
         wrong = made.float() - target
         kin = KINDRED * (1 - signal[:, None, None, None]) * kindred(wrong, first).square()
         errors = ((wrong.square() + kin).mean(dim=1) * counts).mean(dim=(1, 2))
-        total, numbers = (errors * weight).mean(), {"mse": wrong.square().mean(), "kin": kin.mean()}
+        total, numbers = (errors * weights(signal)).mean(), {"mse": wrong.square().mean(), "kin": kin.mean()}
         if losses is not None:
             # the velocity of the noisy latent and the velocity is the latent: the formula undoes itself
             guessed = noise_schedule.get_velocity(made.float(), noisy, times)
