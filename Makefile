@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 PIP_EXTRA ?=
+# How many tests run side by side.
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 8))')
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.easel-ready
 
@@ -23,7 +25,7 @@ demo: $(STAMP)
 	@echo "The contact sheet is out/demo/sheet.png"
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term:skip-covered
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
