@@ -65,6 +65,8 @@ class Workspace:
         self.written: set[str] = set()
         """Names of what this run has written."""
         self._report = report
+        self.shows_previews = bool(getattr(report, "shows_previews", False))
+        """Whether who is reported to shows pictures under way, which take a little time to make."""
         self._clock = _Clock()
         check_folder(self.folder)
         self.had_recipe = (self.folder / "recipe.yaml").exists()

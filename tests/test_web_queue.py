@@ -169,7 +169,7 @@ def test_a_run_writes_its_index_and_errors_are_told(owner: Any, monkeypatch: pyt
             monkeypatch.setattr("easel.runners.run", lambda *_, **__: 1 / 0)
         worker.Runner(claimed, "w", stop).run()
     states = {job.pk: job for job in Job.objects.all()}
-    assert states[good.pk].state == "done"
+    assert states[good.pk].state == "done", states[good.pk].error
     assert (states[bad.pk].state, states[bad.pk].error) == ("failed", "the cat is out: call it")
     assert states[broken.pk].state == "queued"  # a fault of easel's own: tried again later
     assert "ZeroDivisionError" in states[broken.pk].error

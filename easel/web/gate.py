@@ -59,6 +59,8 @@ def admitted(recipe: Recipe, person: Any) -> Recipe:
 
 def _refusal(kind: type[Recipe], name: str, text: str, person: Any) -> str:
     """Why a text may not stand in a setting; '' where it may."""
+    if "\x00" in text:
+        return "holds a character that is no text (NUL)"
     if name in {"kind", "easel"} or _is_choice(kind, name):
         return ""
     marks = marks_of(kind, name)

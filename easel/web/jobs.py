@@ -115,7 +115,7 @@ async def job_events(request: HttpRequest, number: int) -> HttpResponseBase:
     async def then(changed: set[int]) -> list[str]:
         return await sync_to_async(fragment)() if number in changed else []
 
-    return live.stream(first, then)
+    return live.stream(request, first, then)
 
 
 async def list_events(request: HttpRequest) -> HttpResponseBase:
@@ -130,7 +130,7 @@ async def list_events(request: HttpRequest) -> HttpResponseBase:
     async def then(_changed: set[int]) -> list[str]:
         return await sync_to_async(fragment)()
 
-    return live.stream(first, then)
+    return live.stream(request, first, then)
 
 
 @require_POST
@@ -148,7 +148,7 @@ def act(request: HttpRequest, number: int, what: str) -> HttpResponse:
             if before.isdigit()
             else None
         )
-        queue.move(job, before=target)
+        _move(job, request.user, target)
     elif what in {"sooner", "later"}:
         _step(job, request.user, -1 if what == "sooner" else 1)
     else:
@@ -166,7 +166,15 @@ def _step(job: Job, person: Any, by: int) -> None:
     target = places.index(job.pk) + (by if by < 0 else by + 1)
     if target < 0:
         return
-    queue.move(job, before=order[target] if target < len(order) else None)
+    _move(job, person, order[target] if target < len(order) else None)
+
+
+def _move(job: Job, person: Any, before: Job | None) -> None:
+    """The owner orders the whole queue, others what is theirs in it."""
+    if person.is_superuser:
+        queue.move(job, before=before)
+    else:
+        queue.move_among(job, person, before=before)
 
 
 @require_POST

@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.http import StreamingHttpResponse
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, StreamingHttpResponse
 
+from easel.web import queue, safety
 from easel.web.models import Job
 
 LOOK = 0.4
@@ -19,7 +21,9 @@ LOOK = 0.4
 ALIVE = 15.0
 """Seconds after which a silent stream says that it lives."""
 BACK = 20.0
-"""Seconds back that a look goes, for clocks of other machines."""
+"""Seconds back that a look goes."""
+LOST = 2.0
+"""Seconds until the next look after one at a database that is not reached."""
 
 
 class Watcher:
@@ -66,7 +70,11 @@ class Feed:
     async def _look(self) -> None:
         seen: dict[int, float] = {}  # so that what changed just before is told once more, and not missed
         while self._watchers:
-            now = await sync_to_async(stamps)()
+            try:
+                now = await sync_to_async(stamps)()
+            except DatabaseError:  # a restart of the database: those who watch go on
+                await asyncio.sleep(LOST)
+                continue
             changed = {number for number, stamp in now.items() if seen.get(number) != stamp}
             seen = now
             if changed:
@@ -77,7 +85,11 @@ class Feed:
 
 def stamps() -> dict[int, float]:
     """When each job that changed of late did so."""
-    return dict(Job.objects.filter(stamp__gt=time.time() - BACK).values_list("pk", "stamp"))
+    try:
+        return dict(Job.objects.filter(stamp__gt=queue.clock() - BACK).values_list("pk", "stamp"))
+    except DatabaseError:
+        connection.close()
+        raise
 
 
 _FEEDS: dict[int, Feed] = {}
@@ -94,13 +106,17 @@ END = ""
 
 
 def stream(
-    first: Callable[[], Awaitable[list[str]]], then: Callable[[set[int]], Awaitable[list[str]]]
+    request: HttpRequest,
+    first: Callable[[], Awaitable[list[str]]],
+    then: Callable[[set[int]], Awaitable[list[str]]],
 ) -> StreamingHttpResponse:
-    """Server-sent events: what `first` gives, and what `then` makes of every change, until one of them says END."""
+    """Server-sent events: what `first` gives, and what `then` makes of every change, until one of them says END, or
+    who asked is logged out.
+    """
 
     async def events() -> AsyncIterator[str]:
         yield "retry: 2000\n\n"
-        watcher = feed().watch()
+        watcher, asked = feed().watch(), time.monotonic()
         try:
             said = await first()
             while True:
@@ -109,6 +125,10 @@ def stream(
                 if END in said:
                     return
                 changed = await watcher.changed(ALIVE)
+                if time.monotonic() - asked >= ALIVE:
+                    if not await sync_to_async(safety.is_still_in)(request):
+                        return
+                    asked = time.monotonic()
                 said = await then(changed) if changed else [": alive\n\n"]
         finally:
             watcher.leave()

@@ -35,8 +35,9 @@ OPEN = _flag("EASEL_OPEN")
 ALLOWED_HOSTS = [host for host in os.environ.get("EASEL_HOSTS", "localhost,127.0.0.1,[::1]").split(",") if host]
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS if HTTPS and host != "*"]
 DATABASES = {"default": database(os.environ.get("DATABASE_URL", ""), FOLDER)}
-DATABASES["default"]["CONN_MAX_AGE"] = 60
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+# Each request has a thread of its own: a connection that outlives it would never be used again.
+DATABASES["default"]["CONN_MAX_AGE"] = 0
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}}
 
 INSTALLED_APPS = [
     "django.contrib.contenttypes",

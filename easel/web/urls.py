@@ -6,7 +6,21 @@ from django.urls import URLPattern, URLResolver, path, register_converter
 
 from easel.kinds import KINDS
 from easel.web import gallery, jobs, people, served, views
-from easel.web.api import a1111, native, openai
+from easel.web.api import a1111, a1111_lists, controlnet, extras, native, openai
+
+A1111 = {
+    "txt2img": a1111.txt2img, "img2img": a1111.img2img, "progress": a1111.progress, "interrupt": a1111.interrupt,
+    "skip": a1111.interrupt, "png-info": a1111.png_info, "interrogate": a1111.interrogate,
+    "extra-single-image": extras.single, "extra-batch-images": extras.batch, "sd-models": a1111_lists.sd_models,
+    "samplers": a1111_lists.samplers, "schedulers": a1111_lists.schedulers, "options": a1111_lists.options,
+    "upscalers": a1111_lists.upscalers, "latent-upscale-modes": a1111_lists.latent_upscale_modes,
+    "loras": a1111_lists.loras, "prompt-styles": a1111_lists.prompt_styles, "embeddings": a1111_lists.embeddings,
+    "memory": a1111_lists.memory, "cmd-flags": a1111_lists.cmd_flags, "scripts": a1111_lists.scripts,
+    "refresh-checkpoints": a1111_lists.refresh, "refresh-loras": a1111_lists.refresh,
+}  # fmt: skip
+"""A1111's words and what answers them."""
+NONE_OF = ("hypernetworks", "face-restorers", "realesrgan-models", "sd-vae")
+"""Lists of what easel has none of."""
 
 
 class KindWord:
@@ -27,6 +41,8 @@ class KindWord:
 
 register_converter(KindWord, "kind")
 
+handler400 = "easel.web.views.not_understood"
+handler403 = "easel.web.views.forbidden"
 handler404 = "easel.web.views.not_found"
 handler500 = "easel.web.views.broken"
 
@@ -65,22 +81,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/openapi.json", native.openapi, name="openapi"),
     path("api/jobs/<int:number>/events", native.events, name="api-events"),
     path("api/", native.api.urls),
-    path("sdapi/v1/txt2img", a1111.txt2img, name="txt2img"),
-    path("sdapi/v1/img2img", a1111.img2img, name="img2img"),
-    path("sdapi/v1/progress", a1111.progress, name="progress"),
-    path("sdapi/v1/interrupt", a1111.interrupt, name="interrupt"),
-    path("sdapi/v1/skip", a1111.interrupt, name="skip"),
-    path("sdapi/v1/sd-models", a1111.sd_models, name="sd-models"),
-    path("sdapi/v1/samplers", a1111.samplers, name="samplers"),
-    path("sdapi/v1/schedulers", a1111.schedulers, name="schedulers"),
-    path("sdapi/v1/options", a1111.options, name="options"),
-    path("sdapi/v1/png-info", a1111.png_info, name="png-info"),
-    path("sdapi/v1/interrogate", a1111.interrogate, name="interrogate"),
-    path("sdapi/v1/scripts", a1111.scripts, name="scripts"),
-    *(path(f"sdapi/v1/{word}", a1111.nothing, name=word) for word in ("loras", "upscalers", "prompt-styles")),
+    *(path(f"sdapi/v1/{word}", view, name=word) for word, view in A1111.items()),
+    *(path(f"sdapi/v1/{word}", a1111_lists.nothing, name=word) for word in NONE_OF),
+    path("controlnet/version", controlnet.version, name="controlnet-version"),
+    path("controlnet/model_list", controlnet.model_list, name="controlnet-models"),
+    path("controlnet/module_list", controlnet.module_list, name="controlnet-modules"),
+    path("controlnet/detect", controlnet.detect, name="controlnet-detect"),
     path("v1/models", openai.models, name="openai-models"),
     path("v1/images/generations", openai.generations, name="generations"),
     path("v1/images/edits", openai.edits, name="edits"),
+    path("v1/images/variations", openai.variations, name="variations"),
     path("v1/files/<str:signed>", openai.file, name="signed-file"),
     path("<kind:word>/", views.make, name="make"),
     path("<kind:word>/fields/", views.fields, name="fields"),

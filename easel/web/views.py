@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from easel.errors import EaselError
 from easel.kinds import GROUPS, KINDS
 from easel.models.catalog import listing
-from easel.recipes import to_yaml
+from easel.recipes import Recipe, to_yaml
 from easel.recipes.describe import settings
 from easel.version import __version__
 from easel.web import forms, gate, index, queue, uploads
@@ -100,9 +100,18 @@ def make(request: HttpRequest, word: str) -> HttpResponse:
     if recipe is not None:
         wrong = gate.refusals(recipe, request.user)
         if not wrong:
-            job = queue.enqueue(request.user, recipe, priority=1 if request.POST.get("first") else 0)
+            job = put_in_line(request.user, recipe, first=bool(request.POST.get("first")))
             return HttpResponseRedirect(f"/jobs/{job.pk}/")
     return shown_form(request, word, typed, wrong, status=422)
+
+
+def put_in_line(person: Any, recipe: Recipe, *, first: bool) -> Job:
+    """Put a recipe into the queue; `first` is before all others for the owner, and before their own for others."""
+    job = queue.enqueue(person, recipe, priority=1 if first and person.is_superuser else 0)
+    if first and not person.is_superuser:
+        own_first = Job.objects.filter(state="queued", owner=person).order_by("-priority", "place", "pk").first()
+        queue.move_among(job, person, before=own_first if own_first != job else None)
+    return job
 
 
 def shown_form(
@@ -277,6 +286,27 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # no
     from easel.web.safety import refused
 
     return refused(request, "there is nothing at this address, or it is not yours", 404)
+
+
+def not_understood(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """A request that is damaged, too large in its parts, or for another host."""
+    from django.core.exceptions import DisallowedHost, RequestDataTooBig
+
+    from easel.web.safety import refused
+
+    if isinstance(exception, DisallowedHost):
+        return refused(request, "the studio does not go by this name: see --allowed-host", 400)
+    if isinstance(exception, RequestDataTooBig):
+        most = django_settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20
+        return refused(request, f"this is too large: at most {most} MB beside files", 413)
+    return refused(request, "the request is damaged, or has too many parts", 400)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's words
+    """What nobody may do."""
+    from easel.web.safety import refused
+
+    return refused(request, "this is not allowed", 403)
 
 
 def broken(request: HttpRequest) -> HttpResponse:

@@ -212,7 +212,7 @@ async def events(request: HttpRequest, number: int) -> HttpResponseBase:
     async def then(changed: set[int]) -> list[str]:
         return await now() if number in changed else []
 
-    return live.stream(now, then)
+    return live.stream(request, now, then)
 
 
 def openapi(_request: HttpRequest) -> HttpResponse:
