@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ JSON = "application/json"
 @pytest.fixture
 def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The studio's folder, which is where one stands; its tables are empty, and the toy kinds are known."""
-    from easel.web.studio import enter
+    from easel.web.studio import FOLDERS, enter
 
     monkeypatch.setattr("easel.runners.machine.resolve", lambda device="auto", dtype="auto": ("cpu", "float32"))
     before = Path.cwd()
@@ -32,6 +33,8 @@ def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         os.environ["EASEL_HOSTS"] = "localhost,testserver"
         os.environ.pop("DATABASE_URL", None)
         FOLDER.append(Path(tempfile.mkdtemp(prefix="easel-studio-")))
+    for name in FOLDERS:  # numbers begin anew with the tables, and folders of jobs are named by them
+        shutil.rmtree(FOLDER[0] / name, ignore_errors=True)
     enter(FOLDER[0])
     web_toy.add_kinds()
     from django.conf import settings

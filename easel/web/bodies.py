@@ -45,7 +45,7 @@ class Bounded:
             return
         said = dict(scope["headers"]).get(b"content-length", b"")
         size = int(said) if said.isdigit() and len(said) < 19 else None
-        limit, problem = SMALL, HttpResponse(status=413)
+        limit, problem = SMALL, HttpResponse("this is longer than it says", status=413, content_type="text/plain")
         if size is None or size > SMALL:
             limit, problem = await sync_to_async(most)(scope)
         if size is not None and size > limit:

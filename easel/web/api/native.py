@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from ninja import Body, File, NinjaAPI, Path, Query, Schema, Status
 from ninja.errors import HttpError, ValidationError
@@ -79,11 +80,20 @@ class KindOut(Schema):
 
 @api.exception_handler(EaselError)
 def _advice(request: HttpRequest, problem: EaselError) -> HttpResponse:
-    return api.create_response(request, {"detail": str(problem), "fields": {}}, status=422)
+    status = 429 if isinstance(problem, queue.Full) else 422
+    return api.create_response(request, {"detail": str(problem), "fields": {}}, status=status)
+
+
+@api.exception_handler(HttpError)
+def _refused(request: HttpRequest, problem: HttpError) -> HttpResponse:
+    return api.create_response(request, {"detail": problem.message, "fields": {}}, status=problem.status_code)
 
 
 @api.exception_handler(ValidationError)
 def _invalid(request: HttpRequest, problem: ValidationError) -> HttpResponse:
+    if getattr(request, "too_large", False):
+        words = f"file: is too large: at most {settings.MOST_UPLOAD >> 20} MB"
+        return api.create_response(request, {"detail": words, "fields": {}}, status=422)
     first = problem.errors[0] if problem.errors else {"loc": (), "msg": "is wrong"}
     where = ".".join(str(part) for part in first["loc"] if part not in {"body", "recipe", "query", "path"})
     words = f"{where}: {first['msg']}" if where else str(first["msg"])
@@ -99,10 +109,14 @@ def job_of(request: HttpRequest, number: int) -> Job:
 
 
 Number = Path(..., ge=1, le=MOST_NUMBER)
-ERRORS = {401: Problem, 404: Problem, 422: Problem}
+ALWAYS: dict[Any, Any] = {frozenset({400, 401, 403, 422, 503}): Problem}
+"""What any of these may answer: damaged, not logged in, from another site, wrong, no database."""
+SENT: dict[Any, Any] = {frozenset({413, 429, 507}): Problem}
+"""Too large, too many, no disk."""
+OF_ONE: dict[Any, Any] = {404: Problem} | ALWAYS
 
 
-@api.get("/kinds", response={200: list[KindOut], 401: Problem}, tags=["recipes"])
+@api.get("/kinds", response={200: list[KindOut]} | ALWAYS, tags=["recipes"])
 def kinds(request: HttpRequest) -> list[dict[str, Any]]:  # noqa: ARG001 - ninja hands it by this name
     """Every kind of job, with the schema of its recipe."""
     return [
@@ -111,13 +125,13 @@ def kinds(request: HttpRequest) -> list[dict[str, Any]]:  # noqa: ARG001 - ninja
     ]
 
 
-@api.get("/models", response={200: dict[str, str], 401: Problem}, tags=["recipes"])
+@api.get("/models", response={200: dict[str, str]} | ALWAYS, tags=["recipes"])
 def models(request: HttpRequest) -> dict[str, str]:
     """Models that can be named now, with what each is."""
     return dict(model_choices(request.user)["models"])
 
 
-@api.post("/jobs", response={202: JobOut, 401: Problem, 422: Problem}, tags=["jobs"])
+@api.post("/jobs", response={202: JobOut} | ALWAYS | SENT, tags=["jobs"])
 def post_job(request: HttpRequest, recipe: dict[str, Any] = Body(...)) -> Status:  # noqa: B008
     """Put a recipe into the queue: plain values with `kind`.
 
@@ -127,7 +141,7 @@ def post_job(request: HttpRequest, recipe: dict[str, Any] = Body(...)) -> Status
     return Status(202, job.plain())
 
 
-@api.get("/jobs", response={200: list[JobOut], 401: Problem, 422: Problem}, tags=["jobs"])
+@api.get("/jobs", response={200: list[JobOut]} | ALWAYS, tags=["jobs"])
 def list_jobs(
     request: HttpRequest,
     state: str | None = None,
@@ -143,13 +157,13 @@ def list_jobs(
     return [job.plain() for job in found[:limit]]
 
 
-@api.get("/jobs/{number}", response={200: JobOut} | ERRORS, tags=["jobs"])
+@api.get("/jobs/{number}", response={200: JobOut} | OF_ONE, tags=["jobs"])
 def get_job(request: HttpRequest, number: int = Number) -> dict[str, Any]:
     """How far a job is."""
     return job_of(request, number).plain()
 
 
-@api.get("/jobs/{number}/result", response={200: dict[str, Any], 409: Problem} | ERRORS, tags=["jobs"])
+@api.get("/jobs/{number}/result", response={200: dict[str, Any], 409: Problem} | OF_ONE, tags=["jobs"])
 def get_result(request: HttpRequest, number: int = Number) -> Any:
     """What a job made: result.json, with an address for each file."""
     job = job_of(request, number)
@@ -163,14 +177,14 @@ def get_result(request: HttpRequest, number: int = Number) -> Any:
     }
 
 
-@api.post("/jobs/{number}/cancel", response={202: JobOut} | ERRORS, tags=["jobs"])
+@api.post("/jobs/{number}/cancel", response={202: JobOut} | OF_ONE, tags=["jobs"])
 def cancel_job(request: HttpRequest, number: int = Number) -> Status:
     """Stop a job: at once while it waits, at its next step while it runs."""
     queue.cancel(job_of(request, number))
     return Status(202, job_of(request, number).plain())
 
 
-@api.post("/jobs/{number}/retry", response={202: JobOut, 409: Problem} | ERRORS, tags=["jobs"])
+@api.post("/jobs/{number}/retry", response={202: JobOut, 409: Problem} | OF_ONE, tags=["jobs"])
 def retry_job(request: HttpRequest, number: int = Number) -> Status:
     """Put a job that failed or was cancelled into the queue again; what resumes goes on where it stopped."""
     job = job_of(request, number)
@@ -179,13 +193,13 @@ def retry_job(request: HttpRequest, number: int = Number) -> Status:
     return Status(202, job_of(request, number).plain())
 
 
-@api.get("/jobs/{number}/log", response={200: list[str]} | ERRORS, tags=["jobs"])
+@api.get("/jobs/{number}/log", response={200: list[str]} | OF_ONE, tags=["jobs"])
 def get_log(request: HttpRequest, number: int = Number) -> list[str]:
     """The lines of a job's log."""
     return list(job_of(request, number).lines.order_by("pk").values_list("text", flat=True))
 
 
-@api.post("/uploads", response={201: UploadOut, 401: Problem, 422: Problem}, tags=["uploads"])
+@api.post("/uploads", response={201: UploadOut} | ALWAYS | SENT, tags=["uploads"])
 def post_upload(request: HttpRequest, file: UploadedFile = File(...)) -> Status:  # noqa: B008
     """Put a file in: a picture, a table or text, or .safetensors weights."""
     made = uploads.take_file(request.user, file)
