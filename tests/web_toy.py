@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
+from PIL import Image
 from pydantic import Field
 
 from easel.kinds import KINDS, Kind
@@ -53,7 +54,8 @@ def run(recipe: Nap, workspace: Workspace) -> Result:
     workspace.step("sleeping", recipe.steps, recipe.steps)
     with (workspace.folder / "runs.txt").open("a") as stream:
         stream.write("run\n")
-    return Result(kind=recipe.kind, files=("steps.txt",))
+    workspace.save_picture("01.png", Image.new("RGB", (32, 32), "teal"), recipe)
+    return Result(kind=recipe.kind, pictures=("01.png",), files=("steps.txt",))
 
 
 def counted(recipe: Recipe, out: Path, **_: Any) -> Result:
@@ -80,8 +82,32 @@ def enqueue(count: int, mark: int) -> None:
         queue.enqueue(owner, Nap(seed=mark * 1000 + number))
 
 
+def save_slowly(folder: str) -> None:
+    """From here on a worker waits between the end of the run in `folder` and the index over it, from the file `saving`
+    to the file `go`.
+    """
+    from easel.web import worker
+
+    whole = worker.write_index
+
+    def slow(job: Any, name: str, result: Result) -> bool:
+        if job.folder.name == folder:
+            (job.folder / "saving").touch()
+            while not (job.folder / "go").exists():
+                time.sleep(0.05)
+        return whole(job, name, result)
+
+    worker.write_index = slow
+
+
+def skew(seconds: float) -> None:
+    """From here on this process's clock is so many seconds wrong."""
+    right = time.time
+    time.time = lambda: right() + seconds
+
+
 def main(words: list[str]) -> None:
-    """One process: `worker FOLDER [once] [counting]`, `web FOLDER`, `give FOLDER KIND`, `enqueue FOLDER COUNT MARK`;
+    """One process: `worker FOLDER [once] [counting]`, `web FOLDER`, `give FOLDER KIND:STEPS ...`, `enqueue FOLDER COUNT MARK`;
     and as these start others: `worker`, `JOB WORKER`.
     """
     add_kinds()
@@ -92,6 +118,8 @@ def main(words: list[str]) -> None:
     start.PROCESS = (sys.executable, "-m", "tests.web_toy")
     if os.environ.get("TOY_PAINTS"):
         paint()
+    if os.environ.get("TOY_SKEW"):
+        skew(float(os.environ["TOY_SKEW"]))
     folder = words[1] if len(words) > 1 and not words[0].isdigit() else os.environ["EASEL_STUDIO"]
     if words[0] == "web":
         start.serve(Path(folder), start.Door("127.0.0.1", 0, (), https=False))
@@ -100,12 +128,16 @@ def main(words: list[str]) -> None:
     from easel.web import queue, worker
     from easel.web.safety import first_owner
 
+    if os.environ.get("TOY_SAVES_SLOWLY"):
+        save_slowly(os.environ["TOY_SAVES_SLOWLY"])
     if words[0] == "worker":
         if "counting" in words:
             worker.runners.run = counted  # type: ignore[attr-defined]
         start.work(folder, once="once" in words, with_parent=len(words) == 1)
     elif words[0] == "give":
-        queue.enqueue(first_owner(), KINDS[words[2]].recipe(steps=40, seconds=0.1, seed=1))  # type: ignore[call-arg]
+        for word in words[2:]:
+            kind, _, steps = word.partition(":")
+            queue.enqueue(first_owner(), KINDS[kind].recipe(steps=int(steps or 40), seconds=0.1, seed=1))  # type: ignore[call-arg]
     elif words[0] == "enqueue":
         enqueue(int(words[2]), int(words[3]))
     else:

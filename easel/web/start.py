@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from easel.errors import EaselError, shortened
 from easel.web import studio
@@ -116,11 +118,16 @@ def serve(folder: Path, door: Door, *, workers: int = 1) -> None:
     keepers = [Keeper() for _ in range(workers)]
     for keeper in keepers:
         keeper.start()
+    signal.signal(signal.SIGTERM, _end)  # uvicorn raises the signal again when it has ended
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         for keeper in keepers:
             keeper.stop()
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 class Keeper(threading.Thread):
