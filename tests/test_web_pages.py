@@ -226,6 +226,10 @@ def test_the_native_api(client: Any, owner: Any) -> None:
     ):
         answer = client.post("/api/jobs", json.dumps(body), content_type=JSON)
         assert (answer.status_code, words in answer.json()["detail"]) == (422, True), answer.content
+    answer = client.post("/api/jobs", json.dumps({"kind": "stylize", "photo": "/etc/passwd"}), content_type=JSON)
+    assert "no file of yours" in answer.json()["fields"]["photo"]
+    answer = client.post("/api/jobs", json.dumps({"kind": "nap", "steps": -1}), content_type=JSON)
+    assert list(answer.json()["fields"]) == ["steps"]
     for text in ("{", "[]", "3", '"x"'):
         assert client.post("/api/jobs", text, content_type=JSON).status_code in {400, 422}
     assert client.post(f"/api/jobs/{number}/cancel").json()["state"] == "cancelled"
@@ -236,6 +240,9 @@ def test_the_native_api(client: Any, owner: Any) -> None:
     assert client.get(result["addresses"]["01.png"]).status_code == 200
     schema = client.get("/api/openapi.json").json()
     assert "/api/jobs/{number}/result" in schema["paths"]
+    posted = schema["paths"]["/api/jobs"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert posted["discriminator"]["mapping"]["edit"] == "#/components/schemas/recipe-edit"
+    assert schema["components"]["schemas"]["recipe-edit"]["properties"]["photo"]["description"]
     assert client.get("/api/docs").status_code == 200
     from django.core.files.uploadedfile import SimpleUploadedFile
 

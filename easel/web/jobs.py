@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
@@ -21,6 +22,10 @@ from easel.web.views import own
 
 SHOWN_OVER = 60
 """Jobs that are over which the list shows."""
+SHOWN_WAITING = 100
+"""The same of those that wait."""
+PACE = 1.0
+"""Seconds from one state of the list to the next, at least."""
 LOG_LINES = 400
 
 
@@ -41,7 +46,8 @@ def listed(request: HttpRequest) -> dict[str, Any]:
     studio = Studio.get()
     return {
         "running": mine.filter(state=RUNNING).order_by("started"),
-        "waiting": waiting,
+        "waiting": waiting[:SHOWN_WAITING],
+        "more_waiting": max(0, waiting.count() - SHOWN_WAITING),
         "over": over[:SHOWN_OVER],
         "words": words,
         "studio": studio,
@@ -121,16 +127,19 @@ async def job_events(request: HttpRequest, number: int) -> HttpResponseBase:
 async def list_events(request: HttpRequest) -> HttpResponseBase:
     """The list of jobs, as it changes."""
 
-    def fragment() -> list[str]:
-        return [live.event("part", {"id": "list", "html": render_to_string("job_list.html", listed(request), request)})]
+    def fragment() -> str:
+        return live.event("part", {"id": "list", "html": render_to_string("job_list.html", listed(request), request)})
+
+    # The pages of one browser show the same, down to the token of their forms.
+    key = (request.user.pk, request.COOKIES.get(settings.CSRF_COOKIE_NAME), request.META.get("QUERY_STRING"))
 
     async def first() -> list[str]:
-        return await sync_to_async(fragment)()
+        return [await live.feed().shared(key, fragment)]
 
     async def then(_changed: set[int]) -> list[str]:
-        return await sync_to_async(fragment)()
+        return await first()
 
-    return live.stream(request, first, then)
+    return live.stream(request, first, then, pace=PACE)
 
 
 @require_POST

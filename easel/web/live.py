@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -59,11 +60,13 @@ class Feed:
     def __init__(self) -> None:
         self._watchers: set[Watcher] = set()
         self._task: asyncio.Task[None] | None = None
+        self._made: dict[Any, asyncio.Future[Any]] = {}
 
     def watch(self) -> Watcher:
         """Begin to watch: what changes from now on is heard, also before it is asked for."""
         mine = Watcher(self._watchers)
         if self._task is None or self._task.done():
+            self._made.clear()
             self._task = asyncio.create_task(self._look())
         return mine
 
@@ -78,9 +81,30 @@ class Feed:
             changed = {number for number, stamp in now.items() if seen.get(number) != stamp}
             seen = now
             if changed:
+                self._made.clear()
                 for one in self._watchers:
                     one.told(changed)
             await asyncio.sleep(LOOK)
+
+
+    async def shared(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made once between two changes for all who ask by the same key."""
+        found = self._made.get(key)
+        if found is None or (found.done() and (found.cancelled() or found.exception() is not None)):
+            self._made[key] = asyncio.ensure_future(sync_to_async(make)())
+        return await asyncio.shield(self._made[key])
+
+    def end(self) -> None:
+        """Wake all who watch: the server ends."""
+        for one in self._watchers:
+            one.told(set())
+
+
+def end() -> None:
+    """The server ends, and so does every stream."""
+    ENDING.set()
+    for one in list(_FEEDS.values()):
+        one.end()
 
 
 def stamps() -> dict[int, float]:
@@ -93,6 +117,8 @@ def stamps() -> dict[int, float]:
 
 
 _FEEDS: dict[int, Feed] = {}
+ENDING = threading.Event()
+"""That the server ends."""
 
 
 def feed() -> Feed:
@@ -109,9 +135,10 @@ def stream(
     request: HttpRequest,
     first: Callable[[], Awaitable[list[str]]],
     then: Callable[[set[int]], Awaitable[list[str]]],
+    pace: float = 0.0,
 ) -> StreamingHttpResponse:
-    """Server-sent events: what `first` gives, and what `then` makes of every change, until one of them says END, or
-    who asked is logged out.
+    """Server-sent events: what `first` gives, and what `then` makes of every change, until one of them says END,
+    who asked is logged out, or the server ends. Between two there are `pace` seconds at least.
     """
 
     async def events() -> AsyncIterator[str]:
@@ -124,7 +151,11 @@ def stream(
                     yield one
                 if END in said:
                     return
+                if pace and said:
+                    await asyncio.sleep(pace)
                 changed = await watcher.changed(ALIVE)
+                if ENDING.is_set():
+                    return
                 if time.monotonic() - asked >= ALIVE:
                     if not await sync_to_async(safety.is_still_in)(request):
                         return

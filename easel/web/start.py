@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from easel.errors import EaselError, shortened
 from easel.web import studio
@@ -118,16 +119,32 @@ def serve(folder: Path, door: Door, *, workers: int = 1) -> None:
     keepers = [Keeper() for _ in range(workers)]
     for keeper in keepers:
         keeper.start()
-    signal.signal(signal.SIGTERM, _end)  # uvicorn raises the signal again when it has ended
+    server = _server(config)
+
+    def ended(*_: object) -> None:
+        if not server.started:  # later it hears of it by itself, and comes back when it has ended
+            raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, ended)
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
     finally:
         for keeper in keepers:
             keeper.stop()
 
 
-def _end(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(0)
+def _server(config: Any) -> Any:
+    """A server that ends its streams when it is told to end, and does not wait until those who watch go away."""
+    import uvicorn
+
+    from easel.web import live
+
+    class Server(uvicorn.Server):  # type: ignore[misc]
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            live.end()
+            super().handle_exit(sig, frame)
+
+    return Server(config)
 
 
 class Keeper(threading.Thread):

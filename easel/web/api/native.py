@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -14,7 +15,7 @@ from ninja.files import UploadedFile
 
 from easel.errors import EaselError
 from easel.kinds import KINDS
-from easel.recipes import recipe_from
+from easel.recipes import Recipe, recipe_from
 from easel.result import Result
 from easel.version import __version__
 from easel.web import gate, queue, uploads
@@ -78,10 +79,19 @@ class KindOut(Schema):
     recipe_schema: dict[str, Any]
 
 
+class Wrong(EaselError):
+    """A recipe that cannot be run, with what is wrong by setting."""
+
+    def __init__(self, fields: dict[str, str], words: str) -> None:
+        super().__init__(words)
+        self.fields = fields
+
+
 @api.exception_handler(EaselError)
 def _advice(request: HttpRequest, problem: EaselError) -> HttpResponse:
     status = 429 if isinstance(problem, queue.Full) else 422
-    return api.create_response(request, {"detail": str(problem), "fields": {}}, status=status)
+    fields = problem.fields if isinstance(problem, Wrong) else {}
+    return api.create_response(request, {"detail": str(problem), "fields": fields}, status=status)
 
 
 @api.exception_handler(HttpError)
@@ -108,6 +118,28 @@ def job_of(request: HttpRequest, number: int) -> Job:
     return job
 
 
+@cache
+def schema_of(recipe: type[Recipe]) -> dict[str, Any]:
+    """The JSON schema of a kind's recipe, which says its kind."""
+    made = recipe.model_json_schema(ref_template="#/components/schemas/{model}")
+    return made | {"required": ["kind", *(name for name in made.get("required", ()) if name != "kind")]}
+
+
+def whole_schema() -> dict[str, Any]:
+    """The schema of all this: what is posted to /jobs is the recipe of one of the kinds."""
+    schema: dict[str, Any] = api.get_openapi_schema(path_prefix="/api/")
+    known, mapping = schema["components"]["schemas"], {}
+    for word, kind in KINDS.items():
+        made = dict(schema_of(kind.recipe))
+        known |= made.pop("$defs", {})
+        known[f"recipe-{word}"] = made
+        mapping[word] = f"#/components/schemas/recipe-{word}"
+    body = schema["paths"]["/api/jobs"]["post"]["requestBody"]["content"]["application/json"]
+    recipes = [{"$ref": place} for place in mapping.values()]
+    body["schema"] = {"oneOf": recipes, "discriminator": {"propertyName": "kind", "mapping": mapping}}
+    return schema
+
+
 Number = Path(..., ge=1, le=MOST_NUMBER)
 ALWAYS: dict[Any, Any] = {frozenset({400, 401, 403, 422, 503}): Problem}
 """What any of these may answer: damaged, not logged in, from another site, wrong, no database."""
@@ -120,7 +152,7 @@ OF_ONE: dict[Any, Any] = {404: Problem} | ALWAYS
 def kinds(request: HttpRequest) -> list[dict[str, Any]]:  # noqa: ARG001 - ninja hands it by this name
     """Every kind of job, with the schema of its recipe."""
     return [
-        {"kind": word, "about": kind.about, "recipe_schema": kind.recipe.model_json_schema()}
+        {"kind": word, "about": kind.about, "recipe_schema": schema_of(kind.recipe)}
         for word, kind in KINDS.items()
     ]
 
@@ -137,8 +169,15 @@ def post_job(request: HttpRequest, recipe: dict[str, Any] = Body(...)) -> Status
 
     Files are named by the `place` of an upload, or of a file in a result.
     """
-    job = queue.enqueue(request.user, gate.admitted(recipe_from(recipe), request.user))
-    return Status(202, job.plain())
+    try:
+        made = recipe_from(recipe)
+    except EaselError as problem:
+        kind = KINDS.get(str(recipe.get("kind")))
+        first = str(problem).partition(" ")[0].strip(":")
+        raise Wrong({first: str(problem)} if kind and first in kind.recipe.model_fields else {}, str(problem)) from problem
+    if wrong := gate.refusals(made, request.user):
+        raise Wrong(wrong, "; ".join(f"{name}: {words}" for name, words in wrong.items()))
+    return Status(202, queue.enqueue(request.user, made).plain())
 
 
 @api.get("/jobs", response={200: list[JobOut]} | ALWAYS, tags=["jobs"])
@@ -231,14 +270,14 @@ async def events(request: HttpRequest, number: int) -> HttpResponseBase:
 
 def openapi(_request: HttpRequest) -> HttpResponse:
     """The schema of all this."""
-    return HttpResponse(json.dumps(api.get_openapi_schema(path_prefix="/api/")), content_type="application/json")
+    return HttpResponse(json.dumps(whole_schema()), content_type="application/json")
 
 
 def docs(request: HttpRequest) -> HttpResponse:
     """The schema as a page."""
     from django.shortcuts import render
 
-    schema = api.get_openapi_schema(path_prefix="/api/")
+    schema = whole_schema()
     rows = [
         (verb.upper(), path, facts.get("description", ""))
         for path, verbs in schema["paths"].items()

@@ -64,11 +64,10 @@ async def followed(job: Job, patience: float = PATIENCE) -> AsyncIterator[Job]:
             yield now
             if now.state == DONE:
                 return
-            left = until - time.monotonic()
+            left = 0.0 if live.ENDING.is_set() else until - time.monotonic()
             if left <= 0:
-                raise StillWorking(
-                    f"job {job.pk} is not done after {patience:.0f} seconds: it goes on, see /jobs/{job.pk}/"
-                )
+                why = "now that the studio stops" if live.ENDING.is_set() else f"after {patience:.0f} seconds"
+                raise StillWorking(f"job {job.pk} is not done {why}: it goes on, see /jobs/{job.pk}/")
             await watcher.changed(min(left, LOOK_AGAIN))
     finally:
         watcher.leave()
