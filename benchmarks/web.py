@@ -35,6 +35,7 @@ class Person(threading.Thread):
         self.errors: list[str] = []
 
     def run(self) -> None:
+        """Queue them all."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         for seed in range(self.jobs):
             made = self.call(connection, "POST", "/api/jobs", {"kind": "nap", "seed": seed}, self.posted)
@@ -44,6 +45,7 @@ class Person(threading.Thread):
         connection.close()
 
     def call(self, connection: Any, method: str, path: str, body: Any, times: list[float]) -> Any:
+        """The JSON of an answer, its time kept; None, and a word among the errors, where it is none."""
         began = time.perf_counter()
         try:
             content = None if body is None else json.dumps(body)
@@ -68,6 +70,7 @@ class Page(threading.Thread):
         self.port, self.events, self.cookies = port, 0, cookies
 
     def run(self) -> None:
+        """Count the events."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
         connection.request("GET", "/jobs/events/", headers={"Cookie": self.cookies})
         answer = connection.getresponse()

@@ -6,13 +6,13 @@ import base64
 import io
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
-import requests
 import webuiapi
 from PIL import Image, ImageChops, ImageDraw
 from PIL.PngImagePlugin import PngInfo
@@ -159,8 +159,9 @@ def test_openai_draws_edits_and_names_its_errors(port: int, spot: Image.Image, t
         assert change(spot, painted, (0, 0, 48, 64)) > 50
         with pytest.deprecated_call():
             varied = client.images.create_variation(image=png(spot), response_format="url", extra_body=SMALL)
-        answer = requests.get(str((varied.data or [])[0].url), timeout=60)
-        with Image.open(io.BytesIO(answer.content)) as picture:
+        with urllib.request.urlopen(str((varied.data or [])[0].url), timeout=60) as answer:
+            content = answer.read()
+        with Image.open(io.BytesIO(content)) as picture:
             assert picture.size == (96, 64)
             assert change(spot, picture, (0, 0, 96, 64)) > 50
         for make, kind, param in (

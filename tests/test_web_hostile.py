@@ -82,7 +82,7 @@ def test_a_full_disk_is_said_before_anything_is_written(
     import shutil
     from collections import namedtuple
 
-    usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as shutil has it
+    usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**12, 10**12 - 10**6, 10**6))
     with pytest.raises(EaselError, match="disk of the studio is full"):
         put_in(two[0])
@@ -288,6 +288,11 @@ def test_only_posts_change_anything(client: Any, owner: Any) -> None:
 ODD: tuple[Any, ...] = (True, -1, 1.5, 10**400, "x", "\ud800", [1], {"a": []}, float("nan"))
 
 
+def some(names: str) -> dict[str, None]:
+    """Settings that are not sent but for the one that is tried."""
+    return dict.fromkeys(names.split())
+
+
 @pytest.mark.parametrize("api", ["a1111", "openai"])
 def test_no_value_breaks_a_call(client: Any, owner: Any, api: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every setting that a client may send is sent with every odd value: each is refused in words, or means nothing."""
@@ -301,24 +306,29 @@ def test_no_value_breaks_a_call(client: Any, owner: Any, api: str, monkeypatch: 
     photo = "data:image/png;base64," + __import__("base64").b64encode(png()).decode()
     unit = {"image": photo, "module": "canny"}
     whole: dict[str, dict[str, Any]] = {
-        "txt2img": dict.fromkeys(
-            "prompt negative_prompt seed steps cfg_scale width height batch_size n_iter sampler_name sampler_index scheduler "
-            "styles enable_hr hr_scale hr_resize_x override_settings alwayson_scripts subseed_strength eta send_images".split()
+        "txt2img": some(
+            "prompt negative_prompt seed steps cfg_scale width height batch_size n_iter "
+            "sampler_name sampler_index scheduler styles enable_hr hr_scale hr_resize_x override_settings "
+            "alwayson_scripts subseed_strength eta send_images"
         ),
         "img2img": {"init_images": [photo], "mask": photo, "denoising_strength": 0.5, "resize_mode": 1, "mask_blur": 4},
-        "extra-single-image": dict.fromkeys(
-            "image resize_mode upscaling_resize upscaling_resize_w upscaler_1 gfpgan_visibility upscaling_crop".split()
+        "extra-single-image": some(
+            "image resize_mode upscaling_resize upscaling_resize_w upscaler_1 gfpgan_visibility upscaling_crop"
         ),
         "extra-batch-images": {"imageList": [{"data": photo, "name": "a"}]},
         "png-info": {"image": photo},
         "interrogate": {"image": photo, "model": "clip"},
         "options": {"sd_model_checkpoint": "pocket", "x": 1},
-        "controlnet": unit | dict.fromkeys("weight guidance_start guidance_end threshold_a control_mode model".split()),
-        "/controlnet/detect": {"controlnet_images": [photo], "controlnet_module": "canny", "controlnet_processor_res": 64},
+        "controlnet": unit | some("weight guidance_start guidance_end threshold_a control_mode model"),
+        "/controlnet/detect": {
+            "controlnet_images": [photo],
+            "controlnet_module": "canny",
+            "controlnet_processor_res": 64,
+        },
     }
     if api == "openai":
         names = "prompt model n size background output_format output_compression stream partial_images seed steps"
-        whole = {"/v1/images/generations": {"prompt": "a"} | dict.fromkeys(names.split())}
+        whole = {"/v1/images/generations": {"prompt": "a"} | some(names)}
     statuses = set()
     for name, body in whole.items():
         for setting in body:

@@ -1,4 +1,4 @@
-"""The queue's corners, each with a known answer: clocks that differ, late workers, cancels, places, hours, a restart."""
+"""The queue's corners, each with a known answer: clocks that differ, late workers, cancels, places, hours."""
 
 from __future__ import annotations
 
@@ -96,9 +96,7 @@ def test_a_cancel_is_kept_whatever_happens_then(owner: Any, clock: list[float]) 
     assert not queue.retry(done)
 
 
-def test_a_retry_begins_with_clean_figures_and_writes_over_halves(
-    owner: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_retry_begins_with_clean_figures_and_writes_over_halves(owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from easel.web import queue, worker
     from easel.web.models import Job, Picture
 
@@ -169,7 +167,7 @@ def test_the_hours_of_heavy_jobs(owner: Any, monkeypatch: pytest.MonkeyPatch) ->
 
     class Clock(datetime):
         @classmethod
-        def now(cls, tz: Any = None) -> datetime:
+        def now(cls, tz: Any = None) -> Any:
             return datetime(2026, 1, 1, hour[0], 0)
 
     monkeypatch.setattr(queue, "datetime", Clock)
@@ -188,7 +186,11 @@ def test_the_hours_of_heavy_jobs(owner: Any, monkeypatch: pytest.MonkeyPatch) ->
         ("00:00", "00:00", set(range(24))),
         ("", "", set(range(24))),
     ):
-        open_at = {at for at in range(24) if queue.is_hour(Studio(heavy_from=first, heavy_until=last), datetime(2026, 1, 1, at))}
+        open_at = {
+            at
+            for at in range(24)
+            if queue.is_hour(Studio(heavy_from=first, heavy_until=last), datetime(2026, 1, 1, at))
+        }
         assert inside <= open_at
         assert len(open_at) == {"09:00": 8, "22:00": 8}.get(first, 24)
 
@@ -196,7 +198,9 @@ def test_the_hours_of_heavy_jobs(owner: Any, monkeypatch: pytest.MonkeyPatch) ->
 def test_priority_before_order_and_waits_hold_nobody_up(owner: Any, clock: list[float]) -> None:
     from easel.web import queue
 
-    plain, late, urgent = (queue.enqueue(owner, Nap(), priority=at, run_after=after) for at, after in ((0, 0), (5, 2000), (1, 0)))
+    plain, late, urgent = (
+        queue.enqueue(owner, Nap(), priority=at, run_after=after) for at, after in ((0, 0), (5, 2000), (1, 0))
+    )
     order = [queue.claim("w", "here", heavy=False) for _ in range(3)]
     assert [job and job.pk for job in order] == [urgent.pk, plain.pk, None]
     clock[0] = 2000
@@ -218,7 +222,10 @@ def test_a_heavy_process_that_never_comes_up_gives_its_job_back(owner: Any, monk
     assert one._begin_next()
     assert one._child is not None
     held = Job.objects.get(pk=made.pk)
-    assert (held.state, held.lease_until is not None and held.lease_until - time.time() > queue.LEASE) == ("running", True)
+    assert (held.state, held.lease_until is not None and held.lease_until - time.time() > queue.LEASE) == (
+        "running",
+        True,
+    )
     one._child.wait()
     one._begin_next()
     again = Job.objects.get(pk=made.pk)
@@ -329,7 +336,9 @@ def test_a_job_says_that_it_was_cancelled(owner: Any, monkeypatch: pytest.Monkey
     worker.Runner(job, "w", worker.Stop()).run()
     assert steps == [0, 1, 2]
     assert state_of(made) == "cancelled"
-    assert "stopped during sleeping (2 of 100)" in " ".join(Job.objects.get(pk=made.pk).lines.values_list("text", flat=True))
+    assert "stopped during sleeping (2 of 100)" in " ".join(
+        Job.objects.get(pk=made.pk).lines.values_list("text", flat=True)
+    )
 
 
 @pytest.mark.skipif(not SERVERS, reason="no PostgreSQL here: apt-get install postgresql")
@@ -342,7 +351,9 @@ def test_a_worker_whose_clock_is_wrong_takes_nothing_away(
     started.append(process("worker", place, "once", DATABASE_URL=postgresql, TOY_SKEW="-7200"))
     with psycopg.connect(postgresql, autocommit=True) as connection:
         for _ in range(1200):
-            if connection.execute("select count(*) from studio_job where state = 'running' and done > 2").fetchone() == (1,):
+            if connection.execute(
+                "select count(*) from studio_job where state = 'running' and done > 2"
+            ).fetchone() == (1,):
                 break
             time.sleep(0.05)
         started.append(process("worker", place, "once", DATABASE_URL=postgresql, TOY_SKEW="7200"))

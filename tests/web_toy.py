@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import time
@@ -86,8 +87,7 @@ def save_slowly(folder: str) -> None:
     """From here on a worker waits between the end of the run in `folder` and the index over it, from the file `saving`
     to the file `go`.
     """
-    from easel.web import worker
-
+    worker: Any = importlib.import_module("easel.web.worker")
     whole = worker.write_index
 
     def slow(job: Any, name: str, result: Result) -> bool:
@@ -107,8 +107,8 @@ def skew(seconds: float) -> None:
 
 
 def main(words: list[str]) -> None:
-    """One process: `worker FOLDER [once] [counting]`, `web FOLDER`, `give FOLDER KIND:STEPS ...`, `enqueue FOLDER COUNT MARK`;
-    and as these start others: `worker`, `JOB WORKER`.
+    """One process: `worker FOLDER [once] [counting]`, `web FOLDER`, `give FOLDER KIND:STEPS ...`,
+    `enqueue FOLDER COUNT MARK`; and as these start others: `worker`, `JOB WORKER`.
     """
     add_kinds()
     from easel.runners import machine

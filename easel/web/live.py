@@ -86,7 +86,6 @@ class Feed:
                     one.told(changed)
             await asyncio.sleep(LOOK)
 
-
     async def shared(self, key: Any, make: Callable[[], Any]) -> Any:
         """What `make` gives, made once between two changes for all who ask by the same key."""
         found = self._made.get(key)

@@ -139,7 +139,7 @@ def _server(config: Any) -> Any:
 
     from easel.web import live
 
-    class Server(uvicorn.Server):  # type: ignore[misc]
+    class Server(uvicorn.Server):
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             live.end()
             super().handle_exit(sig, frame)

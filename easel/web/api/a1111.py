@@ -50,8 +50,8 @@ async def txt2img(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
             if body.get(name) and str(body[name]).casefold() not in {"use same sampler", "use same scheduler"}:
                 raise EaselError(f"{name}: easel draws the second pass as the first: leave it out")
         scale = asked.number(body, "hr_scale", 2.0)
-        for name, size in (("width", "hr_resize_x"), ("height", "hr_resize_y")):
-            values[name] = round((asked.number(body, size, 0) or values[name] * scale) / 8) * 8
+        for name, wanted in (("width", "hr_resize_x"), ("height", "hr_resize_y")):
+            values[name] = round((asked.number(body, wanted, 0) or values[name] * scale) / 8) * 8
     units = controlnet.units(body)
     if units:
         size = (values["width"], values["height"])

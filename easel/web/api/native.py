@@ -152,8 +152,7 @@ OF_ONE: dict[Any, Any] = {404: Problem} | ALWAYS
 def kinds(request: HttpRequest) -> list[dict[str, Any]]:  # noqa: ARG001 - ninja hands it by this name
     """Every kind of job, with the schema of its recipe."""
     return [
-        {"kind": word, "about": kind.about, "recipe_schema": schema_of(kind.recipe)}
-        for word, kind in KINDS.items()
+        {"kind": word, "about": kind.about, "recipe_schema": schema_of(kind.recipe)} for word, kind in KINDS.items()
     ]
 
 
@@ -174,7 +173,9 @@ def post_job(request: HttpRequest, recipe: dict[str, Any] = Body(...)) -> Status
     except EaselError as problem:
         kind = KINDS.get(str(recipe.get("kind")))
         first = str(problem).partition(" ")[0].strip(":")
-        raise Wrong({first: str(problem)} if kind and first in kind.recipe.model_fields else {}, str(problem)) from problem
+        raise Wrong(
+            {first: str(problem)} if kind and first in kind.recipe.model_fields else {}, str(problem)
+        ) from problem
     if wrong := gate.refusals(made, request.user):
         raise Wrong(wrong, "; ".join(f"{name}: {words}" for name, words in wrong.items()))
     return Status(202, queue.enqueue(request.user, made).plain())
