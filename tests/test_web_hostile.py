@@ -269,6 +269,55 @@ def test_letters_that_no_database_takes_are_refused(client: Any, owner: Any) -> 
         assert client.get(address).status_code == 400, address
 
 
+def test_numbers_and_searches_without_end_break_nothing(client: Any, owner: Any) -> None:
+    for address in (f"/jobs/{10**30}/", f"/api/jobs/{2**62}", f"/gallery/{10**30}/", f"/models/{10**30}/"):
+        assert client.get(address).status_code == 404, address
+    assert client.get(f"/api/jobs?before={10**30}").status_code == 422
+    for query in ("q=" + "a+" * 5000, "page=" + "9" * 99, "score=x&low=nan&high=1e999", "since=9999-99-99"):
+        assert client.get(f"/gallery/?{query}").status_code == 200, query
+    assert client.get("/files/out/nap-" + "9" * 99 + "/x").status_code == 404
+    assert client.post(f"/jobs/{10**30}/cancel/").status_code == 404
+
+
+def test_one_person_opens_so_many_streams(owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.test import AsyncClient
+
+    from easel.web import live
+
+    monkeypatch.setattr(live, "MOST_STREAMS", 2)
+
+    async def statuses() -> list[int]:
+        asker, found, open_ones = AsyncClient(headers={"host": "localhost"}), [], []
+        for _ in range(3):
+            answer = await asker.get("/jobs/events/")
+            found.append(answer.status_code)
+            if answer.status_code == 200:
+                open_ones.append(answer.streaming_content.__aiter__())
+                await anext(open_ones[-1])
+        for one in open_ones:
+            await one.aclose()
+        answer = await asker.get("/jobs/events/")
+        found.append(answer.status_code)
+        return found
+
+    assert asyncio.run(statuses()) == [200, 200, 429, 200]
+    assert not +live._OPEN
+
+
+def test_what_a_killed_process_left_is_swept(owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from easel.web import uploads
+
+    kept = put_in(owner)
+    Path("uploads/tmp123.upload").write_bytes(b"half")
+    lost = Path("uploads/0123456789ab")
+    lost.mkdir()
+    (lost / "photo.png").write_bytes(png())
+    assert uploads.sweep() == 0  # they may be on their way
+    monkeypatch.setattr(uploads, "OLD", -1.0)
+    assert uploads.sweep() == 2
+    assert [path.name for path in Path("uploads").iterdir()] == [kept.pk]
+
+
 def test_only_posts_change_anything(client: Any, owner: Any) -> None:
     from easel.web import queue
     from easel.web.models import Job

@@ -23,6 +23,8 @@ from easel.web.models import Job, Number, Picture, Upload
 from easel.web.views import own
 
 PAGE = 24
+MOST_WORDS = 20
+"""Words of a search that are looked for."""
 SORTS = {"newest": "-made", "oldest": "made"}
 
 
@@ -56,7 +58,7 @@ def search(pictures: Any, asked: Any) -> tuple[Any, dict[str, str], str]:
         for name in ("q", "model", "kind", "since", "until", "score", "low", "high", "sort")
     }
     problems = []
-    for word in said["q"].casefold().split():
+    for word in said["q"].casefold().split()[:MOST_WORDS]:
         pictures = pictures.filter(words__contains=word)
     for name in ("model", "kind"):
         if said[name]:

@@ -7,12 +7,13 @@ import contextlib
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 
 from easel.web import queue, safety
 from easel.web.models import Job
@@ -116,6 +117,10 @@ def stamps() -> dict[int, float]:
 
 
 _FEEDS: dict[int, Feed] = {}
+_OPEN: Counter[int] = Counter()
+"""Streams by person."""
+MOST_STREAMS = 100
+"""Streams of one person, at most: each takes a thread."""
 ENDING = threading.Event()
 """That the server ends."""
 
@@ -135,12 +140,24 @@ def stream(
     first: Callable[[], Awaitable[list[str]]],
     then: Callable[[set[int]], Awaitable[list[str]]],
     pace: float = 0.0,
-) -> StreamingHttpResponse:
+) -> HttpResponseBase:
     """Server-sent events: what `first` gives, and what `then` makes of every change, until one of them says END,
     who asked is logged out, or the server ends. Between two there are `pace` seconds at least.
     """
+    person = request.user.pk
+    if _OPEN[person] >= MOST_STREAMS:
+        words = f"{MOST_STREAMS} pages of yours watch already: close some"
+        return JsonResponse({"detail": words, "fields": {}}, status=429)
 
     async def events() -> AsyncIterator[str]:
+        _OPEN[person] += 1
+        try:
+            async for one in told():
+                yield one
+        finally:
+            _OPEN[person] -= 1
+
+    async def told() -> AsyncIterator[str]:
         yield "retry: 2000\n\n"
         watcher, asked = feed().watch(), time.monotonic()
         try:

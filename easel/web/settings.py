@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from easel.errors import EaselError
+from easel.errors import EaselError, shortened
 from easel.files import read_text
 from easel.web.studio import database
 
@@ -24,6 +24,18 @@ def _key() -> str:
 
 def _flag(name: str) -> bool:
     return os.environ.get(name, "") == "1"
+
+
+def _gigabytes(name: str, usual: str) -> int:
+    """Bytes, of a variable that says gigabytes. Raises EaselError where it says none."""
+    text = os.environ.get(name) or usual
+    try:
+        count = int(float(text) * 1e9)
+    except (ValueError, OverflowError):
+        count = -1
+    if count < 0:
+        raise EaselError(f"{name} is '{shortened(text)}': write a number of gigabytes, such as {usual}")
+    return count
 
 
 SECRET_KEY = _key()
@@ -90,7 +102,7 @@ MOST_WEIGHTS = 10_000_000_000
 """Bytes of a .safetensors file that is put in, at most."""
 MOST_FILES = 100_000
 """Files of a folder that is put in, at most."""
-QUOTA = int(os.environ.get("EASEL_QUOTA_GB", "20")) * 1_000_000_000
+QUOTA = _gigabytes("EASEL_QUOTA_GB", "20")
 """Bytes that a person's uploads may take."""
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 100

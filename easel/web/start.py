@@ -116,6 +116,9 @@ def serve(folder: Path, door: Door, *, workers: int = 1) -> None:
         proxy_headers=door.https,
         server_header=False,
     )
+    from easel.web import uploads
+
+    uploads.sweep()
     keepers = [Keeper() for _ in range(workers)]
     for keeper in keepers:
         keeper.start()

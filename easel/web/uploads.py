@@ -4,6 +4,7 @@ photo was taken at is removed, without touching its pixels.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -235,6 +236,21 @@ def delete(upload: Upload) -> None:
     upload_folder = Path("uploads") / upload.pk
     upload.delete()
     shutil.rmtree(upload_folder, ignore_errors=True)
+
+
+OLD = 86_400.0
+"""Seconds after which what a killed process left of an upload is no longer being written."""
+
+
+def sweep() -> int:
+    """Take away what killed processes left: bodies that were being sent, and uploads without a row. How many."""
+    known, count = set(Upload.objects.values_list("pk", flat=True)), 0
+    for path in Path("uploads").iterdir():
+        with contextlib.suppress(OSError):
+            if path.name not in known and time.time() - path.stat().st_mtime > OLD:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                count += 1
+    return count
 
 
 def without_place(content: bytes) -> tuple[bytes, list[str]]:
