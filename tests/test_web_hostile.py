@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 from collections.abc import Awaitable, Callable
@@ -296,6 +297,10 @@ def test_one_person_opens_so_many_streams(owner: Any, monkeypatch: pytest.Monkey
                 await anext(open_ones[-1])
         for one in open_ones:
             await one.aclose()
+        open_ones.clear()
+        del answer
+        gc.collect()
+        await asyncio.sleep(0.2)  # what is under it is closed by the loop
         answer = await asker.get("/jobs/events/")
         found.append(answer.status_code)
         return found

@@ -152,8 +152,9 @@ def stream(
     async def events() -> AsyncIterator[str]:
         _OPEN[person] += 1
         try:
-            async for one in told():
-                yield one
+            async with contextlib.aclosing(told()) as lines:
+                async for one in lines:
+                    yield one
         finally:
             _OPEN[person] -= 1
 
