@@ -157,8 +157,10 @@ def test_the_way_is_chosen_by_what_is_given(shelf: Path, photo: Path) -> None:
     assert way(method="canny") == ("canny", "")
     with pytest.raises(EaselError, match="of which kind"):
         way(control=("m.png",))
-    with pytest.raises(EaselError, match="strength: belongs to auto, redraw and inpaint, not to depth"):
-        way(control=("depth",), strength=0.5)
+    assert way(control=("depth",), strength=0.5)[0] == "depth"
+    assert way(control=("depth",), mask="m.png")[0] == "depth"  # followed inside it
+    with pytest.raises(ValidationError, match="strength: belongs to auto, redraw, .* not to adapter-canny"):
+        way(method="adapter-canny", strength=0.5)
 
 
 # Frame
