@@ -33,6 +33,14 @@ def test_this_machine_alone_is_open_and_others_need_a_name() -> None:
     assert "*" not in door("0.0.0.0", allowed=("studio.example",)).hosts
     with pytest.raises(EaselError, match="say by which name they reach it"):
         _ = door("0.0.0.0").hosts
+    assert door(allowed=(".example", "10.0.0.1", "[2001:db8::1]")).hosts[-3:] == [
+        ".example",
+        "10.0.0.1",
+        "[2001:db8::1]",
+    ]
+    for wrong in ("*", "https://studio.example", "studio.example:8000", "studio.example/", "", "a b"):
+        with pytest.raises(EaselError, match="write a name or an address alone"):
+            _ = door(allowed=(wrong,)).hosts
 
 
 def test_a_taken_port_gives_way_to_the_next(socket_enabled: None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,6 +21,8 @@ from easel.web import studio
 
 HERE = ("localhost", "127.0.0.1", "[::1]")
 """Hosts by which this machine calls itself."""
+NAME = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+"""A host's name or address, without scheme, port or path."""
 PORTS = 50
 """Ports that are tried, from the one asked for."""
 PROCESS = (sys.executable, "-m", "easel.web.start")
@@ -46,6 +49,12 @@ class Door:
     def hosts(self) -> list[str]:
         """Names that a request may ask for. Raises EaselError where other machines reach it and no name was said."""
         said = list(self.allowed)
+        for name in said:
+            if not NAME.fullmatch(name):
+                raise EaselError(
+                    f"--allowed-host is '{shortened(name)}': write a name or an address alone, as in studio.example or "
+                    ".example for all below it; '*' would let any name in"
+                )
         if is_loopback(self.host):
             return [*HERE, *said]
         if self.host not in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
