@@ -159,7 +159,7 @@ def test_the_way_is_chosen_by_what_is_given(shelf: Path, photo: Path) -> None:
         way(control=("m.png",))
     assert way(control=("depth",), strength=0.5)[0] == "depth"
     assert way(control=("depth",), mask="m.png")[0] == "depth"  # followed inside it
-    with pytest.raises(ValidationError, match="strength: belongs to auto, redraw, .* not to adapter-canny"):
+    with pytest.raises(ValidationError, match=r"strength: belongs to auto, redraw, .* not to adapter-canny"):
         way(method="adapter-canny", strength=0.5)
 
 

@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -158,7 +158,7 @@ def stream(
         finally:
             _OPEN[person] -= 1
 
-    async def told() -> AsyncIterator[str]:
+    async def told() -> AsyncGenerator[str]:
         yield "retry: 2000\n\n"
         watcher, asked = feed().watch(), time.monotonic()
         try:
