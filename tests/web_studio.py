@@ -31,7 +31,7 @@ def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     if not FOLDER:
         os.environ["EASEL_OPEN"] = "1"
         os.environ["EASEL_HOSTS"] = "localhost,testserver"
-        os.environ.pop("DATABASE_URL", None)
+        os.environ["DATABASE_URL"] = os.environ.get("EASEL_TEST_DATABASE", "")  # '' is SQLite in the folder
         FOLDER.append(Path(tempfile.mkdtemp(prefix="easel-studio-")))
     for name in FOLDERS:  # numbers begin anew with the tables, and folders of jobs are named by them
         shutil.rmtree(FOLDER[0] / name, ignore_errors=True)
