@@ -6,7 +6,7 @@ import secrets
 import time
 from typing import Any
 
-from django.contrib.auth import authenticate, get_user_model, login, logout
+from django.contrib.auth import authenticate, get_user_model, login, logout, update_session_auth_hash
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -136,4 +136,34 @@ def add_person(request: HttpRequest) -> HttpResponse:
         named(get_user_model()(), request.POST.get("name", ""), request.POST.get("password", ""))
     except EaselError as problem:
         return account(request, words=str(problem))
+    return HttpResponseRedirect("/account/")
+
+
+@require_POST
+def shut_out(request: HttpRequest, number: int) -> HttpResponse:
+    """Let a person in no more, by any way, or again; what they made stays. The owner's to say, of others."""
+    others = get_user_model().objects.exclude(pk=request.user.pk)
+    if not request.user.is_superuser:
+        raise Http404
+    person = get_object_or_404(others, pk=number)
+    person.is_active = not person.is_active
+    person.save(update_fields=["is_active"])
+    return HttpResponseRedirect("/account/")
+
+
+@sensitive_post_parameters("old", "password")
+@require_POST
+def change_password(request: HttpRequest) -> HttpResponse:
+    """Another password for oneself, who knows the old one; other browsers are logged out by it."""
+    person, address = request.user, str(request.META.get("REMOTE_ADDR"))
+    if not safety.may_try(person.username, address):
+        return account(request, words="there were too many wrong passwords: wait five minutes")
+    if not person.check_password(request.POST.get("old", "")):
+        return account(request, words="this is not your password until now")
+    safety.right_password(person.username, address)
+    try:
+        named(person, person.username, request.POST.get("password", ""))
+    except EaselError as problem:
+        return account(request, words=str(problem))
+    update_session_auth_hash(request, person)
     return HttpResponseRedirect("/account/")
