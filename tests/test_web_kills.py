@@ -103,6 +103,15 @@ def test_it_ends_quietly_while_pages_watch_and_forgets_those_that_went(tmp_path:
                     connection.sock.close()
                 connection.close()
 
+        stranger = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        for headers, status in (
+            ({"Host": "evil.example"}, 400),
+            ({"X-Forwarded-For": "10.0.0.1", "Content-Length": "9000000"}, 413),
+        ):
+            stranger.request("POST", "/api/jobs", b"[", headers)
+            with contextlib.closing(stranger.getresponse()) as answer:
+                assert answer.status == status
+            stranger.close()
         watch()
         leave()
         server = psutil.Process(web.pid)
