@@ -203,45 +203,6 @@ def braces(pattern: str) -> str:
     return re.sub(r"^(api/.*)<(?:int:)?number>", r"\1{number}", pattern)
 
 
-def test_the_owner_shuts_people_out_and_people_change_their_password(client: Any, owner: Any, two: Any) -> None:
-    from django.contrib.auth import get_user_model
-    from django.core.cache import cache
-    from django.test import Client
-
-    from easel.web.models import Token
-    from easel.web.studio import hashed
-
-    anna, ben = two
-    Token.objects.create(owner=anna, name="t", hash=hashed("anna-s"), created=0)
-    token, elsewhere = {"authorization": "Bearer anna-s"}, Client(headers={"host": "localhost"})
-    login = {"name": "anna", "password": "a long password anna"}
-    elsewhere.post("/login/", login)
-    assert elsewhere.get("/account/").status_code == 200
-    client.force_login(ben)
-    assert client.post(f"/account/people/{anna.pk}/out/").status_code == 404
-    client.force_login(owner)
-    assert client.post(f"/account/people/{owner.pk}/out/").status_code == 404
-    client.post(f"/account/people/{anna.pk}/out/")
-    assert elsewhere.get("/account/").status_code == 302
-    assert elsewhere.get("/api/jobs", headers=token).status_code == 401
-    assert Client(headers={"host": "localhost"}).post("/login/", login).status_code == 403
-    assert "shut out" in client.get("/account/").content.decode()
-    client.post(f"/account/people/{anna.pk}/out/")
-    assert elsewhere.get("/api/jobs", headers=token).status_code == 200
-    cache.clear()
-    here = Client(headers={"host": "localhost"})
-    for one in (here, elsewhere):
-        assert one.post("/login/", login).status_code == 302
-    for old, new, status in (("wrong", "another long one", 422), (login["password"], "short", 422)):
-        assert here.post("/account/password/", {"old": old, "password": new}).status_code == status
-    assert (
-        here.post("/account/password/", {"old": login["password"], "password": "another long one"}).status_code == 302
-    )
-    assert here.get("/account/").status_code == 200
-    assert elsewhere.get("/account/").status_code == 302
-    assert get_user_model().objects.get(pk=anna.pk).check_password("another long one")
-
-
 def test_the_owner_sees_all(client: Any, owner: Any, two: Any) -> None:
     job, picture = a_result(two[0])
     client.force_login(owner)
