@@ -68,7 +68,8 @@ def test_a_stranger_fills_no_disk(owner: Any, two: Any, monkeypatch: pytest.Monk
     assert (status, taken) == (413, 2)
     Token.objects.create(owner=two[0], name="t", hash=hashed("anna-s"), created=0)
     with_token = {"authorization": "Bearer anna-s"}
-    assert sent([megabyte] * 3 + [b"{}"], 3_000_002, **with_token)[0] == 422
+    status, taken, answer = sent([megabyte] * 3 + [b"{}"], 3_000_002, **with_token)
+    assert (status, taken, "a recipe has at most" in answer["detail"]) == (413, 4, True)  # it was let through
     monkeypatch.setattr(settings, "QUOTA", 2_000_000)
     status, taken, answer = sent([megabyte] * 9, 9_000_000, **with_token)
     assert (status, taken, "no room" in answer["detail"]) == (413, 0, True)
@@ -304,6 +305,8 @@ def test_a_form_s_own_words_break_nothing(client: Any, owner: Any, monkeypatch: 
     assert (answer.status_code, "too large" in answer.json()["error"]["message"]) == (413, True)
     answer = client.post("/api/uploads", {"file": SimpleUploadedFile("a.png", png())})
     assert (answer.status_code, "too large" in answer.json()["detail"]) == (422, True)
+    answer = client.post("/api/jobs", json.dumps({"kind": "nap", "x": "y" * 1_000_000}), content_type=JSON)
+    assert (answer.status_code, "1,000,000 bytes" in answer.json()["detail"]) == (413, True)
     monkeypatch.setattr(settings, "DATA_UPLOAD_MAX_MEMORY_SIZE", 10)
     answer = client.post("/sdapi/v1/txt2img", json.dumps({"prompt": "a" * 20}), content_type=JSON)
     assert (answer.status_code, answer.headers["Content-Type"]) == (413, "application/json")

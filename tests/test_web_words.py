@@ -132,6 +132,22 @@ def test_photos_are_brought_to_the_size_as_a1111_does(client: Any, at_once: list
     assert "second pass" in post(client, "txt2img", **SIZE, enable_hr=True, hr_second_pass_steps=9).json()["detail"]
 
 
+def test_the_same_picture_is_kept_once(client: Any, owner: Any, at_once: list[Any]) -> None:
+    from easel.web import uploads
+    from easel.web.models import Upload
+
+    body = SIZE | {"init_images": [coded(drawn())]}
+    for strength in (0.4, 0.5, 0.6):
+        assert post(client, "img2img", **body, denoising_strength=strength).status_code == 200
+    assert Upload.objects.count() == 1
+    uploads.delete(Upload.objects.get())
+    assert post(client, "img2img", **body).status_code == 200
+    with Image.open(at_once[-1].photo) as picture:
+        assert picture.size == (128, 64)
+    assert post(client, "img2img", **body | {"init_images": [coded(drawn(colour="navy"))]}).status_code == 200
+    assert Upload.objects.count() == 2
+
+
 def test_extras_are_plain_resampling(client: Any, owner: Any) -> None:
     dots = Image.new("RGB", (16, 16), "white")
     dots.putpixel((3, 5), (0, 0, 0))

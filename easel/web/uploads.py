@@ -61,12 +61,14 @@ def room_left(person: Any) -> int:
     return int(settings.QUOTA) - int(taken)
 
 
-def take_file(person: Any, file: UploadedFile) -> Upload:
-    """Keep one file: a picture, a text, or weights. Raises EaselError on anything else, and where there is no room."""
+def take_file(person: Any, file: UploadedFile, key: str = "") -> Upload:
+    """Keep one file: a picture, a text, or weights, under `key` or one of its own. Raises EaselError on anything else,
+    and where there is no room.
+    """
     content_name = safe_name(file.name or "")
     refuse_size(person, file.size or 0, most_bytes(content_name))
     name, content, notes = _looked_at(content_name, file)
-    upload = Upload(pk=secrets.token_hex(6), owner=person, name=name, notes=notes, created=time.time())
+    upload = Upload(pk=key or secrets.token_hex(6), owner=person, name=name, notes=notes, created=time.time())
     upload.bytes = _write(Path(upload.place), content)
     upload.save(force_insert=True)
     if room_left(person) < 0:  # several at once, each of which had room

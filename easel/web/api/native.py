@@ -30,6 +30,7 @@ api = NinjaAPI(
     openapi_url=None,
 )
 MOST_BODY = 1_000_000
+"""Bytes of a recipe."""
 MOST_NUMBER = 2**62
 
 
@@ -119,9 +120,9 @@ def job_of(request: HttpRequest, number: int) -> Job:
 
 
 @cache
-def schema_of(recipe: type[Recipe]) -> dict[str, Any]:
-    """The JSON schema of a kind's recipe, which says its kind."""
-    made = recipe.model_json_schema(ref_template="#/components/schemas/{model}")
+def schema_of(recipe: type[Recipe], parts: str) -> dict[str, Any]:
+    """The JSON schema of a kind's recipe, which says its kind; `parts` is where it finds schemas within it."""
+    made = recipe.model_json_schema(ref_template=parts)
     return made | {"required": ["kind", *(name for name in made.get("required", ()) if name != "kind")]}
 
 
@@ -130,7 +131,7 @@ def whole_schema() -> dict[str, Any]:
     schema: dict[str, Any] = api.get_openapi_schema(path_prefix="/api/")
     known, mapping = schema["components"]["schemas"], {}
     for word, kind in KINDS.items():
-        made = dict(schema_of(kind.recipe))
+        made = dict(schema_of(kind.recipe, "#/components/schemas/{model}"))
         known |= made.pop("$defs", {})
         known[f"recipe-{word}"] = made
         mapping[word] = f"#/components/schemas/recipe-{word}"
@@ -152,7 +153,8 @@ OF_ONE: dict[Any, Any] = {404: Problem} | ALWAYS
 def kinds(request: HttpRequest) -> list[dict[str, Any]]:  # noqa: ARG001 - ninja hands it by this name
     """Every kind of job, with the schema of its recipe."""
     return [
-        {"kind": word, "about": kind.about, "recipe_schema": schema_of(kind.recipe)} for word, kind in KINDS.items()
+        {"kind": word, "about": kind.about, "recipe_schema": schema_of(kind.recipe, "#/$defs/{model}")}
+        for word, kind in KINDS.items()
     ]
 
 
@@ -168,6 +170,8 @@ def post_job(request: HttpRequest, recipe: dict[str, Any] = Body(...)) -> Status
 
     Files are named by the `place` of an upload, or of a file in a result.
     """
+    if len(request.body) > MOST_BODY:
+        raise HttpError(413, f"a recipe has at most {MOST_BODY:,} bytes here: put long lists in as files")
     try:
         made = recipe_from(recipe)
     except EaselError as problem:
