@@ -48,7 +48,8 @@ def sent(parts: list[bytes], said: int | None = None, **headers: str) -> tuple[i
 
     asyncio.run(asyncio.wait_for(application(scope, receive, send), 60))
     content = b"".join(message.get("body", b"") for message in messages[1:])
-    is_json = (b"content-type", b"application/json") in messages[0]["headers"]
+    kinds = {name.lower(): value for name, value in messages[0]["headers"]}
+    is_json = kinds.get(b"content-type", b"").startswith(b"application/json")
     return messages[0]["status"], taken, json.loads(content) if is_json else {}
 
 
