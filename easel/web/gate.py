@@ -19,7 +19,7 @@ from easel.recipes.base import chosen_from
 from easel.recipes.describe import bare
 from easel.recipes.knobs import IsModel, IsPath, IsWords, NamesFile
 from easel.web.forms import marks_of
-from easel.web.models import Job, Upload
+from easel.web.models import DONE, Job, Pull, Upload
 
 WORD = re.compile(r"[A-Za-z0-9_-]{1,40}")
 """A word that names no file, such as `builtin`."""
@@ -96,8 +96,10 @@ def _is_file(text: str, person: Any) -> bool:
 
 
 def is_model(text: str, person: Any) -> bool:
-    """Whether a text is a word of the catalogue, a model that this person trained, or weights that they put in."""
-    if text in ROWS:
+    """Whether a text is a word of the catalogue, a hub id fetched here, a model that this person trained, or weights
+    that they put in.
+    """
+    if text in ROWS or Pull.objects.filter(name=text, state=DONE).exists():
         return True
     path = own_path(text, person)
     return path is not None and ((path.is_file() and path.suffix == ".safetensors") or _is_made_here(path))
@@ -134,3 +136,10 @@ def own_path(text: str, person: Any) -> Path | None:
     except (OSError, ValueError, RuntimeError):
         return None
     return path if whole.is_relative_to(top.resolve()) else None
+
+
+def job_of(place: str) -> Job | None:
+    """The job whose folder a path from the studio's folder lies in; None where it is in none."""
+    parts = PurePosixPath(place).parts
+    number = JOB.fullmatch(parts[1]) if len(parts) > 1 and parts[0] == "out" else None
+    return Job.objects.filter(pk=int(number[1]), kind=parts[1].rpartition("-")[0]).first() if number else None

@@ -13,15 +13,17 @@ from django.views.decorators.http import require_POST
 
 from easel.errors import EaselError
 from easel.images import OUR_OWN
+from easel.kinds import KINDS
 from easel.recipes.read import to_yaml
 from easel.result import Result
-from easel.web import gate, index, live, queue, served
+from easel.training.curves import FILE as METRICS
+from easel.web import gate, index, live, queue, served, watch
 from easel.web.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, Line, Studio
 from easel.web.views import own
 
 SHOWN_OVER = 60
 """Jobs that are over which the list shows."""
-LOG_LINES = 400
+LOG_LINES = 200
 
 
 def jobs(request: HttpRequest) -> HttpResponse:
@@ -57,15 +59,28 @@ def job_page(request: HttpRequest, number: int) -> HttpResponse:
 
 def panel(job: Job) -> dict[str, Any]:
     """What the page shows that changes."""
-    shown: dict[str, Any] = {"job": job, "lines": list(job.lines.order_by("-pk")[:LOG_LINES])[::-1]}
-    shown["has_preview"] = job.state == RUNNING and job.preview > 0
-    shown["ahead"] = queue.ahead_of(job) if job.state == QUEUED else 0
-    shown["is_trained"] = False
-    if job.state == RUNNING and (job.folder / "chart.png").is_file():
-        shown["chart"] = f"{job.folder}/chart.png"
+    shown: dict[str, Any] = {"job": job, "has_preview": False, "ahead": 0, "is_trained": False}
+    shown["lines"] = list(job.lines.order_by("-pk")[:LOG_LINES])[::-1]
+    shown["resumes"] = job.kind in KINDS and KINDS[job.kind].recipe.resumes
+    if job.state == QUEUED:
+        shown["ahead"] = queue.ahead_of(job)
+    else:
+        shown["panels"] = watch.panels_of(job.folder)
+        shown["report"] = watch.report_of(job.folder)
+        shown["samples"] = watch.samples_of(job.folder)
+        shown["latest"] = shown["samples"][-1] if shown["samples"] else None
+    if job.state == RUNNING:
+        shown["has_preview"] = job.preview > 0 and not shown["samples"]
     if job.state == DONE:
         shown |= _result(job)
+        shown["longer"] = job.heavy and bool(lengths(job.kind))
     return shown
+
+
+def lengths(word: str) -> list[str]:
+    """Settings of a kind that say how long it runs, and may be more when it goes on."""
+    kind = KINDS[word].recipe if word in KINDS else None
+    return [name for name in ("kimg", "minutes", "steps") if kind and kind.resumes and name in kind.free]
 
 
 def _result(job: Job) -> dict[str, Any]:
@@ -78,12 +93,16 @@ def _result(job: Job) -> dict[str, Any]:
         return {"result_error": str(problem)}
     pictures = list(job.pictures.filter(binned=None).prefetch_related("numbers").order_by("pk"))
     own_names = {picture.name for picture in pictures} | set(result.pictures)
+    drawn = {"preview.png"} | (
+        {"chart.png"} if (job.folder / METRICS).is_file() else set()
+    )  # the curves are on the page
+    sheets = [name for name in result.files if name in OUR_OWN and name not in drawn]
     return {
         "result": result,
         "pictures": pictures,
         "scores": [score for score in result.scores if score.of not in own_names],
         "texts": list(result.texts.items()),
-        "sheets": [name for name in result.files if name in OUR_OWN and name != "preview.png"],
+        "sheets": sheets,
         "files": [name for name in result.files if name not in OUR_OWN],
         "is_trained": is_trained(job.folder),
     }
@@ -104,7 +123,11 @@ async def job_events(request: HttpRequest, number: int) -> HttpResponseBase:
         job = own(Job.objects.all(), request.user).filter(pk=number).first()
         if job is None:
             return []
-        return [live.event("part", {"id": "panel", "html": render_to_string("panel.html", panel(job), request)})]
+        shown = panel(job)
+        parts = {"panel": "panel.html", "log": "log.html"}
+        return [
+            live.event("part", {"id": id, "html": render_to_string(file, shown, request)}) for id, file in parts.items()
+        ]
 
     if not await sync_to_async(lambda: own(Job.objects.all(), request.user).filter(pk=number).exists())():
         raise Http404

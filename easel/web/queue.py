@@ -14,6 +14,7 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Max, Min, Q
 
+from easel.jobs import compared
 from easel.recipes import Recipe
 from easel.web.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, Line, Studio
 
@@ -189,6 +190,21 @@ def retry(job: Job) -> bool:
     over = Job.objects.filter(pk=job.pk, state__in=(FAILED, CANCELLED))
     fresh = {"attempts": 0, "error": "", "ended": None, "started": None, "stop": False, "run_after": 0}
     return bool(over.update(state=QUEUED, place=now, stamp=now, **fresh))
+
+
+def go_on(job: Job, recipe: Recipe) -> dict[str, str]:
+    """Again in the folder where it ended, with what may be more then, such as the length of a training; or what may not
+    change, by setting.
+    """
+    then, now = compared(job.recipe), compared(recipe)
+    fixed = [key for key in then | now if then.get(key) != now.get(key) and key not in recipe.free]
+    if fixed or not recipe.resumes:
+        return {key: f"was {then.get(key)}, and stays so when it goes on" for key in fixed} or {"": "it does not go on"}
+    kept = recipe.model_copy(update={"seed": job.recipe.seed}).plain()
+    over = Job.objects.filter(pk=job.pk, state__in=(DONE, FAILED, CANCELLED))
+    if not over.update(settings=kept, state=CANCELLED) or not retry(job):
+        return {"": "it is still under way"}
+    return {}
 
 
 def move(job: Job, *, before: Job | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path, register_converter
 
 from easel.kinds import KINDS
-from easel.web import gallery, jobs, people, served, views
+from easel.web import gallery, inference, jobs, logs, people, presets, pulls, served, sets, shelf, views
 from easel.web.api import a1111, native, openai
 
 
@@ -53,14 +53,27 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("jobs/<int:number>/events/", jobs.job_events, name="job-events"),
     path("jobs/<int:number>/preview/", jobs.preview, name="preview"),
     path("jobs/<int:number>/<str:what>/", jobs.act, name="act"),
+    path("logs/", logs.logs, name="logs"),
+    path("logs/events/", logs.log_events, name="log-events"),
     path("gallery/", gallery.gallery, name="gallery"),
     path("gallery/<int:number>/", gallery.picture, name="picture"),
     path("gallery/<int:number>/bin/", gallery.to_bin, name="to-bin"),
     path("gallery/compare/", gallery.compare, name="compare-pictures"),
     path("bin/", gallery.bin_page, name="bin"),
     path("bin/empty/", gallery.empty_bin, name="empty-bin"),
-    path("models/", gallery.models, name="models"),
-    path("models/<int:number>/", gallery.model, name="model"),
+    path("gallery/bin/", gallery.several_to_bin, name="several-to-bin"),
+    path("models/", shelf.models, name="models"),
+    path("models/pull/", pulls.pull, name="pull"),
+    path("models/pulls/", pulls.list_pulls, name="pulls"),
+    path("models/pulls/<int:number>/stop/", pulls.stop, name="stop-pull"),
+    path("models/label/", shelf.label, name="label"),
+    path("models/<int:number>/", shelf.model, name="model"),
+    path("models/<int:number>/delete/", shelf.delete_model, name="delete-model"),
+    path("inference/", inference.inference, name="inference"),
+    path("paintings/<str:name>/", sets.painting, name="painting"),
+    path("sets/look/", sets.look, name="look"),
+    path("begin/", sets.begin, name="begin"),
+    path("presets/<int:number>/delete/", presets.drop, name="drop-preset"),
     path("api/docs", native.docs, name="api-docs"),
     path("api/openapi.json", native.openapi, name="openapi"),
     path("api/jobs/<int:number>/events", native.events, name="api-events"),
@@ -85,4 +98,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<kind:word>/", views.make, name="make"),
     path("<kind:word>/fields/", views.fields, name="fields"),
     path("<kind:word>/yaml/", views.as_yaml, name="as-yaml"),
+    path("<kind:word>/preset/", presets.save, name="save-preset"),
 ]
