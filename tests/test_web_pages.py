@@ -23,19 +23,20 @@ ROOT = Path(__file__).parent.parent
 # Forms
 
 
-def test_every_kind_has_a_page_made_from_its_recipe(client: Any) -> None:
+def test_every_kind_has_a_page_made_from_its_recipe(client: Any, owner: Any) -> None:
     from easel.recipes.describe import settings
-    from easel.web import forms
+    from easel.web import forms, inference
 
     for word, kind in KINDS.items():
         page = client.get(f"/{word}/")
         assert page.status_code == 200
         text = page.content.decode()
         assert kind.about in text.replace("&#x27;", "'").replace("&quot;", '"')
-        shown = {field.name for group in forms.groups(kind.recipe, {}) for field in group.fields}
+        facts = inference.facts_of(word, {}, owner)
+        shown = {field.name for group in forms.groups(kind.recipe, {}, None, facts) for field in group.fields}
         chosen = forms.values_of(kind.recipe, {})
         known = settings(kind.recipe)
-        assert shown == {one.name for one in known if forms.applies(kind.recipe, one, chosen)}
+        assert shown == {one.name for one in known if forms.applies(kind.recipe, one, chosen, facts)}
         for name in shown:
             assert re.search(rf'name="{name}(--file)?"|data-name="{name}"', text), f"{word}: {name}"
     assert client.get("/no-such-kind/").status_code == 404

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -33,7 +34,7 @@ MOST_RADIOS = 4
 MOST_SLIDER = 1000
 """The widest span of whole numbers that a slider is of use for."""
 WIDEST = 100
-"""The widest span of numbers with a point whose slider is even; wider ones run over powers of ten."""
+"""The widest span of numbers with a point that a slider is of use for; that of a weight runs over powers of ten."""
 NONE: Mapping[str, str] = MappingProxyType({})
 FEW = 6
 """Letters of a choice, about, up to which several stand side by side on a phone."""
@@ -209,8 +210,9 @@ def field_of(kind: type[Recipe], setting: Setting, given: Sequence[str]) -> Fiel
     low, high, above = bounds(kind, setting.name)
     parts = (setting.form, *get_args(setting.form))
     is_float = float in parts
-    is_log = is_float and low is not None and high is not None and high - low > WIDEST
-    slides = low is not None and high is not None and (is_float or high - low <= MOST_SLIDER) and (is_log or not above)
+    span = math.inf if low is None or high is None else high - low
+    is_log = is_float and WIDEST < span < math.inf and setting.name.endswith("weight")
+    slides = is_log or (not above and span <= (WIDEST if is_float else MOST_SLIDER))
     widget = widget_of(kind, setting)
     default = "" if setting.required or setting.default == "drawn" else setting.default
     held = [text for text in given if text] if widget in FILES else list(given[:1])

@@ -110,7 +110,8 @@ def _is_made_here(path: Path) -> bool:
 
 
 def own_path(text: str, person: Any) -> Path | None:
-    """The file or folder that a reference names, from the studio's folder: `uploads/ID/NAME` or `out/KIND-ID[/NAME]`.
+    """The file or folder that a reference names, from the studio's folder: `uploads/ID/NAME[/NAME]` or
+    `out/KIND-ID[/NAME]`.
 
     None where it is not there, leads elsewhere, or is another person's. The owner sees all.
     """
@@ -120,14 +121,14 @@ def own_path(text: str, person: Any) -> Path | None:
     if any(part.startswith(".") for part in parts) or len(parts) < 2:
         return None
     if parts[0] == "uploads":
-        mine = Upload.objects.filter(pk=parts[1]) if len(parts) == 3 else Upload.objects.none()
+        mine = Upload.objects.filter(pk=parts[1]) if len(parts) > 2 else Upload.objects.none()
     else:
         number = JOB.fullmatch(parts[1])
         mine = Job.objects.filter(pk=int(number[1]), kind=parts[1].rpartition("-")[0]) if number else Job.objects.none()
     if not person.is_superuser:
         mine = mine.filter(owner=person)
     row = mine.first()
-    if row is None or (isinstance(row, Upload) and row.name != parts[2]):
+    if row is None or (isinstance(row, Upload) and (row.name != parts[2] or (len(parts) > 3 and not row.is_folder))):
         return None
     path = Path(*parts)
     top = Path(*parts[:2])

@@ -32,7 +32,7 @@ function renew(target, html) {
   const kept = new Set();
   parts.forEach((part, place) => {
     const text = plain(part.outerHTML);
-    let now = part.id && [...target.children].find((one) => one.id === part.id);
+    let now = part.id ? [...target.children].find((one) => one.id === part.id) : null;
     if (!now || (sent.get(now) ?? plain(now.outerHTML)) !== text && !isTyping(now)) {
       const open = now ? within(now, "details[open]").map((one) => one.id) : [];
       const focus = now?.contains(document.activeElement) ? document.activeElement.id : "";
