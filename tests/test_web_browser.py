@@ -394,7 +394,7 @@ AXE = Path(__file__).with_name("axe") / "axe.min.js"
 
 def test_pages_fit_every_screen_and_everybody(browser: Any, place: Studio) -> None:
     """No page is wider than a phone, a tablet or a desk, and axe-core finds nothing on it in either theme."""
-    context = browser.new_context(base_url=place.address)
+    context = browser.new_context(base_url=place.address, reduced_motion="reduce")  # no colour is on its way to another
     context.set_default_timeout(PATIENCE)
     page, found = context.new_page(), []
     script = AXE.read_text(encoding="utf-8")

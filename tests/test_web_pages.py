@@ -95,6 +95,13 @@ def test_a_form_becomes_a_job_and_its_recipe_the_same_yaml(client: Any, owner: A
     assert photo.place in again
 
 
+def test_a_list_of_numbers_is_numbers(client: Any) -> None:
+    from easel.web import forms
+
+    recipe, wrong = forms.checked("compare", {"base": ["kind: generate\nprompt: a"], "seeds": ["3\n5"]})
+    assert (getattr(recipe, "seeds", None), wrong) == ((3, 5), {})
+
+
 def test_a_form_without_javascript_takes_its_files_along(client: Any, owner: Any) -> None:
     from django.core.files.uploadedfile import SimpleUploadedFile
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,3 +104,23 @@ def a_result(person: Any) -> tuple[Any, Any]:
     (claimed.folder / "result.json").write_text(made.to_json())
     assert index.write_index(claimed, "w", made)
     return job, job.pictures.get()
+
+
+def a_training(person: Any, network: str = "cgan") -> Any:
+    """A job of this person's that is done and left a trained model, without a step of training."""
+    from easel.recipes import recipe_from
+    from easel.web import index, queue
+    from easel.workspace import Workspace
+
+    recipe = recipe_from({"kind": "train", "network": network, "data": "uploads/x/clothes", "kimg": 4.0, "seed": 1})
+    job = queue.enqueue(person, recipe)
+    claimed = queue.claim("w", "here", heavy=True)
+    assert claimed is not None
+    shutil.rmtree(claimed.folder, ignore_errors=True)  # of another test
+    workspace = Workspace(claimed.folder, "cpu", "float32")
+    rows = ["step,kimg,critic,generator,kernel distance,low,high", "0,0,1,2,10,8,12", "9,4,3,1,0.1,0.05,0.2"]
+    workspace.save_text("metrics.csv", "\n".join(rows) + "\n")
+    for name in ("00000.000-kimg", "00004.000-kimg"):
+        workspace.save_picture(f"samples/{name}.png", drawn())
+    assert index.write_index(claimed, "w", web_toy.trained(recipe, workspace))
+    return job

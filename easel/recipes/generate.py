@@ -8,7 +8,19 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import TRAINED, BatchSize, Count, Drawn, FileName, ModelName, Name, Only, Prompt, Repeated
+from easel.recipes.knobs import (
+    TRAINED,
+    BatchSize,
+    Count,
+    Drawn,
+    FileName,
+    IsWords,
+    ModelName,
+    Name,
+    Only,
+    Prompt,
+    Repeated,
+)
 
 
 def attribute_target(text: str) -> tuple[str, float]:
@@ -37,7 +49,7 @@ def _once(targets: tuple[str, ...]) -> tuple[str, ...]:
     return targets
 
 
-AttributeTarget = Annotated[str, AfterValidator(_checked_target)]
+AttributeTarget = Annotated[str, AfterValidator(_checked_target), IsWords()]
 AttributeTargets = Annotated[tuple[AttributeTarget, ...], AfterValidator(_once)]
 NEITHER = "prompt or prompts: neither is given; give a prompt, or a YAML file of prompts"
 IS_TRAINED = Only("family", TRAINED)

@@ -29,7 +29,9 @@ class Train(Recipe):
     kind: Literal["train"] = "train"
     """The kind of job."""
     network: Literal["dcgan", "cgan", "control-gan", "stylegan", "vae", "text-dcgan", "stackgan"]
-    """What to train."""
+    """What to train: pictures from chance (dcgan, stylegan, vae), by class (cgan), by attributes (control-gan), or from
+    captions (text-dcgan, stackgan).
+    """
     data: FolderName
     """Folder of pictures, in any layout that easel knows."""
     layout: LayoutName | None = None

@@ -321,14 +321,14 @@ def values_of(kind: type[Recipe], typed: Typed) -> dict[str, Any]:
             if texts:
                 values[one.name] = _parsed(texts[0])
         elif get_origin(one.form) is tuple:
-            items = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
-            if items:
-                values[one.name] = items
+            lines = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
+            if lines:
+                values[one.name] = [_value(one.form, line) for line in lines]
         elif bool in (one.form, *get_args(one.form)):
             if one.name in typed:
                 values[one.name] = bool(texts) and texts[-1] in {"on", "yes", "true"}
         elif texts:
-            values[one.name] = _value(one, texts[0])
+            values[one.name] = _value(one.form, texts[0])
     return values
 
 
@@ -340,8 +340,9 @@ def _parsed(text: str) -> Any:
         return text
 
 
-def _value(setting: Setting, text: str) -> Any:
-    parts = (setting.form, *get_args(setting.form))
+def _value(form: Any, text: str) -> Any:
+    """A text as the number that a type asks for, where it reads as one."""
+    parts = (form, *get_args(form))
     for number in (int, float):
         if number in parts:
             try:

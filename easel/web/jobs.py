@@ -18,7 +18,7 @@ from easel.recipes.read import to_yaml
 from easel.result import Result
 from easel.training.curves import FILE as METRICS
 from easel.web import gate, index, live, queue, served, watch
-from easel.web.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, Line, Studio
+from easel.web.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, Line, Picture, Studio
 from easel.web.views import own
 
 SHOWN_OVER = 60
@@ -41,10 +41,13 @@ def listed(request: HttpRequest) -> dict[str, Any]:
         over = over.filter(pk__in=found) | over.filter(error__icontains=words) | over.filter(kind__icontains=words)
     waiting = mine.filter(state=QUEUED).order_by("-priority", "place", "pk")
     studio = Studio.get()
+    rows = list(over[:SHOWN_OVER])
+    made = Picture.objects.filter(job__in=rows, binned=None).select_related("job").order_by("-pk")
     return {
+        "firsts": {picture.job_id: picture.path.as_posix() for picture in made},
         "running": mine.filter(state=RUNNING).order_by("started"),
         "waiting": waiting,
-        "over": over[:SHOWN_OVER],
+        "over": rows,
         "words": words,
         "studio": studio,
         "is_hour": queue.is_hour(studio),

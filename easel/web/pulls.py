@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from django.db import close_old_connections, connection
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST
 
@@ -53,7 +53,7 @@ def list_pulls(request: HttpRequest) -> HttpResponse:
 def stop(request: HttpRequest, number: int) -> HttpResponse:
     """Stop one that is under way, or take one that is over off the list."""
     if not request.user.is_superuser:
-        raise EaselError("only the owner of the studio fetches models")
+        raise Http404
     row = get_object_or_404(Pull, pk=number)
     if row.is_over:
         row.delete()

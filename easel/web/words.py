@@ -107,3 +107,9 @@ def plainfile(place: str) -> str:
 def meant(text: str) -> str:
     """A meaning with what stands in backticks as code."""
     return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S308 - escaped before
+
+
+@register.filter
+def at(table: Any, key: Any) -> Any:
+    """The value that a table has for a key; '' where it has none."""
+    return table.get(key, "") if isinstance(table, dict) else ""

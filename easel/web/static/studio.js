@@ -130,6 +130,9 @@ document.addEventListener("htmx:afterSwap", (event) => {
 });
 document.addEventListener("DOMContentLoaded", () => {
   prepare(document.body);
+  const nav = document.querySelector(".top nav");
+  const here = nav?.querySelector("[aria-current]");
+  if (here) nav.scrollLeft = here.offsetLeft - nav.offsetLeft - nav.clientWidth / 3;
   document.querySelectorAll(".log").forEach((log) => { log.scrollTop = log.scrollHeight; });
   live();
 });
