@@ -223,6 +223,8 @@ function maskFor(drop) {
     canvas.onpointerup = canvas.onpointercancel = () => { last = null; };
     place.querySelector("[data-clear]").onclick = () => pen.clearRect(0, 0, canvas.width, canvas.height);
     place.querySelector("[data-keep]").onclick = () => {
+      const isMarked = pen.getImageData(0, 0, canvas.width, canvas.height).data.some((value, at) => at % 4 === 3 && value > 0);
+      if (!isMarked) { drop.querySelector("[data-said]").textContent = "paint what is to change first: nothing is marked yet"; return; }
       const whole = document.createElement("canvas");
       whole.width = canvas.width; whole.height = canvas.height;
       const ink = whole.getContext("2d");
