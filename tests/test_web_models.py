@@ -101,33 +101,23 @@ def test_weights_say_what_they_hold(client: Any, owner: Any) -> None:
 
 
 def test_a_model_comes_from_the_hub(client: Any, owner: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """How far it is, that it may then be named, and what a failure says. The thread is run in place."""
+    """How far it is, that it may then be named, and what a failure says; without the thread around it all."""
     from easel.models.catalog import download, locate
     from easel.web import gate, pulls
     from easel.web.models import Pull
 
     monkeypatch.setattr(locate, "cache_folder", lambda source: tmp_path)
     monkeypatch.setattr(pulls, "LOOK", 0.01)
-    monkeypatch.setattr(pulls, "connection", type("Kept", (), {"close": lambda self: None})())
-    monkeypatch.setattr(
-        pulls.threading.Thread, "start", lambda self: self.run() if self._target is pulls.fetch else watch(self)
-    )
+    monkeypatch.setattr(pulls, "begin", lambda row: pulls.fetch(row.pk, row.name))
 
-    def watch(thread: Any) -> None:
-        number, name, over = thread._args
-        over.wait = lambda _: over.is_set() or over.set() or False  # one look, and out
+    def comes(name: str, report: Any) -> None:
         (tmp_path / "part.incomplete").write_bytes(b"x" * 1000)
-        thread.run()
-        over.clear()
+        report(0, 1)
+        until = time.monotonic() + 20
+        while not Pull.objects.filter(done=1000).exists() and time.monotonic() < until:
+            time.sleep(0.02)
 
-    (tmp_path / "part.incomplete").write_bytes(b"x" * 1000)
-    monkeypatch.setattr(pulls.threading.Thread, "start", lambda self: self.run())
-    monkeypatch.setattr(pulls.threading.Thread, "join", lambda self, timeout=None: None)
-    monkeypatch.setattr(
-        pulls.threading.Event, "wait", lambda self, seconds=None: looked.append(1) or len(looked) % 2 == 0
-    )
-    looked: list[int] = []
-    monkeypatch.setattr(download, "pull", lambda name, report: report(0, 1))
+    monkeypatch.setattr(download, "pull", comes)
     assert not gate.is_model("somebody/something", owner)
     assert client.post("/models/pull/", {"name": "somebody/something"}).status_code == 302
     row = Pull.objects.get()

@@ -102,6 +102,19 @@ def test_a_list_of_numbers_is_numbers(client: Any) -> None:
     assert (getattr(recipe, "seeds", None), wrong) == ((3, 5), {})
 
 
+def test_a_job_s_settings_are_compared(client: Any, owner: Any) -> None:
+    from easel.recipes import recipe_from
+    from easel.web import queue
+
+    recipe = recipe_from({"kind": "stylize", "photo": put_in(owner).place, "styles": ["monet"], "steps": 9, "seed": 4})
+    text = client.get(f"/compare/?base_of={queue.enqueue(owner, recipe).pk}").content.decode()
+    base = re.search(r'<textarea id="base"[^>]*>(.*?)</textarea>', text, re.S)
+    assert base is not None
+    assert base[1].splitlines() == ["kind: stylize", "styles:", "- monet", "steps: 9"]
+    assert re.search(r'<textarea id="seeds"[^>]*>4</textarea>', text)
+    assert f'name="photos" value="{recipe.photo}"' in text  # type: ignore[attr-defined]
+
+
 def test_a_form_without_javascript_takes_its_files_along(client: Any, owner: Any) -> None:
     from django.core.files.uploadedfile import SimpleUploadedFile
 

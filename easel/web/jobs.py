@@ -57,7 +57,8 @@ def listed(request: HttpRequest) -> dict[str, Any]:
 def job_page(request: HttpRequest, number: int) -> HttpResponse:
     """One job: how far it is, what it made, its log and its recipe."""
     job = get_object_or_404(own(Job.objects.all(), request.user), pk=number)
-    return render(request, "job.html", {"job": job, "yaml": yaml_of(job)} | panel(job))
+    repeatable = job.kind in KINDS and KINDS[job.kind].recipe.repeatable
+    return render(request, "job.html", {"yaml": yaml_of(job), "repeatable": repeatable} | panel(job))
 
 
 def panel(job: Job) -> dict[str, Any]:

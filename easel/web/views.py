@@ -15,6 +15,7 @@ from easel.kinds import GROUPS, KINDS
 from easel.models.catalog import listing
 from easel.recipes import to_yaml
 from easel.recipes.describe import settings
+from easel.recipes.read import parse_yaml
 from easel.version import __version__
 from easel.web import forms, gate, index, inference, presets, pulls, queue, uploads
 from easel.web.models import Job, Picture, Preset, Upload
@@ -236,12 +237,21 @@ def given(request: HttpRequest, word: str) -> dict[str, list[str]]:
         values = index.recipe_in(Path(upload.place)) or {}
         if values.get("kind") != word:
             raise EaselError(f"this picture carries no recipe of {word}: open the page of its kind, or choose another")
+    elif number := _number(request.GET.get("base_of")):
+        values = base_of(get_object_or_404(own(Job.objects.all(), request.user), pk=number)) if kind.from_file else {}
     elif number := _number(request.GET.get("preset")):
         kept = get_object_or_404(Preset, pk=number, owner=request.user, kind=word)
         return {name: [str(text) for text in texts] for name, texts in kept.typed.items()}
     typed = forms.typed_from(kind, values)
     typed |= {name: request.GET.getlist(name) for name in kind.model_fields if name in request.GET}
     return typed
+
+
+def base_of(job: Job) -> dict[str, Any]:
+    """The comparison whose base is a job's recipe, on its photo and seed."""
+    base = parse_yaml(to_yaml(job.recipe, short=True), "the recipe")[0]
+    found: dict[str, Any] = {"seeds": [base.pop("seed")]}
+    return found | ({"photos": [base.pop("photo")]} if "photo" in base else {}) | {"base": base}
 
 
 def _number(text: str | None) -> int | None:

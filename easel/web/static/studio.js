@@ -15,6 +15,10 @@ function live() {
   const asked = document.getElementById(place.dataset.liveWith);
   const query = asked ? new URLSearchParams(new FormData(asked)) : "";
   source = new EventSource(`${place.dataset.live}${query ? "?" : ""}${query}`);
+  const mine = source;
+  source.addEventListener("error", () => { // the browser comes back by itself, but not where a server before ours said no
+    if (mine.readyState === EventSource.CLOSED) setTimeout(() => { if (source === mine) liveAnew(); }, 3000);
+  });
   source.addEventListener("part", (message) => {
     const part = JSON.parse(message.data);
     const target = document.getElementById(part.id);
