@@ -128,7 +128,7 @@ async def job_events(request: HttpRequest, number: int) -> HttpResponseBase:
         if job is None:
             return []
         shown = panel(job)
-        parts = {"panel": "panel.html", "log": "log.html"}
+        parts = {"panel": "panel.html", "log": "log.html", "busy": "busy.html"}
         return [
             live.event("part", {"id": id, "html": render_to_string(file, shown, request)}) for id, file in parts.items()
         ]
