@@ -20,9 +20,10 @@ from easel.recipes import Recipe, recipe_from
 from easel.recipes.read import to_yaml
 from easel.result import Result, Score
 from easel.workspace import Report, Step, Workspace
+from tests.web_browser import browser, page, place
 from tests.web_studio import client, owner, studio
 
-__all__ = ["client", "owner", "studio"]
+__all__ = ["browser", "client", "owner", "page", "place", "studio"]
 
 settings.register_profile("easel", deadline=None, max_examples=30, derandomize=True, database=None)
 settings.load_profile("easel")

@@ -24,6 +24,7 @@ from easel.recipes.base import draw_seed
 from easel.recipes.describe import Setting, settings
 from easel.recipes.knobs import IsModel, IsPath, IsWords, NamesFile, Sampled, listed
 from easel.recipes.read import faults, parse_yaml, plain_to_yaml, setting_in
+from easel.web.layouts import PLAIN, Layout
 
 Typed = Mapping[str, Sequence[str]]
 
@@ -104,22 +105,6 @@ class Group:
     def is_open(self) -> bool:
         """Whether to show it at once."""
         return not self.folds or any(one.error or one.value not in ("", one.default) for one in self.fields)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How the page of a kind is laid out otherwise than as its recipe has it."""
-
-    template: str = "make.html"
-    first: tuple[str, ...] = ()
-    """Settings that stand with those that every page begins with."""
-    knobs: tuple[str, ...] = ()
-    """Settings that come next; all that is left is folded then."""
-    painted: tuple[str, ...] = ()
-    """Settings that offer only what has a painting to take a style from."""
-
-
-PLAIN = Layout()
 
 
 def marks_of(kind: type[Recipe], name: str) -> list[Any]:

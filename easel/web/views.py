@@ -18,6 +18,7 @@ from easel.recipes.describe import settings
 from easel.recipes.read import parse_yaml
 from easel.version import __version__
 from easel.web import forms, gate, index, inference, presets, pulls, queue, uploads
+from easel.web.layouts import LAYOUTS, PLAIN
 from easel.web.models import Job, Picture, Preset, Upload
 
 RECENT = 8
@@ -30,15 +31,6 @@ HANDS = {
     "list": "a set of pictures",
 }
 """What a person has in hand, by the field that a kind asks for first."""
-LAYOUTS = {
-    "transfer": forms.Layout(
-        "transfer.html",
-        first=("style", "styles"),
-        painted=("styles",),
-        knobs=("style_weight", "content_weight", "tv_weight", "iterations", "side", "keep_colours"),
-    ),
-}
-"""Kinds whose page is laid out otherwise than as its recipe has it."""
 
 
 def common(request: HttpRequest) -> dict[str, Any]:
@@ -139,7 +131,7 @@ def shown_form(
         answer = render(request, "fields.html", form(request, word, typed, wrong), status=status)
         answer["HX-Retarget"] = "#fields"
         return answer
-    template = LAYOUTS.get(word, forms.PLAIN).template
+    template = LAYOUTS.get(word, PLAIN).template
     return render(request, template, form(request, word, typed, wrong), status=status)
 
 
@@ -157,7 +149,7 @@ def form_groups(
     from easel.web.sets import painted
 
     facts = inference.facts_of(word, typed, request.user)
-    layout = LAYOUTS.get(word, forms.PLAIN)
+    layout = LAYOUTS.get(word, PLAIN)
     made = forms.groups(KINDS[word].recipe, typed, wrong, facts, layout)
     for field in (field for group in made for field in group.fields if field.name in layout.painted):
         field.known = {
