@@ -63,6 +63,8 @@ class Recipe(BaseModel):
     """What `Only` may ask for beside settings: facts that the job finds out and hands to `bound`."""
     resumes: ClassVar[bool] = False
     """Whether a run goes on where an earlier one in the same folder stopped."""
+    front: ClassVar[tuple[str, ...]] = ()
+    """Settings that are changed most, in their order: a form begins with them, and folds the rest."""
     from_file: ClassVar[bool] = False
     """Whether what comes first may be a YAML recipe of this kind, which the rest is laid over."""
     heavy: ClassVar[bool] = False

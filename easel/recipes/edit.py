@@ -18,6 +18,7 @@ from easel.recipes.knobs import (
     Only,
     PictureName,
     PicturesName,
+    Plays,
     Prompt,
     Repeated,
     Steered,
@@ -126,7 +127,7 @@ class Edit(Drawn, Instructed, Steered, Recipe):
     """
     count: Count = 1
     """Pictures of each photo."""
-    model: ModelName = "pocket"
+    model: Annotated[ModelName, Plays("instruct", "inpaint")] = "pocket"
     """Model that edits: a name of `easel models`, a hub id, a diffusers folder, or a .safetensors file."""
     depth_model: ModelName | None = None
     """Model of depth, which makes depth maps and judges how depth is kept. Maps: the model's own family's or

@@ -18,6 +18,7 @@ from easel.recipes.knobs import (
     ModelName,
     Name,
     Only,
+    Plays,
     Prompt,
     Repeated,
 )
@@ -85,7 +86,7 @@ class Generate(Drawn, Recipe):
     """Truncation psi; below 1 draws what is more usual and varies less."""
     walk: Annotated[int | None, Field(ge=1, le=1000), IS_TRAINED] = None
     """Frames from each picture to the next of a walk between them, which makes two pictures at least."""
-    model: ModelName = "pocket"
+    model: Annotated[ModelName, Plays("text-to-image", "generator")] = "pocket"
     """Model that draws: a name of `easel models`, a hub id, a diffusers folder, a .safetensors file, or a folder of
     `easel train`.
     """

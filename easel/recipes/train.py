@@ -21,6 +21,10 @@ class Train(Recipe):
     """Train a network from a folder of pictures, and see, while it learns, how near it comes to them."""
 
     positional: ClassVar = ("network", "data")
+    front: ClassVar = (
+        "resolution", "kimg", "minutes", "classes", "attributes", "stage_one", "beta", "prior", "perceptual",
+        "batch_size", "learning_rate", "mirror",
+    )  # fmt: skip
     resumes: ClassVar = True
     heavy: ClassVar = True
     # data may lie elsewhere: what is in it may not change, which its hash shows

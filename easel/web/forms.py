@@ -24,7 +24,6 @@ from easel.recipes.base import draw_seed
 from easel.recipes.describe import Setting, settings
 from easel.recipes.knobs import IsModel, IsPath, IsWords, NamesFile, Sampled, listed
 from easel.recipes.read import faults, parse_yaml, plain_to_yaml, setting_in
-from easel.web.layouts import PLAIN, Layout
 
 Typed = Mapping[str, Sequence[str]]
 
@@ -123,7 +122,6 @@ def groups(
     typed: Typed,
     wrong: Mapping[str, str] | None = None,
     facts: Mapping[str, str] = NONE,
-    layout: Layout = PLAIN,
 ) -> list[Group]:
     """The form's groups, with what applies to what was typed and what the job found out about it (`facts`), and each
     error at its field.
@@ -136,9 +134,9 @@ def groups(
         "first": Group("What", "", folds=False),
         "knobs": Group("Knobs", "", folds=False),
         "own": Group(
-            "More" if layout.knobs else "How",
-            "What is seldom changed." if layout.knobs else "",
-            folds=bool(layout.knobs),
+            "More" if kind.front else "How",
+            "What is seldom changed." if kind.front else "",
+            folds=bool(kind.front),
         ),
         "drawing": Group("Drawing", "How the model draws."),
         "models": Group("Models", "Who draws, who reads, who judges."),
@@ -155,10 +153,10 @@ def groups(
             one.name in kind.positional
             or (one.required and one.name != "model")
             or is_asked
-            or one.name in layout.first
+            or (one.name in kind.front and shown.widget in {*FILES, "some"})
         ):
             group = made["first"]
-        elif one.name in layout.knobs:
+        elif one.name in kind.front:
             group = made["knobs"]
         elif shown.widget == "model":
             group = made["models"]
@@ -173,7 +171,7 @@ def groups(
             group = made["own"]
         group.fields.append(shown)
     made["first"].fields.sort(key=lambda one: one.widget not in FILES)  # what a person has in hand comes first
-    made["knobs"].fields.sort(key=lambda one: layout.knobs.index(one.name))
+    made["knobs"].fields.sort(key=lambda one: kind.front.index(one.name))
     order = ["first", "knobs", "own", *(key for key in made if key.startswith("For ")), "drawing", "models", "last"]
     return [made[key] for key in order if made[key].fields]
 
@@ -271,7 +269,7 @@ def widget_of(kind: type[Recipe], setting: Setting) -> str:
 
 def known_words(kind: type[Recipe], name: str) -> dict[str, str]:
     """The words that a setting knows, and what each is called."""
-    mark = next(mark for mark in marks_of(kind, name) if isinstance(mark, IsWords) and mark.among)
+    *_, mark = (mark for mark in marks_of(kind, name) if isinstance(mark, IsWords) and mark.among)
     module, _, function = mark.among.partition(":")
     found = getattr(importlib.import_module(module), function)()
     return {word: str(getattr(row, "label", word)) for word, row in found.items()}

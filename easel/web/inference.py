@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,11 @@ from easel import jobs
 from easel.errors import EaselError
 from easel.kinds import KINDS
 from easel.models.catalog import listing, trained_folders
+from easel.models.catalog.tables import DRAWING
+from easel.recipes.knobs import Plays
 from easel.web import forms, gate, views
 from easel.web.models import Label, Picture, Upload
 
-TASKS = {
-    "generator": ("generate", "model"),
-    "text-to-image": ("generate", "model"),
-    "image-to-image": ("stylize", "model"),
-    "instruct": ("edit", "model"),
-    "inpaint": ("edit", "model"),
-    "caption": ("caption", "model"),
-    "ask": ("ask", "model"),
-    "style": ("transfer", "features"),
-}
-"""Role of a model -> the kind that asks it for this, and the setting that names it there."""
 CONDITION = {"labels": "label", "attributes": "attribute", "captions": "prompt"}
 """What a trained model is drawn by -> the setting that says it."""
 FOR_WORDS = frozenset({"prompt", "prompts", "judge"})
@@ -48,6 +40,17 @@ class Learned:
         """Settings that mean nothing to it."""
         rest = {setting for word, setting in CONDITION.items() if word != self.condition}
         return frozenset(rest) | (FOR_WORDS if self.condition != "captions" else frozenset())
+
+
+@cache
+def tasks() -> dict[str, tuple[str, str]]:
+    """Role of a model -> the kind that asks it for this, and the setting that names it there."""
+    found: dict[str, tuple[str, str]] = {}
+    for word, kind in KINDS.items():
+        for name in kind.recipe.model_fields:
+            for mark in forms.marks_of(kind.recipe, name):
+                found |= dict.fromkeys(mark.roles, (word, name)) if isinstance(mark, Plays) else {}
+    return found
 
 
 @dataclass
@@ -131,13 +134,14 @@ def entries(person: Any) -> list[Entry]:
     for row in listing.rows():
         if not row.at_hand or not gate.is_model(row.name, person):
             continue
-        tasks = list(dict.fromkeys(TASKS[role][0] for role in row.roles if role in TASKS))
-        if tasks:
-            entry = Entry(row.name, called.get(row.name, row.name), row.about, tasks, sample_of(row.name, person))
-            found.append(entry)
+        able = list(dict.fromkeys(tasks()[role][0] for role in row.roles if role in tasks()))
+        if able:
+            sample = sample_of(row.name, person)
+            found.append(Entry(row.name, called.get(row.name, row.name), row.about, able, sample))
     for upload in views.own(Upload.objects.filter(name__endswith=".safetensors"), person):
-        about = "weights that you put in"
-        found.append(Entry(upload.place, called.get(upload.place, upload.name), about, ["generate", "stylize"], ""))
+        able = list(dict.fromkeys(tasks()[role][0] for role in DRAWING if role in tasks()))
+        called_now = called.get(upload.place, upload.name)
+        found.append(Entry(upload.place, called_now, "weights that you put in", able, ""))
     return sorted(found, key=lambda one: not one.name.startswith("out/"))
 
 
@@ -159,7 +163,7 @@ def inference(request: HttpRequest) -> HttpResponse:
         raise EaselError(f"no model called '{name[:80]}' is at hand: see the page Models")
     word = request.GET.get("task", "")
     word = word if word in entry.tasks else entry.tasks[0]
-    field = next(setting for kind, setting in TASKS.values() if kind == word)
+    field = next(setting for kind, setting in tasks().values() if kind == word)
     typed = views.given(request, word) | {field: [entry.name]}
     shown = views.form(request, word, typed, {}) | {"entries": known, "entry": entry, "tasks": entry.tasks}
     return render(request, "inference.html", shown)

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.db.models import Min
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
@@ -42,7 +43,8 @@ def listed(request: HttpRequest) -> dict[str, Any]:
     waiting = mine.filter(state=QUEUED).order_by("-priority", "place", "pk")
     studio = Studio.get()
     rows = list(over[:SHOWN_OVER])
-    made = Picture.objects.filter(job__in=rows, binned=None).select_related("job").order_by("-pk")
+    first = Picture.objects.filter(job__in=rows, binned=None).values("job").annotate(first=Min("pk")).values("first")
+    made = Picture.objects.filter(pk__in=first).select_related("job")
     return {
         "firsts": {picture.job_id: picture.path.as_posix() for picture in made},
         "running": mine.filter(state=RUNNING).order_by("started"),

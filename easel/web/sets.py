@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -95,13 +95,7 @@ def begin(request: HttpRequest) -> HttpResponse:
 
 def painting(request: HttpRequest, name: str) -> HttpResponseBase:
     """The painting that a style by name is taken from, small."""
-    row = styles.table().get(name)
-    if row is None or not row.image:
+    row = styles.painted().get(name)
+    if row is None:
         raise Http404
     return served.file_response(request, index.thumbnail(Path(row.image)), keep="private, max-age=86400")
-
-
-@cache
-def painted() -> frozenset[str]:
-    """Styles by name that have a painting."""
-    return frozenset(name for name, row in styles.table().items() if row.image)

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from easel.errors import EaselError
+from easel.jobs.stylize import styles
 from easel.kinds import GROUPS, KINDS
 from easel.models.catalog import listing
 from easel.recipes import to_yaml
@@ -18,7 +19,6 @@ from easel.recipes.describe import settings
 from easel.recipes.read import parse_yaml
 from easel.version import __version__
 from easel.web import forms, gate, index, inference, presets, pulls, queue, uploads
-from easel.web.layouts import LAYOUTS, PLAIN
 from easel.web.models import Job, Picture, Preset, Upload
 
 RECENT = 8
@@ -131,8 +131,8 @@ def shown_form(
         answer = render(request, "fields.html", form(request, word, typed, wrong), status=status)
         answer["HX-Retarget"] = "#fields"
         return answer
-    template = LAYOUTS.get(word, PLAIN).template
-    return render(request, template, form(request, word, typed, wrong), status=status)
+    templates = [f"kinds/{word}.html", "make.html"]  # a kind may have a page of its own
+    return render(request, templates, form(request, word, typed, wrong), status=status)
 
 
 def checked(request: HttpRequest, word: str, typed: forms.Typed) -> tuple[Any, dict[str, str]]:
@@ -146,15 +146,8 @@ def form_groups(
     request: HttpRequest, word: str, typed: forms.Typed, wrong: dict[str, str] | None = None
 ) -> list[forms.Group]:
     """The form's groups, with what applies to what was typed and to the model that it names."""
-    from easel.web.sets import painted
-
     facts = inference.facts_of(word, typed, request.user)
-    layout = LAYOUTS.get(word, PLAIN)
-    made = forms.groups(KINDS[word].recipe, typed, wrong, facts, layout)
-    for field in (field for group in made for field in group.fields if field.name in layout.painted):
-        field.known = {
-            name: called for name, called in field.known.items() if name in painted() or name in field.values
-        }
+    made = forms.groups(KINDS[word].recipe, typed, wrong, facts)
     return inference.fitted(made, typed, inference.learned(typed, request.user))
 
 
@@ -187,11 +180,9 @@ def fields(request: HttpRequest, word: str) -> HttpResponse:
 
 def offered(person: Any, made: list[forms.Group]) -> dict[str, Any]:
     """What the fields of a form offer: models, what was put in before, paintings of styles."""
-    from easel.web.sets import painted
-
     has_styles = any(field.name == "styles" for group in made for field in group.fields)
     recent = own(Upload.objects.all(), person).order_by("-created")[:12]
-    return model_choices(person) | {"recent": recent, "paintings": painted() if has_styles else ()}
+    return model_choices(person) | {"recent": recent, "paintings": styles.painted() if has_styles else ()}
 
 
 @require_POST
