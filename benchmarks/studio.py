@@ -95,24 +95,23 @@ def main(out: Path) -> None:
         ]
         asked(address, kind="edit", photo=night[1], prompt="make it night", seed=2)
         painted = asked(address, kind="transfer", photo=night[2], styles=["hokusai"], side=384, seed=1)
-        wait_for(address, birds)
-        data = f"out/data-world-{birds}"
-        plan = {"resolution": 32, "kimg": 48.0, "channels": 32, "widest": 128, "score_every": 4.0, "score_count": 200}
-        training = asked(address, kind="train", network="dcgan", data=data, count=48, seed=1, **plan)
         base = {"kind": "generate", "prompt": "a blue cat", "count": 1}
         axes = {"steps": [4, 20], "guidance_scale": [1.5, 5.0]}
-        wait_for(address, training, share=0.7)
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        shoot(browser, address, f"jobs/{training}/", out / "studio-training.jpg")
-        wait_for(address, training)
         compared = asked(address, kind="compare", base=base, axes=axes, seeds=[1, 2, 3], seed=1)
+        wait_for(address, birds)
+        plan = {"resolution": 32, "kimg": 48.0, "channels": 32, "widest": 128, "score_every": 4.0, "score_count": 200}
+        data = f"out/data-world-{birds}"
+        training = asked(address, kind="train", network="dcgan", data=data, count=48, seed=1, **plan)
         for number in (stylized, *drawn, painted, compared):
             wait_for(address, number)
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         shoot(browser, address, "", out / "studio-home.jpg")
         shoot(browser, address, f"transfer/?job={painted}", out / "studio-transfer.jpg")
         shoot(browser, address, f"jobs/{compared}/", out / "studio-compare.jpg")
         shoot(browser, address, "gallery/?score=style&sort=best", out / "studio-gallery.jpg")
         shoot(browser, address, f"jobs/{stylized}/", out / "studio-stylized.jpg", theme="dark")
+        wait_for(address, training, share=0.7)
+        shoot(browser, address, f"jobs/{training}/", out / "studio-training.jpg")
         browser.close()
 
 
