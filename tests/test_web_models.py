@@ -65,6 +65,27 @@ def test_what_another_model_needs_is_left_out_of_the_recipe(client: Any, owner: 
     assert 'id="wrong-attribute"' in page.content.decode()
 
 
+def test_recipes_say_who_asks_a_model_for_what_and_what_comes_first() -> None:
+    from easel.kinds import KINDS
+    from easel.models.catalog.tables import ROLES
+    from easel.web import forms, inference
+
+    found = inference.tasks()
+    assert set(found) <= set(ROLES)
+    assert (found["caption"], found["generator"], found["style"]) == (
+        ("caption", "model"), ("generate", "model"), ("transfer", "features"),
+    )  # fmt: skip
+    for kind in (one.recipe for one in KINDS.values()):
+        assert set(kind.front) <= set(kind.model_fields)
+    first, settings, more, *_ = forms.groups(KINDS["train"].recipe, {"network": ["vae"]})
+    assert [field.name for field in first.fields] == ["data", "network"]
+    assert [field.name for field in settings.fields][:3] == ["resolution", "kimg", "minutes"]
+    assert (more.title, more.folds) == ("More", True)
+    first = forms.groups(KINDS["transfer"].recipe, {})[0]
+    assert [field.name for field in first.fields] == ["photo", "style", "styles"]
+    assert set(first.fields[2].known) == {"van-gogh", "malevich", "delaunay", "monet", "hokusai", "kandinsky"}
+
+
 # The models
 
 

@@ -44,12 +44,13 @@ class Learned:
 
 @cache
 def tasks() -> dict[str, tuple[str, str]]:
-    """Role of a model -> the kind that asks it for this, and the setting that names it there."""
+    """Role of a model -> the first kind that asks it for this, and the setting that names it there."""
     found: dict[str, tuple[str, str]] = {}
     for word, kind in KINDS.items():
         for name in kind.recipe.model_fields:
             for mark in forms.marks_of(kind.recipe, name):
-                found |= dict.fromkeys(mark.roles, (word, name)) if isinstance(mark, Plays) else {}
+                for role in mark.roles if isinstance(mark, Plays) else ():
+                    found.setdefault(role, (word, name))
     return found
 
 
