@@ -90,7 +90,7 @@ def begin(request: HttpRequest) -> HttpResponse:
     recipe = index.recipe_in(path) if path.is_file() else None
     number = path.parts[1] if path.parts[0] == "uploads" else ""
     shown: dict[str, Any] = {"place": place, "rows": rows, "own": (recipe or {}).get("kind", ""), "upload": number}
-    return render(request, "begin.html", shown | {"is_picture": path.is_file()})
+    return render(request, "begin.html", shown)
 
 
 def painting(request: HttpRequest, name: str) -> HttpResponseBase:
