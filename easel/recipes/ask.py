@@ -13,6 +13,7 @@ class Ask(Recipe):
 
     answers_in_words: ClassVar = True
     positional: ClassVar = ("photo", "question")
+    shared_by: ClassVar = "photo"
 
     kind: Literal["ask"] = "ask"
     """The kind of job."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
@@ -71,6 +72,10 @@ class Recipe(BaseModel):
     """Whether what a person wants to read is a text, and not where the pictures are."""
     repeatable: ClassVar[bool] = False
     """Whether a picture made by this kind can be made again from the recipe inside it."""
+    shared_by: ClassVar[str] = ""
+    """Setting by which several machines share a run: the photos, or the number of pictures; '' where they cannot."""
+    together: ClassVar[bool] = False
+    """Whether the photos of a part go through the models together, and not each as a run of its own."""
     free: ClassVar[frozenset[str]] = frozenset({"easel", "seed", "batch_size"})
     """Settings that may differ when a run goes on."""
 
@@ -144,6 +149,20 @@ class Recipe(BaseModel):
         for problem in made._misplaced():
             raise EaselError(problem)
         return made
+
+    def whole_only(self) -> str:
+        """Why these very settings cannot be shared out among machines; '' where they can."""
+        return ""
+
+    def part(self, first: int, count: int, photos: Sequence[str] = ()) -> Self:
+        """The recipe of a part of a run that is shared out: these photos, or `count` pictures from picture `first` on,
+        each with the seed that it has in the whole.
+        """
+        if self.shared_by == "count":
+            changes: dict[str, Any] = {"seed": self.seed + first, "count": count}
+        else:
+            changes = {self.shared_by: tuple(photos) if self.shared_by in self.list_settings() else photos[0]}
+        return type(self).model_validate(self.plain() | changes)
 
     def parts(self) -> list[Recipe]:
         """Recipes of other kinds that a run of this one runs, where it holds their settings as plain values."""

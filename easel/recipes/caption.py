@@ -16,6 +16,8 @@ class Caption(Recipe):
     answers_in_words: ClassVar = True
     positional: ClassVar = ("photos",)
     resumes: ClassVar = True
+    shared_by: ClassVar = "photos"
+    together: ClassVar = True
 
     kind: Literal["caption"] = "caption"
     """The kind of job."""

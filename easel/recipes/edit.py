@@ -91,6 +91,7 @@ class Edit(Drawn, Instructed, Steered, Recipe):
     positional: ClassVar = ("photo", "prompt")
     repeatable: ClassVar = True
     resumes: ClassVar = True
+    shared_by: ClassVar = "photo"
 
     kind: Literal["edit"] = "edit"
     """The kind of job."""

@@ -49,6 +49,7 @@ class Generate(Drawn, Recipe):
     repeatable: ClassVar = True
     positional: ClassVar = ("prompt",)
     facts: ClassVar = ("family",)
+    shared_by: ClassVar = "count"
 
     kind: Literal["generate"] = "generate"
     """The kind of job."""
@@ -101,3 +102,10 @@ class Generate(Drawn, Recipe):
                 f"batch_row: is {self.batch_row}: must be less than batch_size, which is {self.batch_size}"
             )
         return self
+
+    def whole_only(self) -> str:
+        """A set of prompts numbers its pictures through, and a walk leads from picture to picture."""
+        for name in ("prompts", "walk", "batch_row"):
+            if getattr(self, name) is not None:
+                return f"{name}: cannot be shared out among machines: give one prompt and a count, or leave --on out"
+        return ""

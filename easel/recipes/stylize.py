@@ -66,6 +66,7 @@ class Stylize(Drawn, Redrawn, Instructed, Steered, Styled, Recipe):
 
     repeatable: ClassVar = True
     positional: ClassVar = ("photo",)
+    shared_by: ClassVar = "photo"
 
     kind: Literal["stylize"] = "stylize"
     """The kind of job."""

@@ -118,6 +118,7 @@ class Transfer(Optimised, Styled, Recipe):
 
     repeatable: ClassVar = True
     positional: ClassVar = ("photo",)
+    shared_by: ClassVar = "photo"
 
     kind: Literal["transfer"] = "transfer"
     """The kind of job."""
