@@ -12,6 +12,7 @@ import importlib.util
 import logging
 import os
 import platform
+import re
 import shutil
 import socket
 import tempfile
@@ -31,6 +32,8 @@ ANSWERS_IN = 5.0
 STORE = 256 * 1024 * 1024
 """Bytes of a local cluster's object store: parts on their way back, and what does not fit goes to the disk."""
 TOKEN = Path("~/.ray/auth_token")
+CURRENT = Path("/tmp/ray/ray_current_cluster")  # noqa: S108
+"""Where `ray start` leaves its address."""
 
 
 class Died(NamedTuple):
@@ -49,9 +52,9 @@ def connect(on: str, most: int | None) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if on != LOCAL:
-        _take_token()
         check_address(on)
-    import ray
+        _take_token(on)
+    import ray  # which reads there whether it is to send a token
 
     if ray.is_initialized():
         return ray
@@ -85,12 +88,55 @@ def _start_local(ray: Any, most: int | None, quiet: Mapping[str, Any]) -> None:
     )
 
 
-def _take_token() -> None:
-    """`ray start` asks for a token by default, and a plain driver does not send one: send it where there is one."""
-    if "RAY_AUTH_MODE" not in os.environ and (
-        os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH") or TOKEN.expanduser().is_file()
-    ):
-        os.environ["RAY_AUTH_MODE"] = "token"
+def _token() -> str:
+    """This process's token, from where Ray takes it; '' where there is none."""
+    found = os.environ.get("RAY_AUTH_TOKEN", "")
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or TOKEN).expanduser()
+        found = found or path.read_text(encoding="utf-8").strip()
+    return found
+
+
+def _take_token(on: str) -> None:
+    """`ray start` makes a cluster ask for a token, and a plain driver sends none and waits half a minute; to one that
+    asks for none a token does harm. So the cluster is asked first. Raises EaselError where there is none, or another.
+    """
+    address = _found() if on == "auto" else on.removeprefix("ray://")
+    if not address or importlib.util.find_spec("grpc") is None:
+        return
+    if not _refuses(address, on, ""):
+        os.environ["RAY_AUTH_MODE"] = "disabled"
+        return
+    os.environ["RAY_AUTH_MODE"] = "token"
+    token = _token()
+    if not token or _refuses(address, on, token):
+        what = "the token here is another" if token else "there is none here"
+        raise EaselError(
+            f"the cluster at {shortened(on)} asks for a token, and {what}: copy {TOKEN} from its head, or set "
+            "RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH to a file with it"
+        )
+
+
+def _found() -> str:
+    """The address of the cluster that runs on this machine; '' where there is none that can be seen."""
+    said = os.environ.get("RAY_ADDRESS", "")
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        said = said or CURRENT.read_text(encoding="utf-8").strip()
+    return said if re.fullmatch(r"[^\s/]+:\d+", said) else ""
+
+
+def _refuses(address: str, on: str, token: str) -> bool:
+    """Whether a cluster refuses a call with this token, or without one."""
+    import grpc
+
+    method = "RayletDriver/ClusterInfo" if on.startswith("ray://") else "NodeInfoGcsService/CheckAlive"
+    with grpc.insecure_channel(address) as channel:
+        call = channel.unary_unary(f"/ray.rpc.{method}", request_serializer=bytes, response_deserializer=bytes)
+        try:
+            call(b"", timeout=ANSWERS_IN, metadata=[("authorization", f"Bearer {token}")] if token else None)
+        except grpc.RpcError as problem:
+            return bool(problem.code() == grpc.StatusCode.UNAUTHENTICATED)
+    return False
 
 
 def check_address(on: str) -> None:
@@ -123,15 +169,9 @@ def _unreachable(on: str, problem: Exception) -> EaselError:
         return EaselError(
             f"--on auto: no cluster runs on this machine: start one with `ray start --head`, or use {LOCAL}"
         )
-    how = (
-        "its token was refused: RAY_AUTH_TOKEN, or the file RAY_AUTH_TOKEN_PATH, must be that of the head's"
-        if os.environ.get("RAY_AUTH_MODE") == "token"
-        else "`ray start` asks for a token by default: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to the head's "
-        f"token (there {TOKEN})"
-    )
     if on == LOCAL:
         return EaselError(f"a local cluster cannot start: {words}")
-    return EaselError(f"the cluster at {on} answers, and does not let this process in ({words}): {how}")
+    return EaselError(f"the cluster at {on} answers, and cannot be joined: {words}")
 
 
 def cores_each() -> int:
@@ -286,6 +326,8 @@ def _reason(problem: BaseException) -> str:
     """What Ray says of a dead worker, in few words."""
     text = " ".join(str(problem).split())
     name = type(problem).__name__
+    if "creation task" in text or "__init__" in text:
+        return shortened(str(problem).strip().splitlines()[-1], 150)
     if name == "OutOfMemoryError" or "OutOfMemory" in text or "low on memory" in text:
         return "its machine ran out of memory"
     if "node" in text.lower() and ("died" in text.lower() or "dead" in text.lower()) and "Worker exit type" not in text:

@@ -21,7 +21,7 @@ from typing import Any
 
 from PIL import Image
 
-from easel.errors import FAULT, EaselError, UnexpectedError, shortened
+from easel.errors import EaselError, shortened
 from easel.files import write_atomic
 from easel.kinds import KINDS
 from easel.recipes import write_yaml
@@ -44,6 +44,10 @@ HOPELESS = 16
 COPY_EVERY = 300.0
 """Seconds between two copies of the manifest beside pictures in a bucket."""
 FINDING = "finding photos"
+FAULTS = "photo-errors.txt"
+"""The last traceback of a fault of easel's own over a photo."""
+ALONE_FOR = 30.0
+"""Seconds without any worker after which it is said that the run waits for one."""
 
 _pools: dict[tuple[Any, ...], Pool] = {}
 """Pools of this process, whose least workers stay warm for its next run."""
@@ -169,6 +173,8 @@ class _Run:
         cluster, device = self.cluster, self.workspace.device
         key = (cluster.on, cluster.least, cluster.most, device)
         self.workspace.step("joining the cluster", 0, 1)
+        for other in [other for other in _pools if other != key]:  # warm workers of another pool would hold the room
+            _pools.pop(other).close()
         pool = _pools.get(key) or Pool(cluster.on, cluster.least, cluster.most, Worker, device)
         try:
             self.workspace.step("joining the cluster", 1, 1)
@@ -246,7 +252,7 @@ class _Run:
         phase = "drawing" if self.recipe.shared_by == "count" else self.recipe.kind
         self.workspace.step(phase, done + failed, total)
         self._refill()
-        over = done + failed
+        over, seen = done + failed, time.monotonic()
         while self.left or pool.busy:
             pool.grow(len(self.left))
             if not self.left:
@@ -259,7 +265,11 @@ class _Run:
             for part, back, who in pool.wait(LOOK):
                 over += self._take(part, back, who)
                 preview = back if isinstance(back, Outcome) else preview
-            self.workspace.step(phase, over, total, _picture(preview))
+            seen = time.monotonic() if pool.size else seen
+            waits = time.monotonic() - seen > ALONE_FOR
+            self.workspace.step(
+                f"{phase}, waiting for room for a worker" if waits else phase, over, total, _picture(preview)
+            )
             self._copy_manifest()
 
     def _refill(self) -> None:
@@ -298,9 +308,9 @@ class _Run:
         if outcome.lacked_memory:
             return self._smaller(part, "there is too little memory for it, also alone")
         if outcome.fault:
-            write_atomic(self.workspace.folder / FAULT, outcome.fault.encode("utf-8", "backslashreplace"))
+            write_atomic(self.workspace.folder / FAULTS, outcome.fault.encode("utf-8", "backslashreplace"))
             if not outcome.done and not outcome.failed:
-                return self._smaller(part, f"easel met something it did not expect: see {FAULT}")
+                return self._smaller(part, f"easel met something it did not expect: see {FAULTS}")
         if outcome.failed and not outcome.done and not self.manifest.counts()[0]:
             self.first_failures += len(outcome.failed)
             total = self.manifest.total or 0
@@ -398,4 +408,4 @@ def close() -> None:
         _pools.popitem()[1].close()
 
 
-__all__ = ["Cluster", "UnexpectedError", "check", "close", "run", "state_folder"]
+__all__ = ["Cluster", "check", "close", "run", "state_folder"]
