@@ -24,6 +24,7 @@ from tests.toy.recipe import Frame
 
 pytest.importorskip("s3fs", reason="s3fs is not installed: pip install 'easel[s3]'")
 server = pytest.importorskip("moto.server", reason="moto is not installed: it is in easel[dev]")
+PLAIN = {"Content-Type": "text/plain"}
 pytestmark = [pytest.mark.enable_socket, pytest.mark.filterwarnings("ignore")]
 
 
@@ -129,7 +130,7 @@ def test_what_goes_wrong_is_said(s3: Any, monkeypatch: pytest.MonkeyPatch) -> No
     # from here on the server asks for rights, and these credentials have none
     host = os.environ["AWS_ENDPOINT_URL"]
     for count in (b"0", b"inf"):
-        urllib.request.urlopen(urllib.request.Request(f"{host}/moto-api/reset-auth", count)).close()
+        urllib.request.urlopen(urllib.request.Request(f"{host}/moto-api/reset-auth", count, PLAIN)).close()
         if count == b"0":
             with pytest.raises(EaselError, match="you may not write s3://photos/out"):
                 places.check_writable("s3://photos/out")

@@ -118,9 +118,8 @@ def test_pictures_as_in_one_process(head: Any, photos: Path, tmp_path: Path) -> 
     recipe = Frame(photo=str(photos), width=3, material="paint", seed=5)
     made = shared(recipe, tmp_path / "out", head)
     assert len(made.pictures) == 20
-    alone = runners.run(
-        Frame(photo=str(photos / "11.png"), width=3, material="paint", seed=5), tmp_path / "one", "cpu", "float32"
-    )
+    one = Frame(photo=str(photos / "11.png"), width=3, material="paint", seed=5)
+    alone = runners.run(one, tmp_path / "one", "cpu", "float32")
     name = "12-11-framed.png"
     assert made.pictures[11] == name
     assert (tmp_path / "out" / name).read_bytes() == alone.picture_paths[0].read_bytes()

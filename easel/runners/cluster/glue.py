@@ -16,7 +16,8 @@ from PIL import Image
 
 from easel.files import atomic_path
 from easel.jobs.inputs import shortened_list
-from easel.metrics.intervals import Z95, Estimate, mean_interval
+from easel.jobs.judges import ENDS
+from easel.metrics.intervals import EVERYWHERE, Z95, Estimate, mean_interval
 from easel.result import Result, Score
 from easel.runners.cluster.manifest import Manifest
 from easel.sheet import MOST_CELLS, Cell, sheet
@@ -47,10 +48,12 @@ class Values:
         if self.n <= MOST_KEPT:
             self._kept.append(value)
 
-    def estimate(self) -> Estimate:
-        """The mean with its 95 % interval: of many values by the normal distribution, as their mean has it."""
+    def estimate(self, within: tuple[float, float] = EVERYWHERE) -> Estimate:
+        """The mean with its 95 % interval: of many values by the normal distribution, as their mean has it. `within` is
+        the least and the greatest that it can be.
+        """
         if self.n <= MOST_KEPT:
-            return mean_interval(list(self._kept))
+            return mean_interval(list(self._kept), within=within)
         half = Z95 * math.sqrt(self._squares / (self.n - 1) / self.n)
         return Estimate(self.mean, self.mean - half, self.mean + half, self.n)
 
@@ -168,7 +171,7 @@ def _count(scores: Sequence[dict[str, Any]], means: dict[tuple[str, str], Values
 
 
 def _score(name: str, judge: str, values: Values, of: str) -> Score:
-    found = values.estimate()
+    found = values.estimate(ENDS.get(name, (0.0, 1.0) if name.endswith("confidence") else EVERYWHERE))
     return Score(name=name, value=found.value, low=found.low, high=found.high, n=found.n, judge=judge, of=f"all {of}")
 
 
