@@ -47,7 +47,7 @@ def running(asked: Callable[..., Asked]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         recipe, common = asked(*args, **kwargs)
         device, dtype, quiet = common["device"], common["dtype"], common["quiet"]
-        where = {name: common[name] for name in ("on", "workers", "shards")}
+        where = {name: common[name] for name in ("on", "workers", "shards") if common[name] is not None}
         try:
             with progress.watching(quiet=quiet) as report:
                 result = runners.run(recipe, common["out"], device, dtype, report, **where)
