@@ -96,7 +96,7 @@ def blink(folder: Path, count: int, seconds: float, workers: int) -> tuple[float
     recipe, watch = Blink(photos=(str(shards(folder / "photos", count)),), seconds=seconds, seed=1), Watch()
     one = cluster.Cluster("local-cluster", workers, workers)
     begun = time.perf_counter()
-    made = local.run(recipe, folder / "out", "cpu", "float32", watch, lambda *both: cluster.run(*both, one))
+    made = local.run(recipe, folder / "out", "cpu", "float32", watch, lambda mine, place: cluster.run(mine, place, one))
     whole = time.perf_counter() - begun
     assert made.folder is not None
     with (made.folder / "metadata.jsonl").open() as stream:

@@ -92,4 +92,4 @@ if __name__ == "__main__":
     KINDS["tally"] = KIND
     on, out, log, seconds, *named = sys.argv[1:]
     asked, one = Tally(photos=tuple(named), seconds=float(seconds), log=log, seed=1), cluster.Cluster(on, 2, 2, part=4)
-    local.run(asked, out, "cpu", "float32", None, lambda *both: cluster.run(*both, one))
+    local.run(asked, out, "cpu", "float32", None, lambda mine, place: cluster.run(mine, place, one))

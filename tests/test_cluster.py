@@ -80,7 +80,7 @@ def shared(recipe: Recipe, out: Path | str, head: Any, *, part: int = 4, to: str
     from easel.runners import local
 
     one = cluster.Cluster(head.address, 1, 2, part=part, **more)
-    return local.run(recipe, out, "cpu", "float32", None, lambda *both: cluster.run(*both, one, to))
+    return local.run(recipe, out, "cpu", "float32", None, lambda mine, place: cluster.run(mine, place, one, to))
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -94,12 +94,15 @@ def test_as_in_one_process(head: Any, photos: Path, tmp_path: Path) -> None:
     one = shared(recipe, tmp_path / "one", head)
     two = shared(recipe, tmp_path / "two", head, part=8)
     for made in (one, two):
+        assert made.folder is not None
         assert (made.folder / "metadata.jsonl").read_bytes() == (tmp_path / "alone" / "metadata.jsonl").read_bytes()
         assert made.texts == alone.texts
         own = [score for score in made.scores if not score.of.startswith("all")]
         assert own == list(alone.scores)
     mean = one.scores[-1]
     assert (mean.name, mean.n, mean.of) == ("level", 19, "all 19 photos")
+    assert mean.low is not None
+    assert mean.high is not None
     assert mean.low < mean.value < mean.high
     assert "19 of 19 photos are light" in one.notes
     assert any("1 of 20 failed" in note and "7.png" in note for note in one.notes)
@@ -125,7 +128,7 @@ def test_pictures_as_in_one_process(head: Any, photos: Path, tmp_path: Path) -> 
     assert (tmp_path / "out" / name).read_bytes() == alone.picture_paths[0].read_bytes()
     inside = read_provenance(tmp_path / "out" / name)
     assert inside is not None
-    assert inside["recipe"]["photo"] == str(photos / "11.png")
+    assert inside["easel"]["recipe"]["photo"] == "11.png"
     single = shared(one, tmp_path / "single", head)
     assert (single.pictures, single.texts) == (alone.pictures, alone.texts)
     assert single.picture_paths[0].read_bytes() == alone.picture_paths[0].read_bytes()
@@ -206,7 +209,7 @@ def test_driver_and_node_are_killed(head: Any, photos: Path, tmp_path: Path) -> 
     from easel.runners import local
 
     recipe = Tally(photos=(str(photos),), seconds=0.05, log=str(log), seed=1)
-    made = local.run(recipe, out, "cpu", "float32", None, lambda *both: cluster.run(*both, one))
+    made = local.run(recipe, out, "cpu", "float32", None, lambda mine, place: cluster.run(mine, place, one))
     killer.join()
     told = lines(out / "metadata.jsonl")
     assert [row["file_name"] for row in told] == [f"{number}.png" for number in range(20)]
@@ -245,7 +248,7 @@ def test_cancel_and_progress(head: Any, photos: Path, tmp_path: Path) -> None:
     recipe = Tally(photos=(str(photos),), seconds=0.02, seed=1)
     one = cluster.Cluster(head.address, 1, 2, part=4)
     with pytest.raises(Cancelled):
-        local.run(recipe, tmp_path / "out", "cpu", "float32", report, lambda *both: cluster.run(*both, one))
+        local.run(recipe, tmp_path / "out", "cpu", "float32", report, lambda mine, place: cluster.run(mine, place, one))
     last = seen[-1]
     assert last.total == 20
     assert last.eta is not None
@@ -282,6 +285,49 @@ def test_on_the_command_line(head: Any, photos: Path, tmp_path: Path, capsys: An
     assert "train cannot be shared out" in capsys.readouterr().err
     assert main(["caption", "s3://bucket/photos"]) == 2
     assert "see --on" in capsys.readouterr().err
+
+
+def test_one_mistake_for_all_stops_the_run(head: Any, photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(EaselError, match="there is no photo or folder"):
+        shared(Tally(photos=(str(photos / "none"),), seed=1), tmp_path / "none", head)
+    for path in photos.iterdir():
+        path.write_bytes(b"broken")
+    with pytest.raises(EaselError, match=r"0.png is .*not a picture"):  # each for its own reason: all are looked at
+        shared(Tally(photos=(str(photos),), seed=1), tmp_path / "broken", head)
+    with contextlib.closing(sqlite3.connect(tmp_path / "broken" / "manifest.sqlite")) as base:
+        assert len(base.execute("SELECT DISTINCT why FROM failed").fetchall()) == 20
+    for path in photos.iterdir():
+        path.unlink()
+    with pytest.raises(EaselError, match="there are no pictures in"):
+        shared(Tally(photos=(str(photos),), seed=1), tmp_path / "empty", head)
+
+
+def test_the_pool_grows_and_shrinks(head: Any) -> None:
+    from easel.runners.ray import Pool
+
+    pool = Pool(head.address, 1, 2, Worker)
+
+    def until(size: int) -> None:
+        end = time.monotonic() + WAIT
+        while pool.size < size and time.monotonic() < end:
+            list(pool.wait(0.2))
+        assert pool.size == size
+
+    pool.grow(0)
+    until(1)
+    pool.grow(9)
+    until(2)
+    assert pool.room == 4
+    pool.submit("hello", "mine")
+    assert (pool.busy, pool.room) == (1, 3)
+    pool.shrink()
+    assert pool.size == 1
+    back: list[Any] = []
+    while not back:
+        back += pool.wait(0.2)
+    assert [task for task, _, _ in back] == ["mine"]
+    pool.close()
+    assert (pool.size, pool.busy) == (0, 0)
 
 
 def test_without_ray(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

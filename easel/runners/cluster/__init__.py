@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ MOST_DEATHS = 2
 LOOK = 0.2
 """Seconds between two looks at what has come back, and at whether the run is to stop."""
 HOPELESS = 16
-"""Failures from the first on, with nothing done, after which the run stops: they are one mistake, and not of photos."""
+"""Failures for one and the same reason, with nothing done, after which the run stops: it is not the photos' mistake."""
 COPY_EVERY = 300.0
 """Seconds between two copies of the manifest beside pictures in a bucket."""
 FINDING = "finding photos"
@@ -105,7 +105,7 @@ class _Run:
         self.began = self.copied = time.monotonic()
         self.left: deque[Part] = deque()
         self.after = 0
-        self.first_failures = 0
+        self.reasons: Counter[str] = Counter()
         self.whole = ""
 
     def run(self) -> Result:
@@ -312,11 +312,10 @@ class _Run:
             if not outcome.done and not outcome.failed:
                 return self._smaller(part, f"easel met something it did not expect: see {FAULTS}")
         if outcome.failed and not outcome.done and not self.manifest.counts()[0]:
-            self.first_failures += len(outcome.failed)
-            total = self.manifest.total or 0
-            if self.first_failures >= min(HOPELESS, total):
-                more = f"; so are all {self.first_failures} others until now" if self.first_failures > 1 else ""
-                raise EaselError(f"{next(iter(outcome.failed.values()))}{more}")
+            self.reasons.update(outcome.failed.values())
+            if sum(self.reasons.values()) >= min(HOPELESS, self.manifest.total or 0) and len(self.reasons) == 1:
+                why, times = next(iter(self.reasons.items()))
+                raise EaselError(f"{why}; and so for all {times} until now" if times > 1 else why)
         for name, content in outcome.files.items():
             self.workspace.save_bytes(name, content)
         self.workspace.written.update(outcome.names)

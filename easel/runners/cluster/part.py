@@ -212,6 +212,10 @@ class _Part:
                 with self._failing([item for item, _ in laid]):
                     recipe = self.recipe.part(0, 0, [path for _, path in laid])
                     self._take_photos(laid, self._result(recipe, 0))
+                for item, path in laid:  # of photos that do not open each has its own reason
+                    if item.number in self.outcome.failed:
+                        with self._failing([item]):
+                            open_picture(path, THUMBNAIL)
         else:
             for turn, item in enumerate(items):
                 for _, path in self._laid([item]):
