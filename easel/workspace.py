@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import io
 import platform
 import time
@@ -215,10 +216,13 @@ def clock(seconds: float) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of easel, python and the libraries that decide what a picture looks like; none is imported for it."""
-    found = {"easel": __version__, "python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return {"easel": __version__, "python": platform.python_version()} | {name: _version(name) for name in LIBRARIES}
+
+
+@functools.cache
+def _version(name: str) -> str:
+    """A library's version, looked up once: it is asked for each picture that is saved."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -41,6 +41,8 @@ LOOK = 0.2
 """Seconds between two looks at what has come back, and at whether the run is to stop."""
 HOPELESS = 16
 """Failures for one and the same reason, with nothing done, after which the run stops: it is not the photos' mistake."""
+CLOCK_EVERY = 5.0
+"""Seconds between two looks at the clock that a kill does not undo."""
 COPY_EVERY = 300.0
 """Seconds between two copies of the manifest beside pictures in a bucket."""
 FINDING = "finding photos"
@@ -270,7 +272,17 @@ class _Run:
             self.workspace.step(
                 f"{phase}, waiting for room for a worker" if waits else phase, over, total, _picture(preview)
             )
+            self._keep_clock(pool)
             self._copy_manifest()
+
+    def _keep_clock(self, pool: Pool, *, now: bool = False) -> None:
+        """Keep how long the run takes and how many workers were lost, so that a killed start counts too."""
+        time_now = time.monotonic()
+        if now or time_now - self.began > CLOCK_EVERY:
+            seconds = float(self.manifest.fact("seconds") or 0) + time_now - self.began
+            deaths = int(self.manifest.fact("deaths") or 0) + pool.deaths - self.deaths_before
+            self.manifest.keep(seconds=str(seconds), deaths=str(deaths))
+            self.began, self.deaths_before = time_now, pool.deaths
 
     def _refill(self) -> None:
         """Keep a few hundred parts at hand, however many wait in the manifest."""
@@ -352,13 +364,11 @@ class _Run:
             result = Result.model_validate_json(whole).model_copy(update={"folder": workspace.folder})
         else:
             heading = str(getattr(self.recipe, "prompt", "") or "")[:200]
-            extra = [f"{pool.deaths - self.deaths_before} workers died, and their parts were done again"]
-            extra = extra if pool.deaths > self.deaths_before else []
+            self._keep_clock(pool, now=True)
+            deaths = int(manifest.fact("deaths") or 0)
+            extra = [f"{deaths} workers died, and their parts were done again"] if deaths else []
             result = glue.glued(manifest, workspace, self.recipe.kind, heading, extra)
-            took = float(manifest.fact("seconds") or 0) + time.monotonic() - self.began
-            deaths = int(manifest.fact("deaths") or 0) + pool.deaths - self.deaths_before
-            manifest.keep(seconds=str(took), deaths=str(deaths))
-            facts = {"seconds": took, "starts": manifest.fact("starts"), "deaths": deaths}
+            facts = {"seconds": manifest.fact("seconds"), "starts": manifest.fact("starts"), "deaths": deaths}
             workspace.save_text(glue.REPORT, glue.report(manifest, result, facts))
             shutil.rmtree(workspace.folder / glue.CELLS, ignore_errors=True)
         versions = workspace.versions | result.versions

@@ -244,6 +244,8 @@ class _Part:
         text = str(problem)
         for path, name in self.real.items():
             text = text.replace(path, name)
+            if self.task.total > 1:
+                text = text.replace(Path(path).name, Path(name).name)
         return printable(text, 500)
 
     def _laid(self, items: Sequence[Item]) -> list[tuple[Item, str]]:
@@ -260,8 +262,8 @@ class _Part:
             except EaselError as problem:
                 self.outcome.failed[item.number] = printable(problem, 500)
                 continue
-            path = self.top / "photos" / str(item.number) / (Path(item.name).name or "photo")
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path = self._place_of(item)
+            path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
             self.real[str(path)] = item.name if item.at is not None else item.place
             laid.append((item, str(path)))
@@ -384,9 +386,15 @@ class _Part:
                 lines = [*[str(text) for text in row["texts"].values()][:2], *scores[:3]]
                 self.outcome.cells.append((item.number, stream.getvalue(), title, lines))
 
+    def _place_of(self, item: Item) -> Path:
+        """Where a photo that was fetched lies."""
+        name = Path(item.name).name or "photo"
+        return self.top / "photos" / (name if self.task.total == 1 else f"{item.number}-{name}")
+
     def _path_of(self, item: Item) -> Path | None:
-        laid = self.top / "photos" / str(item.number) / (Path(item.name).name or "photo")
-        path = laid if laid.exists() else places.local(item.place)
+        path = (
+            places.local(item.place) if item.at is None and not places.is_remote(item.place) else self._place_of(item)
+        )
         return path if item.place and path.is_file() else None
 
     def _keep_tables(self, result: Result, names: Mapping[str, str]) -> None:
