@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -189,8 +190,6 @@ def killed(folder: Path, count: int) -> None:
 
 
 def _done(out: Path) -> int:
-    import sqlite3
-
     try:
         with sqlite3.connect(f"file:{out / 'manifest.sqlite'}?mode=ro", uri=True) as base:
             return int(base.execute("SELECT coalesce(sum(count), 0) FROM parts WHERE state = 'done'").fetchone()[0])
