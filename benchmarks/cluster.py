@@ -127,9 +127,12 @@ def tiny(folder: Path, count: int) -> None:
 
 def overhead(folder: Path, count: int) -> None:
     each, _, _, _ = blink(folder, count, EACH, 1)
-    print(
-        f"{count:,} photos of 50 ms, one worker: {each * 1000:.2f} ms each, {each / EACH - 1:.1%} beyond the job's own"
-    )
+    more = f"{each / EACH - 1:.1%} beyond the job's own"
+    print(f"{count:,} photos of 50 ms, one worker: {each * 1000:.2f} ms each, {more}")
+    with sqlite3.connect(folder / "out" / "manifest.sqlite") as base:
+        spent, done = base.execute("SELECT sum(seconds), sum(count) FROM parts WHERE first > 0").fetchone()
+    idle = 1 - spent / done / each
+    print(f"of these {spent / done * 1000:.2f} ms in the worker: {idle:.1%} of the time it waited for parts")
 
 
 def efficiency(folder: Path, count: int, rounds: int = 2) -> None:
