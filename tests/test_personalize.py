@@ -696,6 +696,8 @@ def test_strangers_are_those_that_the_subject_encoder_finds_unlike() -> None:
             return "subject:x"
 
         class subject:
+            stranger = 0.3
+
             @staticmethod
             def images(pictures: Any) -> Any:
                 return np.array([[1.0, 0.0] if pictures[0] == "same" else [0.0, 1.0]])
