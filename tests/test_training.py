@@ -401,16 +401,16 @@ def test_the_subject_encoder_begins_as_blips_eyes() -> None:
     """The first layers of both, on the same picture, give the same tokens."""
     from transformers import BlipVisionConfig, BlipVisionModel
 
-    from easel.pocket.train.blip import PATCH, SIDE, WIDTH
+    from easel.pocket.train.blip import PATCH, WIDTH
 
     torch.manual_seed(0)
     shape = dict(hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_attention_heads=4, initializer_range=0.02)
     eyes = BlipVisionModel(
-        BlipVisionConfig(**shape, num_hidden_layers=subject.LAYERS, image_size=SIDE, patch_size=PATCH)
+        BlipVisionConfig(**shape, num_hidden_layers=subject.LAYERS, image_size=subject.SIDE, patch_size=PATCH)
     ).eval()
     model = subject.network().eval()
     subject.adopt(model, eyes)
-    x = torch.rand(1, 3, SIDE, SIDE)
+    x = torch.rand(1, 3, subject.SIDE, subject.SIDE)
     with torch.no_grad():
         assert torch.allclose(model(x).last_hidden_state, eyes(x).last_hidden_state, atol=1e-4)
 
