@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 NAMES = ("start", "stylize", "generate", "edit", "gpu", "sets", "stylegan", "transfer")
-LONG = ("domains", "details", "fitness", "fullsize", "readers")
+LONG = ("domains", "details", "fitness", "fullsize", "personalize", "readers")
 
 
 def main(words: list[str]) -> int:
