@@ -209,6 +209,8 @@ def compare(
     base: dict[str, Any] = {},
     axes: dict[str, Sequence[Any]] = {},
     variants: Sequence[dict[str, Any]] = (),
+    generate: dict[str, Any] = {},
+    subjects: Sequence[dict[str, Any]] = (),
     photos: Sequence[str | Path] = (),
     seeds: Sequence[int] = (),
     yes: bool = False,

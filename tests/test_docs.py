@@ -35,6 +35,7 @@ from easel.jobs.stylize import styles
 from easel.kinds import GROUPS, KINDS
 from easel.models.catalog import tables
 from easel.recipes import SCHEDULERS, Recipe, read_yaml, recipe_from
+from easel.recipes.compare import TAUGHT
 from easel.result import Result
 from tests import fakes, tiny
 from tests.conftest import drawn, of_few_cells
@@ -160,6 +161,9 @@ def lessened(recipe: Recipe, small: Path) -> Recipe:
         values = TINY | {"resolution": side // 4, "channels": 64 if getattr(recipe, "network", "") == "stylegan" else 4}
     if recipe.kind == "personalize":
         values = SHORT | {"model": str(small), "judge": "pocket"}
+    if getattr(recipe, "source", "") == TAUGHT:
+        base = getattr(recipe, "base")  # noqa: B009 - of this kind alone
+        values = {"base": base | {"model": str(small), "judge": "pocket"}}
     return of_few_cells(recipe.model_copy(update=values))
 
 

@@ -71,6 +71,8 @@ class Recipe(BaseModel):
     """Whether what a person wants to read is a text, and not where the pictures are."""
     repeatable: ClassVar[bool] = False
     """Whether a picture made by this kind can be made again from the recipe inside it."""
+    has_checkpoints: ClassVar[bool] = False
+    """Whether a run is a training whose checkpoints draw pictures, each of which can be compared with others."""
     free: ClassVar[frozenset[str]] = frozenset({"easel", "seed", "batch_size"})
     """Settings that may differ when a run goes on."""
 
