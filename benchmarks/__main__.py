@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 NAMES = ("start", "stylize", "generate", "edit", "gpu", "sets", "stylegan", "transfer")
-LONG = ("domains", "details", "fitness", "fullsize", "readers")
+LONG = ("cluster", "domains", "details", "fitness", "fullsize", "personalize", "readers", "subjects", "web")
 
 
 def main(words: list[str]) -> int:

@@ -32,7 +32,8 @@ def run(recipe: Any, **settings: Any) -> Result:
     """Run a recipe: an object, plain values, or the path of a YAML file.
 
     `settings`: out (the folder of the run), device and dtype ("auto" or a name), progress (a function that is given
-    each Step, and may raise Cancelled). Raises EaselError with one line of advice.
+    each Step, and may raise Cancelled), and on, workers and shards, which share it out among machines. Raises
+    EaselError with one line of advice.
     """
     from easel import runners
     from easel.recipes import Recipe, read_yaml, recipe_from
@@ -72,7 +73,7 @@ def __dir__() -> list[str]:
 @cache
 def _function(word: str) -> Callable[..., Result]:
     """`easel.stylize(photo, styles=..., out=...)`: builds the recipe of a kind and runs it."""
-    from easel.recipes.describe import python_signature
+    from easel.recipes.describe import RUN_SETTINGS, python_signature
     from easel.recipes.read import recipe_given
 
     kind = KINDS[word].recipe
@@ -82,7 +83,7 @@ def _function(word: str) -> Callable[..., Result]:
         if len(args) > len(kind.positional):
             raise TypeError(f"{make.__name__}() takes {len(kind.positional)} positional arguments, not {len(args)}")
         given = dict(zip(kind.positional, args, strict=False)) | settings
-        mine = {name: given.pop(name) for name in ("out", "device", "dtype", "progress") if name in given}
+        mine = {name: given.pop(name) for name in RUN_SETTINGS if name in given}
         for name in kind.positional:
             if isinstance(given.get(name), str | Path) and name in kind.list_settings():
                 given[name] = [given[name]]

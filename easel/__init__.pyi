@@ -33,6 +33,9 @@ def run(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...
 def caption(
@@ -48,6 +51,9 @@ def caption(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...
 def ask(
@@ -60,6 +66,9 @@ def ask(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...
 def generate(
@@ -90,6 +99,9 @@ def generate(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...
 def stylize(
@@ -125,6 +137,9 @@ def stylize(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...
 def transfer(
@@ -156,6 +171,9 @@ def transfer(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...
 def edit(
@@ -197,6 +215,9 @@ def edit(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...
 def compare(
@@ -209,6 +230,8 @@ def compare(
     base: dict[str, Any] = {},
     axes: dict[str, Sequence[Any]] = {},
     variants: Sequence[dict[str, Any]] = (),
+    generate: dict[str, Any] = {},
+    subjects: Sequence[dict[str, Any]] = (),
     photos: Sequence[str | Path] = (),
     seeds: Sequence[int] = (),
     yes: bool = False,
@@ -216,6 +239,9 @@ def compare(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...
 def train(
@@ -254,6 +280,9 @@ def train(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...
 def personalize(
@@ -307,6 +336,9 @@ def personalize(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...
 def score_styles(
@@ -353,6 +385,9 @@ def score_styles(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...
 def score_prompt(
@@ -363,6 +398,9 @@ def score_prompt(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...
 def score_sets(
@@ -377,6 +415,9 @@ def score_sets(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...
 def score_likeness(
@@ -392,6 +433,9 @@ def score_likeness(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...
 def score_ppl(
@@ -406,6 +450,9 @@ def score_ppl(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...
 def data_summary(
@@ -419,6 +466,9 @@ def data_summary(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...
 def data_world(
@@ -430,5 +480,8 @@ def data_world(
     seed: int = ...,
     device: str = "auto",
     dtype: str = "auto",
+    on: str | None = None,
+    workers: str | None = None,
+    shards: int | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Result: ...

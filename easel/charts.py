@@ -6,7 +6,7 @@ Matplotlib without a window, so that it works on any machine; it is imported whe
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -157,3 +157,93 @@ def _lines(axes: Any, rows: Rows, names: Sequence[str], along: str) -> None:
             least = 1e-9 if name == "kernel distance" else -1.0
             low = [max(row[ends[0]], least) for row in own]
             axes.fill_between(place, low, [row[ends[1]] for row in own], color=colour, alpha=0.2)
+
+
+SWEEP_COLOURS = (
+    "#c4472d", "#2f6f8f", "#8a8f3c", "#8a5a83", "#d28f2b", "#3f9c8f", "#5c5c62", "#b0647c", "#5a6fb5", "#7d5a3c",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Course:
+    """A training in a chart: (step, value) by score; the steps at which it is alarming."""
+
+    name: str
+    points: Mapping[str, Sequence[tuple[int, float]]]
+    alarms: Sequence[int] = ()
+
+
+def sweep_curves(courses: Sequence[Course], panels: Sequence[tuple[str, str, str]], title: str) -> bytes:
+    """PNG of the courses of trainings over steps, a panel for each (heading, score, score of a dashed line or ''). A
+    cross marks a checkpoint that is alarming. Colours are used again beyond ten courses, with other marks.
+    """
+    shown = [panel for panel in panels if any(panel[1] in one.points for one in courses)]
+    wide, rows = 3.6 * max(1, len(shown)), (len(courses) + 2) // 3
+    figure = new_figure(wide, 3.3 + 0.19 * rows, 110, layout="constrained")
+    figure.suptitle(title, fontsize=11, parse_math=False)
+    handles: list[Any] = []
+    for place, (heading, score, dashed) in enumerate(shown):
+        axes = figure.add_subplot(1, len(shown), place + 1)
+        axes.set_title(heading, fontsize=10)
+        handles = []
+        for number, one in enumerate(courses):
+            colour = SWEEP_COLOURS[number % len(SWEEP_COLOURS)]
+            mark = "os^Dv"[number // len(SWEEP_COLOURS) % 5]
+            for name, line in ((score, "-"), (dashed, "--")):
+                points = one.points.get(name, ())
+                drawn = axes.plot([x for x, _ in points], [y for _, y in points], line, color=colour, linewidth=1.2)
+                if line == "-":
+                    drawn[0].set(marker=mark, markersize=3.5)
+                    handles.append(drawn[0])
+            crossed = [(x, y) for x, y in one.points.get(score, ()) if x in one.alarms]
+            axes.plot([x for x, _ in crossed], [y for _, y in crossed], "x", color="#1c1c1e", markersize=8)
+        axes.set_xlabel("steps", fontsize=8)
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    if shown:
+        names = [one.name for one in courses]
+        figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    return png(figure)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A candidate in a chart of two scores and, in colour, a third; on the Pareto front it has a number and a ring."""
+
+    across: float
+    up: float
+    colour: float | None
+    number: int | None = None
+    is_taken: bool = False
+
+
+def front_chart(spots: Sequence[Spot], names: tuple[str, str, str]) -> bytes:
+    """PNG of candidates by two scores, `names` of what is across, up, and in colour; the one to take is a star."""
+    figure = new_figure(6.4, 4.6, 110, layout="constrained")
+    axes = figure.add_subplot()
+    has_colour = all(one.colour is not None for one in spots)
+    levels = [one.colour or 0.0 for one in spots]
+    low, high = min(levels, default=0.0), max(levels, default=1.0)
+    scale: dict[str, Any] = {"vmin": low, "vmax": max(high, low + 1e-9), "cmap": "viridis"} if has_colour else {}
+    for mark, chosen in (("o", [one for one in spots if not one.is_taken]), ("*", [o for o in spots if o.is_taken])):
+        if not chosen:
+            continue
+        drawn = axes.scatter(
+            [one.across for one in chosen],
+            [one.up for one in chosen],
+            c=[one.colour or 0.0 for one in chosen] if has_colour else "#2f6f8f",
+            marker=mark,
+            s=[46 if mark == "o" else 190] * len(chosen),
+            edgecolors=["#1c1c1e" if one.number is not None else "#ffffff" for one in chosen],
+            **scale,
+        )
+        if has_colour and mark == "o":
+            figure.colorbar(drawn, ax=axes, label=names[2])
+    for one in spots:
+        if one.number is not None:
+            axes.annotate(str(one.number), (one.across, one.up), (6, 4), textcoords="offset points", fontsize=9)
+    axes.set_xlabel(names[0], fontsize=9)
+    axes.set_ylabel(names[1], fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    return png(figure)

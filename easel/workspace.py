@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import io
 import platform
 import time
@@ -65,6 +66,8 @@ class Workspace:
         self.written: set[str] = set()
         """Names of what this run has written."""
         self._report = report
+        self.shows_previews = bool(getattr(report, "shows_previews", False))
+        """Whether who is reported to shows pictures under way, which take a little time to make."""
         self._clock = _Clock()
         check_folder(self.folder)
         self.had_recipe = (self.folder / "recipe.yaml").exists()
@@ -215,10 +218,13 @@ def clock(seconds: float) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of easel, python and the libraries that decide what a picture looks like; none is imported for it."""
-    found = {"easel": __version__, "python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return {"easel": __version__, "python": platform.python_version()} | {name: _version(name) for name in LIBRARIES}
+
+
+@functools.cache
+def _version(name: str) -> str:
+    """A library's version, looked up once: it is asked for each picture that is saved."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -17,12 +17,14 @@ from hypothesis import settings
 from PIL import Image, ImageDraw
 
 from easel.recipes import Recipe, recipe_from
+from easel.recipes.compare import TAUGHT
 from easel.recipes.read import to_yaml
 from easel.result import Result, Score
 from easel.workspace import Report, Step, Workspace
+from tests.web_browser import browser, page, place
 from tests.web_studio import client, owner, studio
 
-__all__ = ["client", "owner", "studio"]
+__all__ = ["browser", "client", "owner", "page", "place", "studio"]
 
 settings.register_profile("easel", deadline=None, max_examples=30, derandomize=True, database=None)
 settings.load_profile("easel")
@@ -61,11 +63,19 @@ def killed_in_training(at: int, do: Callable[[Report], object]) -> None:
     assert os.WTERMSIG(status) == signal.SIGKILL
 
 
+ONE_STEP = {"steps": 1, "evaluate_every": 1, "batch_size": 1, "sampling_steps": 1, "count": 1, "resolution": 64}
+
+
 def of_few_cells(recipe: Recipe) -> Recipe:
-    """A comparison with the first of its photos and seeds; any other recipe as it is."""
+    """A comparison with the first of its photos and seeds, of a sweep one short training; any other recipe as it is."""
     if not getattr(recipe, "base", None):
         return recipe
     plain = recipe.plain()
+    if getattr(recipe, "source", None) == TAUGHT:
+        axes = {name: values[:1] for name, values in plain["axes"].items()}
+        drawn_by = {name: each[0] if isinstance(each, list) else each for name, each in plain["generate"].items()}
+        first = {name: plain[name][:1] for name in ("photos", "subjects", "seeds")}
+        return recipe_from(plain | first | {"axes": axes, "generate": drawn_by, "base": plain["base"] | ONE_STEP})
     photos = [path for name in plain["photos"] for path in sorted(map(str, Path(name).glob("*.jpg"))) or [name]]
     return recipe_from(plain | {"photos": photos[:1], "seeds": plain["seeds"][:1]})
 

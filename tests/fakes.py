@@ -147,6 +147,8 @@ class Clip:
 class Subject:
     """The colour in the middle, as a unit vector."""
 
+    stranger = 0.3
+
     def images(self, images: Sequence[Image.Image]) -> Any:
         rows = np.array([centre(image) for image in images], np.float64) + 1
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)

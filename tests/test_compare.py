@@ -185,7 +185,7 @@ def test_variants_are_tried_at_every_combination(toy: None, photos: Path) -> Non
             {"axes": {"level": [n / 200 for n in range(200)], "count": list(range(1, 100))}},
             "19,800 candidates: at most",
         ),
-        ({"against": "p.jpg"}, "belongs to drawn pictures, not to ready pictures"),
+        ({"against": "p.jpg"}, "belongs to drawn pictures and trainings, not to ready pictures"),
         ({"judge": "base"}, "judge: belongs to ready pictures, not to drawn pictures"),
     ],
 )

@@ -35,6 +35,7 @@ from easel.jobs.stylize import styles
 from easel.kinds import GROUPS, KINDS
 from easel.models.catalog import tables
 from easel.recipes import SCHEDULERS, Recipe, read_yaml, recipe_from
+from easel.recipes.compare import TAUGHT
 from easel.result import Result
 from tests import fakes, tiny
 from tests.conftest import drawn, of_few_cells
@@ -57,7 +58,7 @@ LESS: dict[str, Any] = {"count": 12, "iterations": 1, "side": 64, "samples": 4, 
 SHORT = {"steps": 1, "evaluate_every": 1, "sampling_steps": 1, "resolution": 64, "count": 1, "prior_pictures": 1}
 """What every personalising of a test has, and a tiny model."""
 SERVERS = ("web", "worker")
-"""Commands that do not end; `tests/test_web_*.py` run them."""
+"""Commands that do not end; `tests/test_web_*.py` run them. Runs on a cluster are in `tests/test_cluster.py`."""
 TINY = {"kimg": 0.016, "minutes": None, "widest": 8, "latent": 4, "count": 4, "score_count": 8, "batch_size": 8}
 """What every training of a test has, and a quarter of the resolution."""
 
@@ -140,7 +141,7 @@ def test_every_command_line_is_a_recipe(page: str, line: Line, monkeypatch: pyte
     """All settings are known, within their limits, and belong together."""
     asked: list[Recipe] = []
 
-    def noted(recipe: Recipe, *_: Any) -> Result:
+    def noted(recipe: Recipe, *_: Any, **__: Any) -> Result:
         asked.append(recipe)
         return Result(kind=recipe.kind)
 
@@ -160,6 +161,9 @@ def lessened(recipe: Recipe, small: Path) -> Recipe:
         values = TINY | {"resolution": side // 4, "channels": 64 if getattr(recipe, "network", "") == "stylegan" else 4}
     if recipe.kind == "personalize":
         values = SHORT | {"model": str(small), "judge": "pocket"}
+    if getattr(recipe, "source", "") == TAUGHT:
+        base = getattr(recipe, "base")  # noqa: B009 - of this kind alone
+        values = {"base": base | {"model": str(small), "judge": "pocket"}}
     return of_few_cells(recipe.model_copy(update=values))
 
 
@@ -280,7 +284,13 @@ def test_the_page_runs_from_top_to_bottom(page: Path, readers_folder: Path, caps
         if isinstance(one, str):
             prepare(one)
             exec(compile(one, page_name(page), "exec"), {})
-        elif one.words[:2] != ("models", "pull") and one.words[0] not in SERVERS and not one.is_form and is_whole(one):
+        elif (
+            one.words[:2] != ("models", "pull")
+            and one.words[0] not in SERVERS
+            and not one.is_form
+            and is_whole(one)
+            and "--on" not in one.words
+        ):
             line, target = " ".join(one.words), target_of(one.words)
             if target is not None and target not in written:  # a reader's folder of that name stands on other pages
                 shutil.rmtree(target, ignore_errors=True)

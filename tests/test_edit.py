@@ -26,7 +26,7 @@ from easel.models.diffusion import maps
 from easel.provenance import read_provenance, with_places
 from easel.recipes import recipe_from
 from easel.recipes.edit import Edit, control_parts
-from easel.workspace import Workspace
+from easel.workspace import Step, Workspace
 from tests import tiny
 from tests.conftest import drawn
 
@@ -116,8 +116,8 @@ def test_controls_are_read(text: str, parts: tuple[Any, ...]) -> None:
         ({"control_start": 0.5, "control_end": 0.5}, "must be less than control_end"),
         ({"canny_low": 200, "canny_high": 100}, "must be less than canny_high"),
         ({"method": "redraw", "control": ("canny",)}, "belongs to auto and control methods|belongs to control methods"),
-        ({"method": "redraw", "mask": "m.png"}, "mask: belongs to auto and inpaint"),
-        ({"method": "instruct", "strength": 0.5}, "strength: belongs to auto, redraw and inpaint"),
+        ({"method": "redraw", "mask": "m.png"}, "mask: belongs to auto, inpaint, canny"),
+        ({"method": "instruct", "strength": 0.5}, "strength: belongs to auto, redraw, inpaint, canny"),
         ({"strength": 0.2}, "less than one"),
     ],
 )
@@ -157,8 +157,10 @@ def test_the_way_is_chosen_by_what_is_given(shelf: Path, photo: Path) -> None:
     assert way(method="canny") == ("canny", "")
     with pytest.raises(EaselError, match="of which kind"):
         way(control=("m.png",))
-    with pytest.raises(EaselError, match="strength: belongs to auto, redraw and inpaint, not to depth"):
-        way(control=("depth",), strength=0.5)
+    assert way(control=("depth",), strength=0.5)[0] == "depth"
+    assert way(control=("depth",), mask="m.png")[0] == "depth"  # followed inside it
+    with pytest.raises(ValidationError, match=r"strength: belongs to auto, redraw, .* not to adapter-canny"):
+        way(method="adapter-canny", strength=0.5)
 
 
 # Frame
@@ -371,6 +373,51 @@ def test_controls_are_made_shown_and_followed(shelf: Path, photo: Path, tmp_path
     square = edit(shelf, photo, **more, control=(str(tmp_path / "square.png"),))
     with pytest.raises(EaselError, match="canny map is 64 x 64 and the photo 96 x 64"):
         runners.run(square, tmp_path / "square")
+
+
+def test_a_map_is_followed_from_the_photo_and_inside_a_mask(shelf: Path, photo: Path, tmp_path: Path) -> None:
+    """With a ready map the photo changes nothing but where the picture starts, which a strength makes it."""
+    more: dict[str, Any] = {"method": "canny", "control_model": str(shelf / "canny"), "keep_details": "no"}
+    drawn().save(tmp_path / "map.png")
+    Image.new("RGB", (96, 64), "navy").save(tmp_path / "navy.png")
+    made: dict[tuple[str, float | None], bytes] = {}
+    for file in (photo, tmp_path / "navy.png"):
+        for strength in (None, 0.5):
+            steered = edit(shelf, file, **more, control=(str(tmp_path / "map.png"),), strength=strength, caption="a")
+            result = runners.run(steered, tmp_path / f"{file.stem}-{strength}", dtype="float32")
+            done = read_provenance(result.picture_paths[0])["easel"]
+            assert done.get("strength") == strength
+            made[file.stem, strength] = Image.open(result.folder / "drawn" / result.pictures[0]).tobytes()  # type: ignore[operator]
+    assert made["photo", None] == made["navy", None]
+    assert made["photo", 0.5] != made["navy", 0.5]
+    assert made["photo", 0.5] != made["photo", None]
+    mask = painted(tmp_path / "mask.png", "L", 0, 255)
+    masked = runners.run(edit(shelf, photo, **more, mask=mask), tmp_path / "masked", dtype="float32")
+    assert values_of(masked)["largest change outside the mask"] == 0
+    assert values_of(masked)["change inside the mask"] > 1
+
+
+def test_pictures_under_way_are_shown_where_somebody_looks(
+    shelf: Path, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("easel.models.diffusion.latents.PREVIEW_EVERY", 0.0)
+    monkeypatch.setattr("easel.models.diffusion.latents.PREVIEW_SHARE", 1e9)
+    recipe, seen = edit(shelf, photo, strength=1.0, keep_details="no"), list[Image.Image]()
+
+    class Looking:
+        shows_previews = True
+
+        def __call__(self, step: Step) -> None:
+            seen.extend([step.preview] if step.preview else [])
+
+    watched = runners.run(recipe, tmp_path / "watched", dtype="float32", report=Looking())
+    assert len(seen) == recipe.steps
+    assert {image.size for image in seen} == {(96, 64)}
+    unseen = list[Step]()
+    plain = runners.run(recipe, tmp_path / "plain", dtype="float32", report=unseen.append)
+    assert all(step.preview is None for step in unseen)
+    assert ImageChops.difference(plain.images[0], watched.images[0]).getbbox() is None
+    assert ImageChops.difference(seen[0], seen[-1]).getbbox() is not None
 
 
 def test_the_depth_model_makes_maps_and_judges(shelf: Path, photo: Path, tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from safetensors.torch import load_file, save_file
 from easel import models, runners
 from easel.errors import Cancelled, EaselError
 from easel.jobs import likeness, personalize
+from easel.jobs.personalize import export, setup, words
 from easel.jobs.personalize import photos as photo_files
-from easel.jobs.personalize import setup, words
 from easel.jobs.personalize.observer import BALANCE, BEST, balance
 from easel.metrics.intervals import Estimate
 from easel.models.diffusion import inversion, lora
@@ -54,14 +54,28 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.fixture(scope="module")
+def drawn_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("assets")
+
+
 @pytest.fixture(autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where pictures by the untouched model are kept."""
+def kept(drawn_once: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures by the untouched models are drawn once for all tests, and those of the class are few."""
     from huggingface_hub import constants
 
-    place = tmp_path_factory.mktemp("assets")
-    monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(place))
-    return place
+    monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(drawn_once))
+    for place in (setup, export):
+        monkeypatch.setattr(place, "COMPARED", 4)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: None) -> Path:
+    """Where pictures by the untouched model are kept, with none in it."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path / "assets"))
+    return tmp_path / "assets"
 
 
 @pytest.fixture
@@ -309,15 +323,28 @@ FORMS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("every", [-1.0, 1e9])
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: str(form["method"]))
+KILLS = (killing(2), killing(1, "evaluating"), killing(5))
+"""Between evaluations, within one, and at the last step."""
+
+
+@pytest.mark.parametrize(
+    ("form", "every", "kills"),
+    [*((form, -1.0, KILLS) for form in FORMS), (FORMS[0], 1e9, KILLS[2:])],
+    ids=[*(str(form["method"]) for form in FORMS), "without a checkpoint"],
+)
 def test_killed_at_any_moment_it_ends_where_an_unbroken_run_ends(
-    form: dict[str, Any], every: float, shelf: Path, dog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    form: dict[str, Any],
+    every: float,
+    kills: tuple[Any, ...],
+    shelf: Path,
+    dog: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(personalize, "SAVE_SECONDS", every)
     recipe = recipe_for(shelf, dog, **{**form, "snr_gamma": 5.0, "offset_noise": 0.1, "steps": 5})
     whole = run(recipe, tmp_path / "whole")
-    for report in (killing(1), killing(2), killing(1, "evaluating"), killing(3), killing(5)):
+    for report in kills:
         with pytest.raises(Killed):
             run(recipe, tmp_path / "cut", report)
     cut = run(recipe, tmp_path / "cut")
@@ -696,6 +723,8 @@ def test_strangers_are_those_that_the_subject_encoder_finds_unlike() -> None:
             return "subject:x"
 
         class subject:
+            stranger = 0.3
+
             @staticmethod
             def images(pictures: Any) -> Any:
                 return np.array([[1.0, 0.0] if pictures[0] == "same" else [0.0, 1.0]])

@@ -18,7 +18,7 @@ from PIL import Image
 from easel import models
 from easel.models.diffusion.batch import PictureRequest
 from easel.models.diffusion.settings import Sampling
-from easel.pocket.train import facts, judge, score
+from easel.pocket.train import alike, facts, judge, score
 from easel.pocket.train.bars import BARS
 from easel.pocket.train.export import POCKET
 from easel.pocket.world import Scene, captions, questions
@@ -171,13 +171,20 @@ def test_a_caption_finds_its_scene() -> None:
     assert np.mean(likeness.argmax(axis=1) == np.arange(len(scenes()))) >= 0.7
 
 
-def test_the_same_subject_elsewhere_is_nearer_than_a_stranger() -> None:
+def test_the_same_subject_is_nearer_under_any_change_than_a_look_alike() -> None:
+    """Everything but the subject has changed, and yet it is nearer than strangers, and, mostly, than another in the
+    place of the first, of its kind, colour, mood and things worn.
+    """
     model = models.load("pocket", "subject")
     here = model.images(shown())
-    there = model.images([score.picture(scene.elsewhere(77)) for scene in scenes()])
+    there = model.images([score.picture(alike.changed(scene, 77 + i)) for i, scene in enumerate(scenes())])
+    others = [alike.lookalike(scene, 900 + i) for i, scene in enumerate(scenes())]
+    alikes = [alike.changed(scene, 177 + i, ("place", "pose")) for i, scene in enumerate(others)]
     likeness = here @ there.T
-    same, other = np.diag(likeness), likeness[~np.eye(len(here), dtype=bool)]
-    assert np.mean(same[:, None] > other[None]) >= 0.9
+    same, strangers = np.diag(likeness), likeness[~np.eye(len(here), dtype=bool)]
+    lookalikes = (here * model.images([score.picture(scene) for scene in alikes])).sum(axis=1)
+    assert np.mean(same[:, None] > strangers[None]) >= 0.9
+    assert np.mean(same[:, None] > lookalikes[None]) >= 0.6
 
 
 def test_a_filtered_scene_is_nearest_to_itself() -> None:

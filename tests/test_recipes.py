@@ -21,7 +21,7 @@ from easel.recipes.ask import Ask
 from easel.recipes.caption import Caption
 from easel.recipes.compare import Compare
 from easel.recipes.data import DataSummary, DataWorld
-from easel.recipes.describe import settings
+from easel.recipes.describe import RUN_SETTINGS, settings
 from easel.recipes.edit import Edit
 from easel.recipes.generate import Generate
 from easel.recipes.knobs import Only, lora_parts
@@ -441,6 +441,6 @@ def test_functions_have_the_recipes_signature(word):
     kind = KINDS[word].recipe
     assert getattr(easel, KINDS[word].class_name) is kind
     names = list(inspect.signature(getattr(easel, word.replace("-", "_"))).parameters)
-    assert set(names) - {"out", "device", "dtype", "progress"} == kind.model_fields.keys() - {"kind", "easel"}
+    assert set(names) - RUN_SETTINGS.keys() == kind.model_fields.keys() - {"kind", "easel"}
     assert tuple(names[: len(kind.positional)]) == kind.positional
     assert word.replace("-", "_") in dir(easel)

@@ -23,19 +23,20 @@ ROOT = Path(__file__).parent.parent
 # Forms
 
 
-def test_every_kind_has_a_page_made_from_its_recipe(client: Any) -> None:
+def test_every_kind_has_a_page_made_from_its_recipe(client: Any, owner: Any) -> None:
     from easel.recipes.describe import settings
-    from easel.web import forms
+    from easel.web import forms, inference
 
     for word, kind in KINDS.items():
         page = client.get(f"/{word}/")
         assert page.status_code == 200
         text = page.content.decode()
         assert kind.about in text.replace("&#x27;", "'").replace("&quot;", '"')
-        shown = {field.name for group in forms.groups(kind.recipe, {}) for field in group.fields}
+        facts = inference.facts_of(word, {}, owner)
+        shown = {field.name for group in forms.groups(kind.recipe, {}, None, facts) for field in group.fields}
         chosen = forms.values_of(kind.recipe, {})
         known = settings(kind.recipe)
-        assert shown == {one.name for one in known if forms.applies(kind.recipe, one, chosen)}
+        assert shown == {one.name for one in known if forms.applies(kind.recipe, one, chosen, facts)}
         for name in shown:
             assert re.search(rf'name="{name}(--file)?"|data-name="{name}"', text), f"{word}: {name}"
     assert client.get("/no-such-kind/").status_code == 404
@@ -92,6 +93,26 @@ def test_a_form_becomes_a_job_and_its_recipe_the_same_yaml(client: Any, owner: A
     again = client.get(f"/stylize/?job={job.pk}").content.decode()
     assert 'value="8"' in again
     assert photo.place in again
+
+
+def test_a_list_of_numbers_is_numbers(client: Any) -> None:
+    from easel.web import forms
+
+    recipe, wrong = forms.checked("compare", {"base": ["kind: generate\nprompt: a"], "seeds": ["3\n5"]})
+    assert (getattr(recipe, "seeds", None), wrong) == ((3, 5), {})
+
+
+def test_a_job_s_settings_are_compared(client: Any, owner: Any) -> None:
+    from easel.recipes import recipe_from
+    from easel.web import queue
+
+    recipe = recipe_from({"kind": "stylize", "photo": put_in(owner).place, "styles": ["monet"], "steps": 9, "seed": 4})
+    text = client.get(f"/compare/?base_of={queue.enqueue(owner, recipe).pk}").content.decode()
+    base = re.search(r'<textarea id="base"[^>]*>(.*?)</textarea>', text, re.S)
+    assert base is not None
+    assert base[1].splitlines() == ["kind: stylize", "styles:", "- monet", "steps: 9"]
+    assert re.search(r'<textarea id="seeds"[^>]*>4</textarea>', text)
+    assert f'name="photos" value="{recipe.photo}"' in text  # type: ignore[attr-defined]
 
 
 def test_a_form_without_javascript_takes_its_files_along(client: Any, owner: Any) -> None:
@@ -226,6 +247,10 @@ def test_the_native_api(client: Any, owner: Any) -> None:
     ):
         answer = client.post("/api/jobs", json.dumps(body), content_type=JSON)
         assert (answer.status_code, words in answer.json()["detail"]) == (422, True), answer.content
+    answer = client.post("/api/jobs", json.dumps({"kind": "stylize", "photo": "/etc/passwd"}), content_type=JSON)
+    assert "no file of yours" in answer.json()["fields"]["photo"]
+    answer = client.post("/api/jobs", json.dumps({"kind": "nap", "steps": -1}), content_type=JSON)
+    assert list(answer.json()["fields"]) == ["steps"]
     for text in ("{", "[]", "3", '"x"'):
         assert client.post("/api/jobs", text, content_type=JSON).status_code in {400, 422}
     assert client.post(f"/api/jobs/{number}/cancel").json()["state"] == "cancelled"
@@ -236,6 +261,9 @@ def test_the_native_api(client: Any, owner: Any) -> None:
     assert client.get(result["addresses"]["01.png"]).status_code == 200
     schema = client.get("/api/openapi.json").json()
     assert "/api/jobs/{number}/result" in schema["paths"]
+    posted = schema["paths"]["/api/jobs"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert posted["discriminator"]["mapping"]["edit"] == "#/components/schemas/recipe-edit"
+    assert schema["components"]["schemas"]["recipe-edit"]["properties"]["photo"]["description"]
     assert client.get("/api/docs").status_code == 200
     from django.core.files.uploadedfile import SimpleUploadedFile
 

@@ -123,7 +123,7 @@ def test_every_address_is_tried_by_another_person(client: Any, two: Any) -> None
     """
     from django.urls import get_resolver
 
-    from easel.web.models import Job, Picture, Token, Upload
+    from easel.web.models import Job, Picture, Preset, Pull, Token, Upload
     from easel.web.safety import PUBLIC
 
     anna, ben = two
@@ -134,13 +134,19 @@ def test_every_address_is_tried_by_another_person(client: Any, two: Any) -> None
     waits = queue.enqueue(anna, waiting)
     upload = put_in(anna)
     token = Token.objects.create(owner=anna, name="t", hash="h", created=0)
+    preset = Preset.objects.create(owner=anna, kind="nap", name="p", typed={})
+    pull = Pull.objects.create(name="owner/name", created=0, state="done")
     fills = {
+        "preset": [preset.pk], "pull": [pull.pk],
         "job": [job.pk, waits.pk], "picture": [picture.pk], "upload": [upload.pk], "token": [token.pk],
+        "person": [anna.pk],
         "file": [upload.place, picture.path.as_posix(), f"{job.folder}/result.json"],
     }  # fmt: skip
     by_name = {
         "job": "job", "job-events": "job", "preview": "job", "act": "job", "model": "job", "api-events": "job",
+        "delete-model": "job", "drop-preset": "preset", "stop-pull": "pull",
         "picture": "picture", "to-bin": "picture", "take-away": "upload", "drop-token": "token", "file": "file",
+        "shut-out": "person",
     }  # fmt: skip
     patterns = [(str(one.pattern), one.name or "") for one in flat(get_resolver().url_patterns)]
     assert len(patterns) > 50
@@ -169,9 +175,9 @@ def test_every_address_is_tried_by_another_person(client: Any, two: Any) -> None
     assert tried > 20
     assert Job.objects.get(pk=waits.pk).state == "queued"
     assert Picture.objects.get().binned is None
-    assert Upload.objects.count() == Token.objects.count() == 1
+    assert Upload.objects.count() == Token.objects.count() == Preset.objects.count() == Pull.objects.count() == 1
     client.force_login(ben)
-    for address in ("/jobs/", "/gallery/", "/account/", "/api/jobs", "/bin/", "/models/"):
+    for address in ("/jobs/", "/gallery/", "/account/", "/api/jobs", "/bin/", "/models/", "/logs/", "/inference/"):
         text = client.get(address).content.decode()
         assert "nap" not in text.replace("snap", "") or address == "/api/kinds", address
         assert upload.pk not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import socket
 import subprocess
 import sys
@@ -32,6 +33,14 @@ def test_this_machine_alone_is_open_and_others_need_a_name() -> None:
     assert "*" not in door("0.0.0.0", allowed=("studio.example",)).hosts
     with pytest.raises(EaselError, match="say by which name they reach it"):
         _ = door("0.0.0.0").hosts
+    assert door(allowed=(".example", "10.0.0.1", "[2001:db8::1]")).hosts[-3:] == [
+        ".example",
+        "10.0.0.1",
+        "[2001:db8::1]",
+    ]
+    for wrong in ("*", "https://studio.example", "studio.example:8000", "studio.example/", "", "a b"):
+        with pytest.raises(EaselError, match="write a name or an address alone"):
+            _ = door(allowed=(wrong,)).hosts
 
 
 def test_a_taken_port_gives_way_to_the_next(socket_enabled: None) -> None:
@@ -53,7 +62,7 @@ def test_addresses_of_databases(tmp_path: Path) -> None:
     names = ("USER", "PASSWORD", "HOST", "PORT", "NAME", "OPTIONS")
     assert [found[name] for name in names] == ["me", "p@ss", "db.example", "5433", "studio", {"sslmode": "require"}]
     assert database("postgres:///studio?host=/run/pg", tmp_path)["HOST"] == "/run/pg"
-    for wrong in ("mysql://x/y", "postgresql://host", "nonsense"):
+    for wrong in ("mysql://x/y", "postgresql://host", "nonsense", "postgresql://h:port/x", "postgresql://[::1/x"):
         with pytest.raises(EaselError, match="DATABASE_URL"):
             database(wrong, tmp_path)
 
@@ -70,6 +79,17 @@ def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.undo()
     assert main(["worker", "--studio", str(tmp_path / "file" / "studio"), "--once"]) == 2
     assert "a file is where a folder is needed" in capsys.readouterr().err
+
+
+def test_what_the_environment_says_wrongly_is_said(tmp_path: Path) -> None:
+    for name, value, words in (
+        ("EASEL_QUOTA_GB", "much", "EASEL_QUOTA_GB is 'much': write a number"),
+        ("DATABASE_URL", "postgresql://127.0.0.1:1/x", "the database is not reached"),
+    ):
+        command = [sys.executable, "-m", "easel", "worker", "--once", "--studio", str(tmp_path / "studio")]
+        shown = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {name: value})
+        assert (shown.returncode, words in shown.stderr, "Traceback" in shown.stderr) == (2, True, False), shown.stderr
+    assert (tmp_path / "studio").stat().st_mode & 0o777 == 0o700
 
 
 def test_django_s_checks_find_nothing_behind_https(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ JSON = "application/json"
 @pytest.fixture
 def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The studio's folder, which is where one stands; its tables are empty, and the toy kinds are known."""
-    from easel.web.studio import enter
+    from easel.web.studio import FOLDERS, enter
 
     monkeypatch.setattr("easel.runners.machine.resolve", lambda device="auto", dtype="auto": ("cpu", "float32"))
     before = Path.cwd()
@@ -30,8 +31,10 @@ def studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     if not FOLDER:
         os.environ["EASEL_OPEN"] = "1"
         os.environ["EASEL_HOSTS"] = "localhost,testserver"
-        os.environ.pop("DATABASE_URL", None)
+        os.environ["DATABASE_URL"] = os.environ.get("EASEL_TEST_DATABASE", "")  # '' is SQLite in the folder
         FOLDER.append(Path(tempfile.mkdtemp(prefix="easel-studio-")))
+    for name in FOLDERS:  # numbers begin anew with the tables, and folders of jobs are named by them
+        shutil.rmtree(FOLDER[0] / name, ignore_errors=True)
     enter(FOLDER[0])
     web_toy.add_kinds()
     from django.conf import settings
@@ -103,3 +106,23 @@ def a_result(person: Any) -> tuple[Any, Any]:
     (claimed.folder / "result.json").write_text(made.to_json())
     assert index.write_index(claimed, "w", made)
     return job, job.pictures.get()
+
+
+def a_training(person: Any, network: str = "cgan") -> Any:
+    """A job of this person's that is done and left a trained model, without a step of training."""
+    from easel.recipes import recipe_from
+    from easel.web import index, queue
+    from easel.workspace import Workspace
+
+    recipe = recipe_from({"kind": "train", "network": network, "data": "uploads/x/clothes", "kimg": 4.0, "seed": 1})
+    job = queue.enqueue(person, recipe)
+    claimed = queue.claim("w", "here", heavy=True)
+    assert claimed is not None
+    shutil.rmtree(claimed.folder, ignore_errors=True)  # of another test
+    workspace = Workspace(claimed.folder, "cpu", "float32")
+    rows = ["step,kimg,critic,generator,kernel distance,low,high", "0,0,1,2,10,8,12", "9,4,3,1,0.1,0.05,0.2"]
+    workspace.save_text("metrics.csv", "\n".join(rows) + "\n")
+    for name in ("00000.000-kimg", "00004.000-kimg"):
+        workspace.save_picture(f"samples/{name}.png", drawn())
+    assert index.write_index(claimed, "w", web_toy.trained(recipe, workspace))
+    return job

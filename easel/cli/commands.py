@@ -47,14 +47,17 @@ def running(asked: Callable[..., Asked]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         recipe, common = asked(*args, **kwargs)
         device, dtype, quiet = common["device"], common["dtype"], common["quiet"]
+        where = {name: common[name] for name in ("on", "workers", "shards") if common[name] is not None}
         try:
             with progress.watching(quiet=quiet) as report:
-                result = runners.run(recipe, common["out"], device, dtype, report)
+                result = runners.run(recipe, common["out"], device, dtype, report, **where)
         except Unconfirmed as problem:
             if not progress.asked(problem.question):
                 raise
             with progress.watching(quiet=quiet) as report:
-                result = runners.run(recipe.model_copy(update={"yes": True}), problem.folder, device, dtype, report)
+                result = runners.run(
+                    recipe.model_copy(update={"yes": True}), problem.folder, device, dtype, report, **where
+                )
         show.result(result, as_json=common["json"], quiet=quiet)
 
     return run

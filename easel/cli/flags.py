@@ -21,6 +21,9 @@ COMMON: dict[str, tuple[Any, Any, str]] = {
     "out": (str | None, None, "Folder for everything the run makes. [default: out/KIND-TIME-SEED]"),
     "device": (str, "auto", "Device to compute on: auto, cpu, cuda, cuda:1 or mps."),
     "dtype": (str, "auto", "Number format: auto, float32, bfloat16 or float16."),
+    "on": (str | None, None, "Ray cluster to share the run among: local-cluster, auto, HOST:PORT or ray://HOST:PORT."),
+    "workers": (str | None, None, "Workers on the cluster, 4 or LEAST:MOST. [default: what it has room for]"),
+    "shards": (int | None, None, "Photos whose pictures go into one tar (WebDataset), instead of plain files."),
     "json": (bool, False, "Print result.json to standard output, and nothing else there."),
     "quiet": (bool, False, "Print the answer alone, and no progress."),
 }

@@ -51,8 +51,9 @@ def earlier(workspace: Workspace) -> set[Path]:
         return set()
 
 
-def continued(recipe: Recipe, workspace: Workspace) -> Recipe:
-    """The recipe to run where an earlier run may lie: the same one, with that run's seed when it goes on.
+def continued(recipe: Recipe, workspace: Workspace, *, resumes: bool = False) -> Recipe:
+    """The recipe to run where an earlier run may lie: the same one, with that run's seed when it goes on, as kinds do
+    that resume, and all do with `resumes`.
 
     Raises EaselError when the folder holds another kind of run, or one that would go on with other settings.
     """
@@ -62,7 +63,7 @@ def continued(recipe: Recipe, workspace: Workspace) -> Recipe:
     before = read_yaml(place)
     if before.kind != recipe.kind:
         raise EaselError(f"{workspace.folder} holds a run of '{before.kind}': choose another --out")
-    if not recipe.resumes:
+    if not (recipe.resumes or resumes):
         return recipe
     then, now = compared(before), compared(recipe)
     fixed = {"seed"} if "seed" in recipe.model_fields_set and recipe.seed != before.seed else set()

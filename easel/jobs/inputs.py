@@ -54,7 +54,8 @@ def gather(photos: Sequence[str], out: Path, base: Path | None = None) -> dict[s
         if Path(photo).is_dir():
             paths += [path for path in list_pictures(photo) if path.name not in OUR_OWN or not _is_in(path, out)]
         elif not Path(photo).exists():
-            raise EaselError(f"there is no photo or folder {photo}")
+            hint = ": a bucket is read by a run that is shared out, see --on" if "://" in photo else ""
+            raise EaselError(f"there is no photo or folder {photo}{hint}")
         else:
             paths.append(Path(photo))
     if not paths:
@@ -99,15 +100,19 @@ def opened_to_read(
     """The pictures of `names` that open, as models that read them need them, in batches of `size` or fewer: a batch has
     at most 32 million pixels, so that memory grows neither with the number of photos nor with their size.
 
-    Why the others do not open is put into `broken`.
+    Why the others do not open is put into `broken`. They keep their place in a batch, so that what is read together
+    depends on the names alone.
     """
     pictures: dict[str, Image.Image] = {}
     pixels = 0
-    for name in names:
+    for place, name in enumerate(names):
+        if place % size == 0 and pictures:
+            yield pictures
+            pictures, pixels = {}, 0
         for picture in opened([name], photos, broken, READ_SIDE).values():
             note_ends(picture, Path(name).name)
             area = picture.width * picture.height
-            if pictures and (len(pictures) == size or pixels + area > MOST_TOGETHER):
+            if pictures and pixels + area > MOST_TOGETHER:
                 yield pictures
                 pictures, pixels = {}, 0
             pictures[name] = picture

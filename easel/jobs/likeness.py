@@ -29,15 +29,28 @@ if TYPE_CHECKING:
 
 SUBJECT = "subject similarity"
 """DINO of the DreamBooth paper, where DINO judges."""
+LEARNED = "similarity to learned photos"
+"""The same with the photos that were learned, where others are held back: what it is more is learned by heart."""
 DIV, PRES, CLASS_DIV = "DIV", "PRES", "DIV of the class"
 COPIES = "near-copies"
-WHO = {SUBJECT: "subject", CLIP_I: "clip", CLIP_T: "clip", DIV: "perceptual", COPIES: "perceptual"} | {
+WHO = {
+    SUBJECT: "subject",
+    LEARNED: "subject",
+    CLIP_I: "clip",
+    CLIP_T: "clip",
+    DIV: "perceptual",
+    COPIES: "perceptual",
+} | {
     PRES: "subject",
     CLASS_DIV: "perceptual",
 }
 """Which judge of a family gives a score."""
-LEAST = {SUBJECT: -1.0, CLIP_I: -1.0, CLIP_T: -1.0, PRES: -1.0, DIV: 0.0, CLASS_DIV: 0.0}
-"""The least that a score can be; above, a cosine is at most 1 and a distance has no end."""
+LEAST = {SUBJECT: -1.0, LEARNED: -1.0, CLIP_I: -1.0, CLIP_T: -1.0, PRES: -1.0, DIV: 0.0, CLASS_DIV: 0.0}
+"""The least that a score can be, but for rates; above, a cosine is at most 1 and a distance has no end."""
+MORE_IS_BETTER = {SUBJECT: True, CLIP_I: True, CLIP_T: True, DIV: True, COPIES: False}
+"""Of scores that have a better end: which one it is."""
+ENDS = {name: (least, np.inf if least == 0 else 1.0) for name, least in LEAST.items()} | {COPIES: (0.0, 1.0)}
+"""The least and the greatest that a score can be."""
 MOST_APART = 30
 """Pairs of training photos from which it is taken how far they are apart, at most."""
 MOST_PHOTOS = 100
@@ -138,6 +151,9 @@ def measure(
         words = judges.clip.texts([prompt])
         each = {
             SUBJECT: likeness.subject_fidelity(looks, real.subject),
+            LEARNED: likeness.subject_fidelity(looks, trained.subject)
+            if trained is not None and trained is not real
+            else [],
             CLIP_I: likeness.subject_fidelity(rows, real.clip) if judges.fitness.is_fit else [],
             CLIP_T: cosines(rows, words),
             DIV: _diversity(judges, pictures),
@@ -182,8 +198,7 @@ def estimates(values: Values) -> dict[str, Estimate]:
         if name == COPIES:
             found[name] = grouped_rate_interval(groups)
         else:
-            ends = (LEAST[name], np.inf if LEAST[name] == 0 else 1.0)
-            found[name] = mean_interval([float(np.mean(group)) for group in groups], within=ends)
+            found[name] = mean_interval([float(np.mean(group)) for group in groups], within=ENDS[name])
     return found
 
 

@@ -136,13 +136,17 @@ class Painter:
         place = None if row is None else (row, batch_size)
         requests = [replace(self.request(one, photo), place=place) for one in planned]
 
+        seen: list[Image.Image] = []
+
         def report(now: int, of: int) -> None:
             # A redrawing does only part of its steps; its share of the whole is what counts here.
-            self.workspace.step(phase, done + steps * now // max(of, 1), whole)
+            self.workspace.step(phase, done + steps * now // max(of, 1), whole, seen.pop() if seen else None)
+
+        shows = {"preview": seen.append} if self.workspace.shows_previews else {}
 
         self.workspace.step(phase, done, whole)
         pictures = []
-        for one, drawn in zip(planned, self.model.generate(requests, batch_size, report), strict=True):
+        for one, drawn in zip(planned, self.model.generate(requests, batch_size, report, **shows), strict=True):
             picture = self.finish(one, drawn.image)
             self.save(one, drawn, picture)
             pictures.append(picture)

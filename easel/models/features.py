@@ -43,6 +43,12 @@ class Clip:
         )
 
 
+STRANGER = 0.3
+"""Two photos with a cosine below may show two subjects, where a model's easel.json does not say otherwise (`stranger`):
+by DINO two photos of one have 0.5 to 0.9, and of two 0 to 0.3.
+"""
+
+
 class Subject:
     """What is in the picture, as a vector: the class token of DINO (Caron et al. 2021), as in DreamBooth, or of
     DINOv2.
@@ -57,6 +63,9 @@ class Subject:
             if located.path.is_dir()
             else False
         )
+        own = located.path / "easel.json"
+        said = checks.read_json(own) if own.is_file() else {}
+        self.stranger = float(said.get("stranger", STRANGER))
         options = {"add_pooling_layer": False} if pooled else {}  # DINO has no pooler; transformers would make one up
         self._loaded = load_vision(located, ("ViTModel", "Dinov2Model"), device, dtype, **options)
         self._loaded.trial(lambda image: self.images([image]))

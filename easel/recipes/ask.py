@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import Few, ModelName, PictureName, Prompt
+from easel.recipes.knobs import Few, ModelName, PictureName, Plays, Prompt
 
 
 class Ask(Recipe):
@@ -13,6 +13,7 @@ class Ask(Recipe):
 
     answers_in_words: ClassVar = True
     positional: ClassVar = ("photo", "question")
+    shared_by: ClassVar = "photo"
 
     kind: Literal["ask"] = "ask"
     """The kind of job."""
@@ -22,5 +23,5 @@ class Ask(Recipe):
     """The question, such as "is this in the style of Van Gogh?"."""
     count: Few = 1
     """Answers to show, the most probable first."""
-    model: ModelName = "pocket"
+    model: Annotated[ModelName, Plays("ask")] = "pocket"
     """Model that answers: a name of `easel models`, a hub id or a folder."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
@@ -63,6 +64,8 @@ class Recipe(BaseModel):
     """What `Only` may ask for beside settings: facts that the job finds out and hands to `bound`."""
     resumes: ClassVar[bool] = False
     """Whether a run goes on where an earlier one in the same folder stopped."""
+    front: ClassVar[tuple[str, ...]] = ()
+    """Settings that are changed most, in their order: a form begins with them, and folds the rest."""
     from_file: ClassVar[bool] = False
     """Whether what comes first may be a YAML recipe of this kind, which the rest is laid over."""
     heavy: ClassVar[bool] = False
@@ -71,6 +74,12 @@ class Recipe(BaseModel):
     """Whether what a person wants to read is a text, and not where the pictures are."""
     repeatable: ClassVar[bool] = False
     """Whether a picture made by this kind can be made again from the recipe inside it."""
+    shared_by: ClassVar[str] = ""
+    """Setting by which several machines share a run: the photos, or the number of pictures; '' where they cannot."""
+    together: ClassVar[bool] = False
+    """Whether the photos of a part go through the models together, and not each as a run of its own."""
+    has_checkpoints: ClassVar[bool] = False
+    """Whether a run is a training whose checkpoints draw pictures, each of which can be compared with others."""
     free: ClassVar[frozenset[str]] = frozenset({"easel", "seed", "batch_size"})
     """Settings that may differ when a run goes on."""
 
@@ -144,6 +153,20 @@ class Recipe(BaseModel):
         for problem in made._misplaced():
             raise EaselError(problem)
         return made
+
+    def whole_only(self) -> str:
+        """Why these very settings cannot be shared out among machines; '' where they can."""
+        return ""
+
+    def part(self, first: int, count: int, photos: Sequence[str] = ()) -> Self:
+        """The recipe of a part of a run that is shared out: these photos, or `count` pictures from picture `first` on,
+        each with the seed that it has in the whole.
+        """
+        if self.shared_by == "count":
+            changes: dict[str, Any] = {"seed": self.seed + first, "count": count}
+        else:
+            changes = {self.shared_by: tuple(photos) if self.shared_by in self.list_settings() else photos[0]}
+        return type(self).model_validate(self.plain() | changes)
 
     def parts(self) -> list[Recipe]:
         """Recipes of other kinds that a run of this one runs, where it holds their settings as plain values."""

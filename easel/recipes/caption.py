@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import BatchSize, Few, FileName, ModelName, PicturesName
+from easel.recipes.knobs import BatchSize, Few, FileName, ModelName, PicturesName, Plays
 
 
 class Caption(Recipe):
@@ -16,6 +16,8 @@ class Caption(Recipe):
     answers_in_words: ClassVar = True
     positional: ClassVar = ("photos",)
     resumes: ClassVar = True
+    shared_by: ClassVar = "photos"
+    together: ClassVar = True
 
     kind: Literal["caption"] = "caption"
     """The kind of job."""
@@ -31,5 +33,5 @@ class Caption(Recipe):
     """CLIP that ranks the tags."""
     batch_size: BatchSize = 8
     """Photos that go through the model together; more are faster and take more memory."""
-    model: ModelName = "pocket"
+    model: Annotated[ModelName, Plays("caption")] = "pocket"
     """Captioner: a name of `easel models`, a hub id or a folder."""

@@ -1,4 +1,6 @@
-"""Recipe: the same photos and seeds under several settings, side by side; or ready pictures against their photo."""
+"""Recipe: the same photos and seeds under several settings, side by side; the same trainings, each checkpoint a cell;
+or ready pictures against their photo.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +12,21 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import ValidationError, model_validator
 
 from easel.errors import EaselError, close_matches, nearest, shortened, unknown
 from easel.kinds import KINDS
 from easel.recipes.base import Recipe
+from easel.recipes.drawing import Drawing, combinations
 from easel.recipes.knobs import InFile, ModelName, Only, PicturesName, Prompt, Seed
-from easel.recipes.read import recipe_from
+from easel.recipes.read import explain, recipe_from
 
-READY, DRAWN = "ready pictures", "drawn pictures"
-IS_READY, IS_DRAWN = Only("source", READY), Only("source", DRAWN)
+READY, DRAWN, TAUGHT = "ready pictures", "drawn pictures", "trainings"
+IS_READY, IS_DRAWN, IS_TAUGHT = Only("source", READY), Only("source", DRAWN, TAUGHT), Only("source", TAUGHT)
 MOST_CANDIDATES = 10_000
 LABEL = 60
 """Letters of a label."""
-ELSEWHERE = {"photo": "photos", "seed": "seeds"}
+ELSEWHERE = {"photo": "photos", "photos": "photos", "seed": "seeds"}
 """Settings of a base that the comparison says, for all candidates alike."""
 ITS_OWN = ("kind", "easel", *ELSEWHERE)
 
@@ -38,14 +41,33 @@ class Candidate:
     values: Mapping[str, Any]
     """Its whole recipe as plain values, without photo and seed."""
 
+    @property
+    def method(self) -> str:
+        """Of a training: what learns."""
+        own = KINDS[str(self.values["kind"])].recipe.model_fields["method"].default
+        return str(self.values.get("method", own))
+
     def recipe(self, photo: str | None, seed: int) -> Recipe:
         """The recipe of one cell. `photo` is None where the kind takes none."""
         return recipe_from(dict(self.values) | {"seed": seed} | ({} if photo is None else {"photo": photo}))
 
+    def training(self, subject: Subject, seed: int) -> Recipe:
+        """The recipe of a training of this candidate on a subject's photos."""
+        return recipe_from(dict(self.values) | dict(subject.own) | {"seed": seed})
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is taught in a sweep: its name in the tables, and settings that are its own, its photos first of all."""
+
+    name: str
+    own: Mapping[str, Any]
+
 
 class Compare(Recipe):
     """Make the same pictures with several settings, score each over all photos and seeds, and say which differences are
-    more than noise; or score ready pictures, of any tool, against the photo they were made from.
+    more than noise; teach a subject with several settings, and say which to use; or score ready pictures, of any tool,
+    against the photo they were made from.
     """
 
     positional: ClassVar = ("pictures",)
@@ -75,17 +97,26 @@ class Compare(Recipe):
     """Settings of the base, each with the values to try; all combinations are compared."""
     variants: Annotated[tuple[dict[str, Any], ...], IS_DRAWN, InFile()] = ()
     """Settings that go together, each with a name; with axes every variant is tried at every combination."""
+    generate: Annotated[dict[str, Any], IS_TAUGHT, InFile()] = {}  # noqa: RUF012
+    """Settings that the pictures of each checkpoint are drawn with, each a value or a list of values to try: steps,
+    guidance_scale, guidance_every, scheduler, lora_scale, and for a photo that is redrawn photo and strength.
+    """
+    subjects: Annotated[tuple[dict[str, Any], ...], IS_TAUGHT, InFile()] = ()
+    """Subjects to teach instead of photos, each with its photos and the settings of the base that are its own."""
     photos: Annotated[tuple[PicturesName, ...], IS_DRAWN] = ()
-    """Photos, or folders of photos, that every candidate is tried on."""
+    """Photos, or folders of photos, that every candidate is tried on; of trainings, a folder for each subject."""
     seeds: Annotated[tuple[Seed, ...], IS_DRAWN] = ()
-    """Seeds that every candidate is tried with; the recipe's own seed alone when not given."""
+    """Seeds that every candidate is tried with, or trained with; the recipe's own seed alone when not given."""
     yes: bool = False
     """Run more than 500 cells without asking."""
 
     @property
     def source(self) -> str:
-        """Whether pictures are drawn, or are there."""
-        return READY if self.pictures or self.against is not None else DRAWN
+        """Whether pictures are drawn, by models that are taught or by those that are there; or are there."""
+        if self.pictures or self.against is not None:
+            return READY
+        kind = KINDS.get(str(self.base.get("kind")))
+        return TAUGHT if kind is not None and kind.recipe.has_checkpoints else DRAWN
 
     @property
     def each_seed(self) -> tuple[int, ...]:
@@ -112,24 +143,75 @@ class Compare(Recipe):
         try:
             _check_words(self)
             found = self.candidates()
+            if self.source == TAUGHT:
+                self.drawings(None)
+                if "lora_scale" in self.generate and not any(one.method == "lora" for one in found):
+                    raise EaselError("generate: lora_scale: belongs to the method lora, which no candidate has")
         except EaselError as problem:
             raise ValueError(str(problem)) from problem
         if self.takes_photo and not self.photos:
             raise ValueError("photos is missing: the photos that every candidate is tried on")
-        if self.photos and not self.takes_photo:
+        if self.source == DRAWN and self.photos and not self.takes_photo:
             raise ValueError(f"photos: {self.base['kind']} takes no photo: leave them out")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: one stands twice: it would make the same pictures again")
         most = max(int(one.values.get("count", 1)) for one in found)
         apart = [after - before for before, after in itertools.pairwise(sorted(self.seeds))]
-        if apart and min(apart) < most:
+        if self.source == DRAWN and apart and min(apart) < most:
             raise ValueError(f"seeds: with count {most} picture i has seed + i: give seeds {most} apart, or no count")
         return self
 
     def parts(self) -> list[Recipe]:
-        """A recipe of each candidate, on the first photo."""
+        """A recipe of each candidate, on the first photo; of trainings on each subject, and of a photo redrawn."""
+        if self.source == TAUGHT:
+            shown = {one.photo: one for one in self.drawings(None) if one.photo is not None}
+            redrawn = [recipe_from({"kind": "edit", "prompt": "a photo", "photo": photo}) for photo in shown]
+            return [
+                one.training(each, self.seed) for one in self.candidates() for each in self.each_subject()
+            ] + redrawn
         photo = self.photos[0] if self.photos else None
         return [] if self.source == READY else [one.recipe(photo, self.seed) for one in self.candidates()]
+
+    def each_subject(self) -> list[Subject]:
+        """The subjects of a sweep, in order. Raises EaselError where there is none, or one says what it cannot."""
+        if bool(self.photos) == bool(self.subjects):
+            said = "both are given" if self.photos else "neither is given"
+            raise EaselError(f"photos or subjects: {said}; give a folder of photos for each subject, or their settings")
+        known = KINDS[str(self.base["kind"])].recipe.model_fields
+        found: dict[str, Subject] = {}
+        for number, entry in enumerate(self.subjects or [{"photos": folder} for folder in self.photos], 1):
+            own = {name: value for name, value in entry.items() if name != "name"}
+            photos = own.get("photos")
+            if not isinstance(photos, str):
+                raise EaselError(f"subjects: number {number} has no photos: give its folder")
+            for name in own.keys() - {"photos"}:
+                _check_name(name, known, f"subjects: {shortened(photos)}", str(self.base["kind"]))
+                if name in self.axes:
+                    raise EaselError(f"subjects: {shortened(photos)}: {name} is an axis too: say it in one of the two")
+            name = shortened(str(entry.get("name") or PurePath(photos).name), LABEL)
+            if name in found:
+                raise EaselError(f"subjects: the name '{name}' stands twice: give one of them another name")
+            found[name] = Subject(name, own)
+        return list(found.values())
+
+    def drawings(self, candidate: Candidate | None) -> dict[Drawing, str]:
+        """The ways in which each checkpoint of a candidate is drawn, in order, with what they are called ('' where
+        there is one alone); None is any candidate. Raises EaselError on settings that are unknown or do not fit.
+        """
+        found: dict[Drawing, str] = {}
+        tried = [name for name, value in self.generate.items() if isinstance(value, tuple) and len(value) > 1]
+        for values in combinations(self.generate):
+            if candidate is not None and candidate.method != "lora":  # nothing else has a scale
+                values.pop("lora_scale", None)
+            try:
+                made = Drawing.model_validate(values)
+            except ValidationError as problem:
+                raise EaselError(f"generate: {explain(problem, Drawing)}") from problem
+            words = [f"{name.replace('_', ' ')} {values[name]}" for name in tried if name in values]
+            found.setdefault(made, shortened(", ".join(words), LABEL))
+        if not found:
+            raise EaselError("generate: a setting is an empty list: give the values to try")
+        return found
 
     def candidates(self) -> list[Candidate]:
         """The candidates in order, variants outside and the last axis inside. Those that come to the same are made
@@ -144,6 +226,7 @@ class Compare(Recipe):
         for name in self.axes:
             if all(name in left_out for left_out in unused):
                 _refuse_unusable(name, wholes[0])
+        subject = self.each_subject()[0] if self.source == TAUGHT else None
         found: dict[str, Candidate] = {}
         labels: dict[str, int] = {}
         for (parts, changes), whole, left_out in zip(asked, wholes, unused, strict=True):
@@ -151,7 +234,7 @@ class Compare(Recipe):
             label = _label([words for name, words in parts if name not in gone])
             values = {name: value for name, value in whole.items() if name not in gone}
             kept = {name: value for name, value in changes.items() if name not in gone}
-            key = _same(values, label)
+            key = _same(values, label, subject)
             if key in found:
                 continue
             labels[label] = labels.get(label, 0) + 1
@@ -163,7 +246,7 @@ class Compare(Recipe):
 def _check_words(recipe: Compare) -> None:
     """Raise EaselError on a base, axes and variants that name what is not there, or say a thing twice."""
     word = recipe.base.get("kind")
-    able = [name for name, kind in KINDS.items() if kind.recipe.repeatable]
+    able = [name for name, kind in KINDS.items() if kind.recipe.repeatable or kind.recipe.has_checkpoints]
     if word not in KINDS:
         raise EaselError(
             f"base: {unknown('kind of job', str(word), able) if word else 'kind is missing: ' + nearest('', able)}"
@@ -249,11 +332,15 @@ def _refuse_unusable(name: str, whole: Mapping[str, Any]) -> None:
         raise EaselError(f"axes: {name} belongs to {mark.title}, not to {now}: no candidate can use it, leave it out")
 
 
-def _same(values: Mapping[str, Any], label: str) -> str:
+def _same(values: Mapping[str, Any], label: str, subject: Subject | None) -> str:
     """What two candidates share where they make the same pictures. Raises EaselError where the recipe does not hold."""
+    candidate = Candidate(label, {}, values)
     takes_photo = "photo" in KINDS[str(values["kind"])].recipe.model_fields
     try:
-        whole = Candidate(label, {}, values).recipe("photo" if takes_photo else None, 0)
+        if subject is not None:
+            whole = candidate.training(subject, 0)
+        else:
+            whole = candidate.recipe("photo" if takes_photo else None, 0)
     except EaselError as problem:
         raise EaselError(f"{label}: {problem}") from problem
     return json.dumps(whole.plain(), sort_keys=True, default=str)

@@ -68,6 +68,9 @@ RUN_SETTINGS: dict[str, tuple[str, str | None]] = {
     "out": ("str | Path | None", None),
     "device": ("str", "auto"),
     "dtype": ("str", "auto"),
+    "on": ("str | None", None),
+    "workers": ("str | None", None),
+    "shards": ("int | None", None),
     "progress": ("Callable[[Step], None] | None", None),
 }
 """What every function takes beside its recipe's settings: these belong to one run."""

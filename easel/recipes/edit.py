@@ -18,6 +18,7 @@ from easel.recipes.knobs import (
     Only,
     PictureName,
     PicturesName,
+    Plays,
     Prompt,
     Repeated,
     Steered,
@@ -82,7 +83,7 @@ def _control(text: str) -> str:
 
 Control = Annotated[str, AfterValidator(_control), NamesFile(lambda text: control_parts(text).file)]
 """[KIND=]FILE[:scale], or KIND[:scale]."""
-BY_MASK = Only("method", "auto", "inpaint")
+BY_MASK = Only("method", "auto", "inpaint", *CONTROLS)
 
 
 class Edit(Drawn, Instructed, Steered, Recipe):
@@ -91,6 +92,7 @@ class Edit(Drawn, Instructed, Steered, Recipe):
     positional: ClassVar = ("photo", "prompt")
     repeatable: ClassVar = True
     resumes: ClassVar = True
+    shared_by: ClassVar = "photo"
 
     kind: Literal["edit"] = "edit"
     """The kind of job."""
@@ -102,10 +104,14 @@ class Edit(Drawn, Instructed, Steered, Recipe):
     """Way to edit: by instruction, by redrawing the photo, inside a mask, or by a control map (ControlNet, or
     T2I-Adapter). auto takes what the words, the mask and the models at hand allow, and says why.
     """
-    strength: Annotated[Strength | None, Only("method", "auto", "redraw", "inpaint")] = None
-    """How far the picture may leave the photo; more changes more. The model's own when not given."""
+    strength: Annotated[Strength | None, Only("method", "auto", "redraw", "inpaint", *CONTROLS)] = None
+    """How far the picture may leave the photo; more changes more. When not given the model's own; a method by a control
+    map then starts from noise alone, and not from the photo.
+    """
     mask: Annotated[PictureName | None, BY_MASK] = None
-    """Mask picture of the photo's proportions; white is changed, black is kept."""
+    """Mask picture of the photo's proportions; white is changed, black is kept. With a method by a control map the
+    map is followed inside it.
+    """
     mask_feather: Annotated[int, Field(ge=0, le=500), BY_MASK] = 0
     """Width of the mask's soft edge in pixels of the photo; 0 is a hard edge, outside which nothing changes."""
     mask_invert: Annotated[bool, BY_MASK] = False
@@ -126,7 +132,7 @@ class Edit(Drawn, Instructed, Steered, Recipe):
     """
     count: Count = 1
     """Pictures of each photo."""
-    model: ModelName = "pocket"
+    model: Annotated[ModelName, Plays("instruct", "inpaint")] = "pocket"
     """Model that edits: a name of `easel models`, a hub id, a diffusers folder, or a .safetensors file."""
     depth_model: ModelName | None = None
     """Model of depth, which makes depth maps and judges how depth is kept. Maps: the model's own family's or

@@ -8,7 +8,20 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from easel.recipes.base import Recipe
-from easel.recipes.knobs import TRAINED, BatchSize, Count, Drawn, FileName, ModelName, Name, Only, Prompt, Repeated
+from easel.recipes.knobs import (
+    TRAINED,
+    BatchSize,
+    Count,
+    Drawn,
+    FileName,
+    IsWords,
+    ModelName,
+    Name,
+    Only,
+    Plays,
+    Prompt,
+    Repeated,
+)
 
 
 def attribute_target(text: str) -> tuple[str, float]:
@@ -37,7 +50,7 @@ def _once(targets: tuple[str, ...]) -> tuple[str, ...]:
     return targets
 
 
-AttributeTarget = Annotated[str, AfterValidator(_checked_target)]
+AttributeTarget = Annotated[str, AfterValidator(_checked_target), IsWords()]
 AttributeTargets = Annotated[tuple[AttributeTarget, ...], AfterValidator(_once)]
 NEITHER = "prompt or prompts: neither is given; give a prompt, or a YAML file of prompts"
 IS_TRAINED = Only("family", TRAINED)
@@ -49,6 +62,7 @@ class Generate(Drawn, Recipe):
     repeatable: ClassVar = True
     positional: ClassVar = ("prompt",)
     facts: ClassVar = ("family",)
+    shared_by: ClassVar = "count"
 
     kind: Literal["generate"] = "generate"
     """The kind of job."""
@@ -73,7 +87,7 @@ class Generate(Drawn, Recipe):
     """Truncation psi; below 1 draws what is more usual and varies less."""
     walk: Annotated[int | None, Field(ge=1, le=1000), IS_TRAINED] = None
     """Frames from each picture to the next of a walk between them, which makes two pictures at least."""
-    model: ModelName = "pocket"
+    model: Annotated[ModelName, Plays("text-to-image", "generator")] = "pocket"
     """Model that draws: a name of `easel models`, a hub id, a diffusers folder, a .safetensors file, or a folder of
     `easel train`.
     """
@@ -101,3 +115,10 @@ class Generate(Drawn, Recipe):
                 f"batch_row: is {self.batch_row}: must be less than batch_size, which is {self.batch_size}"
             )
         return self
+
+    def whole_only(self) -> str:
+        """A set of prompts numbers its pictures through, and a walk leads from picture to picture."""
+        for name in ("prompts", "walk", "batch_row"):
+            if getattr(self, name) is not None:
+                return f"{name}: cannot be shared out among machines: give one prompt and a count, or leave --on out"
+        return ""

@@ -85,6 +85,18 @@ class IsModel:
     """Marks a text that is a model: a word of the catalogue, a hub id, a folder or a file."""
 
 
+@dataclass(frozen=True, init=False)
+class Plays:
+    """Marks the setting of a model by the roles that the model plays there: what it is asked for, in the catalogue's
+    words (`easel.models.catalog.tables.ROLES`).
+    """
+
+    roles: tuple[str, ...]
+
+    def __init__(self, *roles: str) -> None:
+        object.__setattr__(self, "roles", roles)
+
+
 @dataclass(frozen=True)
 class IsWords:
     """Marks a text that is words alone, which no job opens as a file.

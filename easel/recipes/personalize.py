@@ -50,6 +50,7 @@ class Personalize(Recipe):
     positional: ClassVar = ("photos",)
     resumes: ClassVar = True
     heavy: ClassVar = True
+    has_checkpoints: ClassVar = True
     # photos may lie elsewhere: what is in them may not change, which their hash shows
     free: ClassVar = frozenset({"easel", "seed", "photos", "steps", "stop_early", "licence"})
 
@@ -138,8 +139,8 @@ class Personalize(Recipe):
     evaluate_every: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Steps from one evaluation to the next; a quarter of the steps when not given."""
     prompts: FileName | None = None
-    """YAML set of evaluation prompts (name, prompt, negative_prompt), with {subject} in them; easel's own when not
-    given.
+    """YAML set of evaluation prompts (name, prompt, negative_prompt), with {subject} in them, or a .txt file in the
+    layout of the DreamBooth paper's prompts_and_classes.txt; easel's own when not given.
     """
     description: Prompt | None = None
     """The subject in words, such as "a blue dog with red glasses": what the untouched model makes of them is scored

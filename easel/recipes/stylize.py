@@ -16,6 +16,7 @@ from easel.recipes.knobs import (
     ModelName,
     Only,
     PictureName,
+    Plays,
     Prompt,
     Steered,
     Strength,
@@ -66,6 +67,7 @@ class Stylize(Drawn, Redrawn, Instructed, Steered, Styled, Recipe):
 
     repeatable: ClassVar = True
     positional: ClassVar = ("photo",)
+    shared_by: ClassVar = "photo"
 
     kind: Literal["stylize"] = "stylize"
     """The kind of job."""
@@ -79,5 +81,5 @@ class Stylize(Drawn, Redrawn, Instructed, Steered, Styled, Recipe):
     """Pictures in each style."""
     caption: Prompt | None = None
     """What the photo shows, in your words; captioned by the model when not given."""
-    model: ModelName = "pocket"
+    model: Annotated[ModelName, Plays("image-to-image")] = "pocket"
     """Model that draws: a name of `easel models`, a hub id, a diffusers folder, or a .safetensors file."""

@@ -21,6 +21,10 @@ class Train(Recipe):
     """Train a network from a folder of pictures, and see, while it learns, how near it comes to them."""
 
     positional: ClassVar = ("network", "data")
+    front: ClassVar = (
+        "resolution", "kimg", "minutes", "classes", "attributes", "stage_one", "beta", "prior", "perceptual",
+        "batch_size", "learning_rate", "mirror",
+    )  # fmt: skip
     resumes: ClassVar = True
     heavy: ClassVar = True
     # data may lie elsewhere: what is in it may not change, which its hash shows
@@ -29,7 +33,9 @@ class Train(Recipe):
     kind: Literal["train"] = "train"
     """The kind of job."""
     network: Literal["dcgan", "cgan", "control-gan", "stylegan", "vae", "text-dcgan", "stackgan"]
-    """What to train."""
+    """What to train: pictures from chance (dcgan, stylegan, vae), by class (cgan), by attributes (control-gan), or from
+    captions (text-dcgan, stackgan).
+    """
     data: FolderName
     """Folder of pictures, in any layout that easel knows."""
     layout: LayoutName | None = None

@@ -16,6 +16,7 @@ from easel.recipes.knobs import (
     NamesFile,
     Only,
     PictureName,
+    Plays,
     Prompt,
     Repeated,
     StyleName,
@@ -63,6 +64,7 @@ Side = Annotated[int, Field(ge=32, le=16384)]
 Iterations = Annotated[int, Field(ge=1, le=10_000)]
 Tile = Annotated[int, Field(ge=512, le=16384)]
 NEURAL = Only("method", "neural")
+PaintedName = Annotated[StyleName, IsWords(among="easel.jobs.stylize.styles:painted")]
 PAINTED_STYLES = ("van-gogh", "malevich", "delaunay", "hokusai")
 """Styles with a painting of their own to take them from."""
 
@@ -78,7 +80,7 @@ class Optimised(BaseModel):
     """Style picture as FILE[:weight]; several are blended. The pictures of the named styles when not given."""
     keep_colours: Annotated[bool, NEURAL] = False
     """Paint light and dark only, and keep the photo's colours."""
-    features: Annotated[ModelName, NEURAL] = "pocket"
+    features: Annotated[ModelName, NEURAL, Plays("style")] = "pocket"
     """Feature network: pocket, vgg19, resnet-18, a folder, or a file of VGG-19's weights."""
     side: Annotated[Side, NEURAL] = 512
     """Longer side of the picture in pixels, where width and height do not say."""
@@ -118,12 +120,16 @@ class Transfer(Optimised, Styled, Recipe):
 
     repeatable: ClassVar = True
     positional: ClassVar = ("photo",)
+    front: ClassVar = (
+        "style", "styles", "style_weight", "content_weight", "tv_weight", "iterations", "side", "keep_colours",
+    )  # fmt: skip
+    shared_by: ClassVar = "photo"
 
     kind: Literal["transfer"] = "transfer"
     """The kind of job."""
     photo: PictureName
     """The photo."""
-    styles: Annotated[tuple[StyleName, ...], Field(min_length=1)] = PAINTED_STYLES
+    styles: Annotated[tuple[PaintedName, ...], Field(min_length=1)] = PAINTED_STYLES
     """Styles by name, each taken from its own painting, where no style picture is given."""
     width: Width | None = None
     """Width in pixels, a multiple of 8; from `side` when not given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,11 +25,22 @@ LOCK = ".easel.lock"
 """A file in a run's folder that is locked while the run lasts."""
 
 
-def run(recipe: Recipe, out: str | Path | None, device: str, dtype: str, report: Report | None) -> Result:
-    """`runners.run` in one process, whatever was started beside it."""
+def run(
+    recipe: Recipe,
+    out: str | Path | None,
+    device: str,
+    dtype: str,
+    report: Report | None,
+    do: Callable[[Recipe, Workspace], Result] | None = None,
+) -> Result:
+    """`runners.run` in one process, whatever was started beside it. `do` does the work elsewhere, on devices that are
+    not of this machine; else the job does it here.
+    """
     from easel import jobs
 
-    device, computed_in = machine.resolve(device, dtype)
+    computed_in = dtype
+    if do is None:
+        device, computed_in = machine.resolve(device, dtype)
     if out is not None and not str(out).strip():
         raise EaselError("out is empty: name a folder, or leave it out")
     folder = default_folder(recipe) if out is None else Path(out)
@@ -39,7 +50,7 @@ def run(recipe: Recipe, out: str | Path | None, device: str, dtype: str, report:
         with owned(folder):
             if not is_new:
                 sweep(folder)
-            result = jobs.run(recipe, workspace)
+            result = (do or jobs.run)(recipe, workspace)
             (folder / FAULT).unlink(missing_ok=True)
             return result
     except (EaselError, KeyboardInterrupt, SystemExit):

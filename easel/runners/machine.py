@@ -19,6 +19,8 @@ def resolve(device: str = "auto", dtype: str = "auto") -> tuple[str, str]:
     """The device and the number format of pictures that are meant, "auto" made concrete. EaselError if not there."""
     from easel.models import devices
 
+    if device == "cpu" and devices.DTYPES.get(dtype) in {"float32", "bfloat16"}:
+        return device, devices.DTYPES[dtype]  # which every machine has: torch need not be asked
     found = devices.pick_device(device)
     return str(found), devices.dtype_word(devices.pick_dtype(dtype, found))
 

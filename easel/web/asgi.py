@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.core.asgi import get_asgi_application
 
-application = get_asgi_application()
+from easel.web.bodies import Bounded
+
+application = Bounded(get_asgi_application())
 
 import easel.web.urls  # noqa: E402, F401 - found out now, and not by the first who asks

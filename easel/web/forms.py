@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, get_args, get_origin
 
+from django.utils.html import format_html
 from pydantic import ValidationError
 
 from easel.errors import EaselError
@@ -20,16 +23,19 @@ from easel.recipes import Recipe
 from easel.recipes.base import draw_seed
 from easel.recipes.describe import Setting, settings
 from easel.recipes.knobs import IsModel, IsPath, IsWords, NamesFile, Sampled, listed
-from easel.recipes.read import faults, parse_yaml, plain_to_yaml
+from easel.recipes.read import faults, parse_yaml, plain_to_yaml, setting_in
 
 Typed = Mapping[str, Sequence[str]]
 
-DRAWING = frozenset({*Sampled.model_fields, "width", "height", "negative_prompt"})
+DRAWING = frozenset({*Sampled.model_fields, "width", "height", "negative_prompt", "batch_size", "batch_row"})
 """How a diffusion model draws."""
 MOST_RADIOS = 4
 """Choices that are shown side by side; more are a list to choose from."""
 MOST_SLIDER = 1000
 """The widest span of whole numbers that a slider is of use for."""
+WIDEST = 100
+"""The widest span of numbers with a point that a slider is of use for; that of a weight runs over powers of ten."""
+NONE: Mapping[str, str] = MappingProxyType({})
 FEW = 6
 """Letters of a choice, about, up to which several stand side by side on a phone."""
 
@@ -42,7 +48,9 @@ class Field:
     label: str
     meaning: str
     widget: str
-    """words, text, lines, some, yaml, number, choice, list, switch, picture, pictures, folder, file, files, model."""
+    """words, text, lines, some, yaml, number, choice, list, switch, picture, pictures, folder, file, files, model,
+    targets.
+    """
     default: str
     limits: str
     required: bool
@@ -57,6 +65,10 @@ class Field:
     most: str = ""
     step: str = ""
     slides: bool = False
+    is_log: bool = False
+    """The slider runs over powers of ten."""
+    targets: list[tuple[str, list[tuple[str, str, bool]]]] = field(default_factory=list)
+    """Names with amounts to choose from: value, words, and whether it is the chosen one."""
     decides: bool = False
     """Other settings depend on it: the form is asked for again when it changes."""
     error: str = ""
@@ -65,6 +77,13 @@ class Field:
     def value(self) -> str:
         """The one text in it."""
         return self.values[0] if self.values else ""
+
+    @property
+    def described(self) -> str:
+        """The attributes that join it to its meaning, and to what is wrong with it."""
+        if not self.error:
+            return format_html('aria-describedby="about-{}"', self.name)
+        return format_html('aria-invalid="true" aria-describedby="wrong-{} about-{}"', self.name, self.name)
 
     @property
     def others(self) -> str:
@@ -98,27 +117,47 @@ def _marks(form: Any) -> list[Any]:
     return own + [mark for part in get_args(form) for mark in _marks(part)]
 
 
-def groups(kind: type[Recipe], typed: Typed, wrong: Mapping[str, str] | None = None) -> list[Group]:
-    """The form's groups, with what applies to what was typed, and each error at its field."""
+def groups(
+    kind: type[Recipe],
+    typed: Typed,
+    wrong: Mapping[str, str] | None = None,
+    facts: Mapping[str, str] = NONE,
+) -> list[Group]:
+    """The form's groups, with what applies to what was typed and what the job found out about it (`facts`), and each
+    error at its field.
+    """
     shared = DRAWING if Sampled in kind.__mro__ else frozenset[str]()
     chosen = values_of(kind, typed)
     known = settings(kind)
     deciding = {one.only.of for one in known if one.only}
     made = {
         "first": Group("What", "", folds=False),
-        "own": Group("How", "", folds=False),
+        "knobs": Group("Knobs", "", folds=False),
+        "own": Group(
+            "More" if kind.front else "How",
+            "What is seldom changed." if kind.front else "",
+            folds=bool(kind.front),
+        ),
         "drawing": Group("Drawing", "How the model draws."),
         "models": Group("Models", "Who draws, who reads, who judges."),
         "last": Group("How many", "", folds=False),
     }
     for one in known:
-        if not applies(kind, one, chosen):
+        if not applies(kind, one, chosen, facts):
             continue
         shown = field_of(kind, one, typed.get(one.name, ()))
         shown.error = (wrong or {}).get(one.name, "")
-        shown.decides = one.name in deciding
-        if one.name in kind.positional or (one.required and one.name != "model"):
+        is_asked = one.name == "model" and bool(kind.facts)  # by the model it is decided what else applies
+        shown.decides = one.name in deciding or is_asked
+        if (
+            one.name in kind.positional
+            or (one.required and one.name != "model")
+            or is_asked
+            or (one.name in kind.front and shown.widget in {*FILES, "some"})
+        ):
             group = made["first"]
+        elif one.name in kind.front:
+            group = made["knobs"]
         elif shown.widget == "model":
             group = made["models"]
         elif one.name in ("count", "seed"):
@@ -131,13 +170,17 @@ def groups(kind: type[Recipe], typed: Typed, wrong: Mapping[str, str] | None = N
         else:
             group = made["own"]
         group.fields.append(shown)
-    order = ["first", "own", *(key for key in made if key.startswith("For ")), "drawing", "models", "last"]
+    made["first"].fields.sort(key=lambda one: one.widget not in FILES)  # what a person has in hand comes first
+    made["knobs"].fields.sort(key=lambda one: kind.front.index(one.name))
+    order = ["first", "knobs", "own", *(key for key in made if key.startswith("For ")), "drawing", "models", "last"]
     return [made[key] for key in order if made[key].fields]
 
 
-def applies(kind: type[Recipe], setting: Setting, chosen: Mapping[str, Any]) -> bool:
-    """Whether a setting means anything with what was chosen so far."""
+def applies(kind: type[Recipe], setting: Setting, chosen: Mapping[str, Any], facts: Mapping[str, str] = NONE) -> bool:
+    """Whether a setting means anything with what was chosen, and found out, so far."""
     mark = setting.only
+    if mark is not None and mark.of in facts:
+        return facts[mark.of] in mark.values
     if mark is None or mark.of not in kind.model_fields:
         return True
     now = chosen.get(mark.of, kind.model_fields[mark.of].get_default(call_default_factory=False))
@@ -150,7 +193,9 @@ def field_of(kind: type[Recipe], setting: Setting, given: Sequence[str]) -> Fiel
     low, high, above = bounds(kind, setting.name)
     parts = (setting.form, *get_args(setting.form))
     is_float = float in parts
-    slides = low is not None and high is not None and (is_float or high - low <= MOST_SLIDER) and not above
+    span = math.inf if low is None or high is None else high - low
+    is_log = is_float and WIDEST < span < math.inf and setting.name.endswith("weight")
+    slides = is_log or (not above and span <= (WIDEST if is_float else MOST_SLIDER))
     widget = widget_of(kind, setting)
     default = "" if setting.required or setting.default == "drawn" else setting.default
     held = [text for text in given if text] if widget in FILES else list(given[:1])
@@ -162,7 +207,7 @@ def field_of(kind: type[Recipe], setting: Setting, given: Sequence[str]) -> Fiel
         held = [default.replace(" ", "\n") if widget == "lines" else default]
     return Field(
         name=setting.name,
-        label=setting.name.replace("_", " ").capitalize(),
+        label=label_of(setting.name),
         meaning=setting.meaning,
         widget=widget,
         default=default,
@@ -176,7 +221,17 @@ def field_of(kind: type[Recipe], setting: Setting, given: Sequence[str]) -> Fiel
         most="" if high is None or high >= 2**31 else f"{high:g}",
         step="" if not is_float else "0.01" if high is not None and high <= 10 else "any",
         slides=slides,
+        is_log=is_log,
     )
+
+
+ABBREVIATIONS = {"tv": "TV", "lora": "LoRA", "dora": "DoRA", "ema": "EMA", "snr": "SNR", "lr": "LR"}
+
+
+def label_of(name: str) -> str:
+    """'tv_weight' as 'TV weight'."""
+    first, *rest = name.split("_")
+    return " ".join([ABBREVIATIONS.get(first, first.capitalize()), *(ABBREVIATIONS.get(one, one) for one in rest)])
 
 
 FILES = frozenset({"picture", "pictures", "folder", "file", "files"})
@@ -214,7 +269,7 @@ def widget_of(kind: type[Recipe], setting: Setting) -> str:
 
 def known_words(kind: type[Recipe], name: str) -> dict[str, str]:
     """The words that a setting knows, and what each is called."""
-    mark = next(mark for mark in marks_of(kind, name) if isinstance(mark, IsWords) and mark.among)
+    *_, mark = (mark for mark in marks_of(kind, name) if isinstance(mark, IsWords) and mark.among)
     module, _, function = mark.among.partition(":")
     found = getattr(importlib.import_module(module), function)()
     return {word: str(getattr(row, "label", word)) for word, row in found.items()}
@@ -249,14 +304,14 @@ def values_of(kind: type[Recipe], typed: Typed) -> dict[str, Any]:
             if texts:
                 values[one.name] = _parsed(texts[0])
         elif get_origin(one.form) is tuple:
-            items = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
-            if items:
-                values[one.name] = items
+            lines = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
+            if lines:
+                values[one.name] = [_value(one.form, line) for line in lines]
         elif bool in (one.form, *get_args(one.form)):
             if one.name in typed:
                 values[one.name] = bool(texts) and texts[-1] in {"on", "yes", "true"}
         elif texts:
-            values[one.name] = _value(one, texts[0])
+            values[one.name] = _value(one.form, texts[0])
     return values
 
 
@@ -268,8 +323,9 @@ def _parsed(text: str) -> Any:
         return text
 
 
-def _value(setting: Setting, text: str) -> Any:
-    parts = (setting.form, *get_args(setting.form))
+def _value(form: Any, text: str) -> Any:
+    """A text as the number that a type asks for, where it reads as one."""
+    parts = (form, *get_args(form))
     for number in (int, float):
         if number in parts:
             try:
@@ -279,25 +335,30 @@ def _value(setting: Setting, text: str) -> Any:
     return text
 
 
-def checked(word: str, typed: Typed) -> tuple[Recipe | None, dict[str, str]]:
-    """The recipe that a form describes, or what is wrong at which field ('' is none's alone)."""
+def checked(
+    word: str, typed: Typed, facts: Mapping[str, str] = NONE, hidden: Collection[str] = ()
+) -> tuple[Recipe | None, dict[str, str]]:
+    """The recipe that a form describes, or what is wrong at which field ('' is none's alone).
+
+    What stands in the form from before another choice took its meaning away, and what is `hidden`, is left out.
+    """
     kind = KINDS[word].recipe
     values = values_of(kind, typed)
-    values = {name: value for name, value in values.items() if not _is_left_over(kind, name, values)}
+    known = {one.name: one for one in settings(kind)}
+    left_over = {name for name in values if not applies(kind, known[name], values, facts)} | set(hidden)
+    values = {name: value for name, value in values.items() if name not in left_over}
     values.setdefault("seed", draw_seed())
     try:
-        return kind.model_validate(values), {}
+        return kind.model_validate(values).bound(**facts), {}
     except ValidationError as problem:
-        wrong: dict[str, str] = {}
-        for name, text in faults(problem, kind):
-            wrong.setdefault(name, text.removeprefix(f"{name}: ").removeprefix(f"{name} "))
-        return None, wrong
-
-
-def _is_left_over(kind: type[Recipe], name: str, values: Mapping[str, Any]) -> bool:
-    """Whether a value stands in a form from before another choice took its meaning away."""
-    setting = next(one for one in settings(kind) if one.name == name)
-    return not applies(kind, setting, values)
+        found = faults(problem, kind)
+    except EaselError as problem:
+        found = [(setting_in(str(problem), kind), str(problem))]
+    wrong: dict[str, str] = {}
+    for name, text in found:
+        is_several = text.startswith(f"{name} or ")
+        wrong.setdefault(name, text if is_several else text.removeprefix(f"{name}: ").removeprefix(f"{name} "))
+    return None, wrong
 
 
 def typed_from(kind: type[Recipe], values: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -1,28 +1,30 @@
-"""The gallery: every picture, found by words, model, kind, date and the range of any score; and the models."""
+"""The gallery: every picture, found by words, model, kind, date and the range of any score."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import OuterRef, Subquery
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST
 
 from easel.errors import EaselError
-from easel.files import read_text
-from easel.models.catalog import listing
+from easel.kinds import KINDS
 from easel.provenance import read_provenance
 from easel.recipes import recipe_from, to_yaml
 from easel.web import gate, index
-from easel.web.models import Job, Number, Picture, Upload
-from easel.web.views import own
+from easel.web.models import Number, Picture
+from easel.web.views import PHOTO, hand_of, own
 
 PAGE = 24
+MOST_WORDS = 20
+"""Words of a search that are looked for."""
 SORTS = {"newest": "-made", "oldest": "made"}
 
 
@@ -56,7 +58,7 @@ def search(pictures: Any, asked: Any) -> tuple[Any, dict[str, str], str]:
         for name in ("q", "model", "kind", "since", "until", "score", "low", "high", "sort")
     }
     problems = []
-    for word in said["q"].casefold().split():
+    for word in said["q"].casefold().split()[:MOST_WORDS]:
         pictures = pictures.filter(words__contains=word)
     for name in ("model", "kind"):
         if said[name]:
@@ -99,7 +101,14 @@ def picture(request: HttpRequest, number: int) -> HttpResponse:
         "numbers": row.numbers.order_by("name"),
         "yaml": text,
         "parameters": said.get("parameters", ""),
-        "sources": sources_of(recipe or {}, request.user),
+        "chain": chain_of(row, request.user),
+        "onward": [
+            (word, field)
+            for word in KINDS
+            for hand, field in [hand_of(word)]
+            if hand == PHOTO and KINDS[word].recipe.repeatable
+        ],
+        "made_of_it": made_of(row, request.user),
         "newer": near.filter(pk__gt=row.pk).order_by("pk").first(),
         "older": near.filter(pk__lt=row.pk).order_by("-pk").first(),
         "siblings": row.job.pictures.filter(binned=None).exclude(pk=row.pk).order_by("pk")[:12],
@@ -107,21 +116,54 @@ def picture(request: HttpRequest, number: int) -> HttpResponse:
     return render(request, "picture.html", shown)
 
 
-def sources_of(recipe: dict[str, Any], person: Any) -> list[tuple[str, str, Picture | None]]:
-    """What a picture was made from: each file that its recipe names, and its page where it is a picture of ours."""
+@dataclass
+class Origin:
+    """What a picture was made from: a file that its recipe names."""
+
+    setting: str
+    place: str
+    row: Picture | None
+    """Its page, where it is a picture of ours."""
+    is_picture: bool
+
+
+MOST_BACK = 8
+"""Steps that a chain is followed back."""
+
+
+def sources_of(recipe: dict[str, Any], person: Any) -> list[Origin]:
+    """What a picture was made from: each file that its recipe names."""
     found = []
     for name, value in recipe.items():
         for text in value if isinstance(value, list) else [value]:
             path = gate.own_path(text, person) if isinstance(text, str) else None
-            if path is not None and path.is_file():
-                row = own(Picture.objects.filter(name=path.name, job__pk=_job_in(path)), person).first()
-                found.append((name, text, row))
+            if path is not None:
+                inside = path.relative_to(Path(*path.parts[:2])).as_posix()
+                job = gate.job_of(path.as_posix())
+                row = own(Picture.objects.filter(name=inside, job=job), person).first() if job else None
+                found.append(Origin(name, text, row, path.is_file() and path.suffix != ".safetensors"))
     return found
 
 
-def _job_in(path: Path) -> int:
-    end = path.parts[1].rpartition("-")[2]
-    return int(end) if path.parts[0] == "out" and end.isdigit() else -1
+def chain_of(row: Picture, person: Any) -> list[list[Origin]]:
+    """The steps that led to a picture, the first of them first: what each was made from."""
+    steps: list[list[Origin]] = []
+    now: list[Picture] = [row]
+    seen = {row.pk}
+    while now and len(steps) < MOST_BACK:
+        step = [origin for one in now for origin in sources_of(index.recipe_in(one.path) or {}, person)]
+        if step:
+            steps.insert(0, step)
+        now = [origin.row for origin in step if origin.row is not None and origin.row.pk not in seen]
+        seen |= {one.pk for one in now}
+    return steps
+
+
+def made_of(row: Picture, person: Any) -> list[Picture]:
+    """Pictures that were made from this one."""
+    place = row.path.as_posix()
+    near = own(Picture.objects.filter(binned=None), person).filter(words__contains=place.casefold())
+    return list(near.exclude(pk=row.pk).select_related("job").prefetch_related("numbers").order_by("pk")[:12])
 
 
 def compare(request: HttpRequest) -> HttpResponse:
@@ -147,6 +189,14 @@ def to_bin(request: HttpRequest, number: int) -> HttpResponse:
     return HttpResponseRedirect("/bin/" if back else "/gallery/")
 
 
+@require_POST
+def several_to_bin(request: HttpRequest) -> HttpResponse:
+    """All that were chosen in the gallery, into the bin."""
+    numbers = [int(text) for text in request.POST.getlist("p") if text.isascii() and text.isdigit() and len(text) < 19]
+    own(Picture.objects.filter(pk__in=numbers, binned=None), request.user).update(binned=time.time())
+    return HttpResponseRedirect("/gallery/")
+
+
 def bin_page(request: HttpRequest) -> HttpResponse:
     """What is in the bin."""
     found = own(Picture.objects.exclude(binned=None), request.user).select_related("job").order_by("-binned")
@@ -162,31 +212,3 @@ def empty_bin(request: HttpRequest) -> HttpResponse:
             path.unlink(missing_ok=True)
         row.delete()
     return HttpResponseRedirect("/bin/")
-
-
-def models(request: HttpRequest) -> HttpResponse:
-    """Every model: those of the catalogue, and this person's own."""
-    rows = [row for row in listing.rows() if gate.is_model(row.name, request.user)]
-    trained = [(row, job_of(row.name)) for row in rows if row.name.startswith("out/")]
-    known = [row for row in rows if not row.name.startswith("out/")]
-    weights = own(Upload.objects.filter(name__endswith=".safetensors"), request.user).order_by("-created")
-    return render(request, "models.html", {"known": known, "trained": trained, "weights": weights})
-
-
-def job_of(name: str) -> Job | None:
-    """The job that trained a model."""
-    return Job.objects.filter(pk=_job_in(Path(name))).first()
-
-
-def model(request: HttpRequest, number: int) -> HttpResponse:
-    """A trained model's card."""
-    job = get_object_or_404(own(Job.objects.all(), request.user), pk=number)
-    if not gate.is_model(job.folder.as_posix(), request.user):
-        raise Http404
-    try:
-        card = read_text(job.folder / "README.md", 200_000)
-    except EaselError:
-        card = ""
-    samples = [name for name in ("sheet.png", "preview.png", "chart.png") if (job.folder / name).is_file()]
-    row = next((row for row in listing.rows() if row.name == job.folder.as_posix()), None)
-    return render(request, "model.html", {"job": job, "card": card, "samples": samples, "row": row})

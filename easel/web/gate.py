@@ -19,7 +19,7 @@ from easel.recipes.base import chosen_from
 from easel.recipes.describe import bare
 from easel.recipes.knobs import IsModel, IsPath, IsWords, NamesFile
 from easel.web.forms import marks_of
-from easel.web.models import Job, Upload
+from easel.web.models import DONE, Job, Pull, Upload
 
 WORD = re.compile(r"[A-Za-z0-9_-]{1,40}")
 """A word that names no file, such as `builtin`."""
@@ -59,6 +59,8 @@ def admitted(recipe: Recipe, person: Any) -> Recipe:
 
 def _refusal(kind: type[Recipe], name: str, text: str, person: Any) -> str:
     """Why a text may not stand in a setting; '' where it may."""
+    if "\x00" in text:
+        return "holds a character that is no text (NUL)"
     if name in {"kind", "easel"} or _is_choice(kind, name):
         return ""
     marks = marks_of(kind, name)
@@ -96,8 +98,10 @@ def _is_file(text: str, person: Any) -> bool:
 
 
 def is_model(text: str, person: Any) -> bool:
-    """Whether a text is a word of the catalogue, a model that this person trained, or weights that they put in."""
-    if text in ROWS:
+    """Whether a text is a word of the catalogue, a hub id fetched here, a model that this person trained, or weights
+    that they put in.
+    """
+    if text in ROWS or (text.isprintable() and Pull.objects.filter(name=text, state=DONE).exists()):
         return True
     path = own_path(text, person)
     return path is not None and ((path.is_file() and path.suffix == ".safetensors") or _is_made_here(path))
@@ -108,7 +112,8 @@ def _is_made_here(path: Path) -> bool:
 
 
 def own_path(text: str, person: Any) -> Path | None:
-    """The file or folder that a reference names, from the studio's folder: `uploads/ID/NAME` or `out/KIND-ID[/NAME]`.
+    """The file or folder that a reference names, from the studio's folder: `uploads/ID/NAME[/NAME]` or
+    `out/KIND-ID[/NAME]`.
 
     None where it is not there, leads elsewhere, or is another person's. The owner sees all.
     """
@@ -118,14 +123,14 @@ def own_path(text: str, person: Any) -> Path | None:
     if any(part.startswith(".") for part in parts) or len(parts) < 2:
         return None
     if parts[0] == "uploads":
-        mine = Upload.objects.filter(pk=parts[1]) if len(parts) == 3 else Upload.objects.none()
+        mine = Upload.objects.filter(pk=parts[1]) if len(parts) > 2 else Upload.objects.none()
     else:
         number = JOB.fullmatch(parts[1])
         mine = Job.objects.filter(pk=int(number[1]), kind=parts[1].rpartition("-")[0]) if number else Job.objects.none()
     if not person.is_superuser:
         mine = mine.filter(owner=person)
     row = mine.first()
-    if row is None or (isinstance(row, Upload) and row.name != parts[2]):
+    if row is None or (isinstance(row, Upload) and (row.name != parts[2] or (len(parts) > 3 and not row.is_folder))):
         return None
     path = Path(*parts)
     top = Path(*parts[:2])
@@ -134,3 +139,10 @@ def own_path(text: str, person: Any) -> Path | None:
     except (OSError, ValueError, RuntimeError):
         return None
     return path if whole.is_relative_to(top.resolve()) else None
+
+
+def job_of(place: str) -> Job | None:
+    """The job whose folder a path from the studio's folder lies in; None where it is in none."""
+    parts = PurePosixPath(place).parts
+    number = JOB.fullmatch(parts[1]) if len(parts) > 1 and parts[0] == "out" else None
+    return Job.objects.filter(pk=int(number[1]), kind=parts[1].rpartition("-")[0]).first() if number else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import time
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,8 @@ def write_index(job: Job, worker: str, result: Result) -> bool:
     """Write a run's pictures and scores into the tables, and end the job, all or nothing; whether it was still ours."""
     rows = [(row, picture_row(job, result, row)) for row in result.pictures]
     with transaction.atomic():
+        if not queue.finish(job, worker):
+            return False
         Picture.objects.filter(job=job).delete()
         for name, row in rows:
             row.save()
@@ -46,7 +47,7 @@ def write_index(job: Job, worker: str, result: Result) -> bool:
                 for score in result.scores
                 if score.of == name
             )
-        return queue.finish(job, worker)
+        return True
 
 
 def picture_row(job: Job, result: Result, name: str) -> Picture:
@@ -68,7 +69,7 @@ def picture_row(job: Job, result: Result, name: str) -> Picture:
         title=shortened(title.strip("[]'"), 200),
         model=shortened(recipe.get("model", ""), 200),
         kind=job.kind,
-        made=time.time(),
+        made=queue.clock(),
     )
 
 

@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db.models import Min
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
@@ -13,15 +15,21 @@ from django.views.decorators.http import require_POST
 
 from easel.errors import EaselError
 from easel.images import OUR_OWN
+from easel.kinds import KINDS
 from easel.recipes.read import to_yaml
 from easel.result import Result
-from easel.web import gate, index, live, queue, served
-from easel.web.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, Line, Studio
+from easel.training.curves import FILE as METRICS
+from easel.web import gate, index, live, queue, served, watch
+from easel.web.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, Line, Picture, Studio
 from easel.web.views import own
 
 SHOWN_OVER = 60
 """Jobs that are over which the list shows."""
-LOG_LINES = 400
+SHOWN_WAITING = 100
+"""The same of those that wait."""
+PACE = 1.0
+"""Seconds from one state of the list to the next, at least."""
+LOG_LINES = 200
 
 
 def jobs(request: HttpRequest) -> HttpResponse:
@@ -39,10 +47,15 @@ def listed(request: HttpRequest) -> dict[str, Any]:
         over = over.filter(pk__in=found) | over.filter(error__icontains=words) | over.filter(kind__icontains=words)
     waiting = mine.filter(state=QUEUED).order_by("-priority", "place", "pk")
     studio = Studio.get()
+    rows = list(over[:SHOWN_OVER])
+    first = Picture.objects.filter(job__in=rows, binned=None).values("job").annotate(first=Min("pk")).values("first")
+    made = Picture.objects.filter(pk__in=first).select_related("job")
     return {
+        "firsts": {picture.job_id: picture.path.as_posix() for picture in made},
         "running": mine.filter(state=RUNNING).order_by("started"),
-        "waiting": waiting,
-        "over": over[:SHOWN_OVER],
+        "waiting": waiting[:SHOWN_WAITING],
+        "more_waiting": max(0, waiting.count() - SHOWN_WAITING),
+        "over": rows,
         "words": words,
         "studio": studio,
         "is_hour": queue.is_hour(studio),
@@ -52,20 +65,34 @@ def listed(request: HttpRequest) -> dict[str, Any]:
 def job_page(request: HttpRequest, number: int) -> HttpResponse:
     """One job: how far it is, what it made, its log and its recipe."""
     job = get_object_or_404(own(Job.objects.all(), request.user), pk=number)
-    return render(request, "job.html", {"job": job, "yaml": yaml_of(job)} | panel(job))
+    repeatable = job.kind in KINDS and KINDS[job.kind].recipe.repeatable
+    return render(request, "job.html", {"yaml": yaml_of(job), "repeatable": repeatable} | panel(job))
 
 
 def panel(job: Job) -> dict[str, Any]:
     """What the page shows that changes."""
-    shown: dict[str, Any] = {"job": job, "lines": list(job.lines.order_by("-pk")[:LOG_LINES])[::-1]}
-    shown["has_preview"] = job.state == RUNNING and job.preview > 0
-    shown["ahead"] = queue.ahead_of(job) if job.state == QUEUED else 0
-    shown["is_trained"] = False
-    if job.state == RUNNING and (job.folder / "chart.png").is_file():
-        shown["chart"] = f"{job.folder}/chart.png"
+    shown: dict[str, Any] = {"job": job, "has_preview": False, "ahead": 0, "is_trained": False}
+    shown["lines"] = list(job.lines.order_by("-pk")[:LOG_LINES])[::-1]
+    shown["resumes"] = job.kind in KINDS and KINDS[job.kind].recipe.resumes
+    if job.state == QUEUED:
+        shown["ahead"] = queue.ahead_of(job)
+    else:
+        shown["panels"] = watch.panels_of(job.folder)
+        shown["report"] = watch.report_of(job.folder)
+        shown["samples"] = watch.samples_of(job.folder)
+        shown["latest"] = shown["samples"][-1] if shown["samples"] else None
+    if job.state == RUNNING:
+        shown["has_preview"] = job.preview > 0 and not shown["samples"]
     if job.state == DONE:
         shown |= _result(job)
+        shown["longer"] = job.heavy and bool(lengths(job.kind))
     return shown
+
+
+def lengths(word: str) -> list[str]:
+    """Settings of a kind that say how long it runs, and may be more when it goes on."""
+    kind = KINDS[word].recipe if word in KINDS else None
+    return [name for name in ("kimg", "minutes", "steps") if kind and kind.resumes and name in kind.free]
 
 
 def _result(job: Job) -> dict[str, Any]:
@@ -78,12 +105,16 @@ def _result(job: Job) -> dict[str, Any]:
         return {"result_error": str(problem)}
     pictures = list(job.pictures.filter(binned=None).prefetch_related("numbers").order_by("pk"))
     own_names = {picture.name for picture in pictures} | set(result.pictures)
+    drawn = {"preview.png"} | (
+        {"chart.png"} if (job.folder / METRICS).is_file() else set()
+    )  # the curves are on the page
+    sheets = [name for name in result.files if name in OUR_OWN and name not in drawn]
     return {
         "result": result,
         "pictures": pictures,
         "scores": [score for score in result.scores if score.of not in own_names],
         "texts": list(result.texts.items()),
-        "sheets": [name for name in result.files if name in OUR_OWN and name != "preview.png"],
+        "sheets": sheets,
         "files": [name for name in result.files if name not in OUR_OWN],
         "is_trained": is_trained(job.folder),
     }
@@ -104,7 +135,11 @@ async def job_events(request: HttpRequest, number: int) -> HttpResponseBase:
         job = own(Job.objects.all(), request.user).filter(pk=number).first()
         if job is None:
             return []
-        return [live.event("part", {"id": "panel", "html": render_to_string("panel.html", panel(job), request)})]
+        shown = panel(job)
+        parts = {"panel": "panel.html", "log": "log.html", "busy": "busy.html"}
+        return [
+            live.event("part", {"id": id, "html": render_to_string(file, shown, request)}) for id, file in parts.items()
+        ]
 
     if not await sync_to_async(lambda: own(Job.objects.all(), request.user).filter(pk=number).exists())():
         raise Http404
@@ -115,22 +150,25 @@ async def job_events(request: HttpRequest, number: int) -> HttpResponseBase:
     async def then(changed: set[int]) -> list[str]:
         return await sync_to_async(fragment)() if number in changed else []
 
-    return live.stream(first, then)
+    return live.stream(request, first, then)
 
 
 async def list_events(request: HttpRequest) -> HttpResponseBase:
     """The list of jobs, as it changes."""
 
-    def fragment() -> list[str]:
-        return [live.event("part", {"id": "list", "html": render_to_string("job_list.html", listed(request), request)})]
+    def fragment() -> str:
+        return live.event("part", {"id": "list", "html": render_to_string("job_list.html", listed(request), request)})
+
+    # The pages of one browser show the same, down to the token of their forms.
+    key = (request.user.pk, request.COOKIES.get(settings.CSRF_COOKIE_NAME), request.META.get("QUERY_STRING"))
 
     async def first() -> list[str]:
-        return await sync_to_async(fragment)()
+        return [await live.feed().shared(key, fragment)]
 
     async def then(_changed: set[int]) -> list[str]:
-        return await sync_to_async(fragment)()
+        return await first()
 
-    return live.stream(first, then)
+    return live.stream(request, first, then, pace=PACE)
 
 
 @require_POST
@@ -148,7 +186,7 @@ def act(request: HttpRequest, number: int, what: str) -> HttpResponse:
             if before.isdigit()
             else None
         )
-        queue.move(job, before=target)
+        _move(job, request.user, target)
     elif what in {"sooner", "later"}:
         _step(job, request.user, -1 if what == "sooner" else 1)
     else:
@@ -166,7 +204,15 @@ def _step(job: Job, person: Any, by: int) -> None:
     target = places.index(job.pk) + (by if by < 0 else by + 1)
     if target < 0:
         return
-    queue.move(job, before=order[target] if target < len(order) else None)
+    _move(job, person, order[target] if target < len(order) else None)
+
+
+def _move(job: Job, person: Any, before: Job | None) -> None:
+    """The owner orders the whole queue, others what is theirs in it."""
+    if person.is_superuser:
+        queue.move(job, before=before)
+    else:
+        queue.move_among(job, person, before=before)
 
 
 @require_POST

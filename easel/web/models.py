@@ -180,3 +180,45 @@ class Number(models.Model):
 
     class Meta:
         indexes = (models.Index(fields=("name", "value"), name="by_score"),)
+
+
+class Preset(models.Model):
+    """A form that a person keeps under a name."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="presets")
+    kind = models.CharField(max_length=40)
+    name = models.CharField(max_length=100)
+    typed = models.JSONField()
+    """What stands in the form, as `forms` holds it."""
+
+    class Meta:
+        constraints = (models.UniqueConstraint("owner", "kind", "name", name="one_preset_a_name"),)
+
+
+class Label(models.Model):
+    """What a person calls a model of theirs: recipes go on naming its place."""
+
+    place = models.CharField(max_length=300, unique=True)
+    """The folder of a training, or weights that were put in."""
+    name = models.CharField(max_length=100)
+
+
+class Pull(models.Model):
+    """A model that is fetched from the hub."""
+
+    name = models.CharField(max_length=200)
+    """A word of the catalogue, or a hub id."""
+    state = models.CharField(max_length=10, default=RUNNING)
+    done = models.BigIntegerField(default=0)
+    total = models.BigIntegerField(default=0)
+    """Bytes; 0 where nobody knows."""
+    error = models.TextField(default="", blank=True)
+    created = models.FloatField()
+    beat = models.FloatField(default=0)
+    """When its thread last showed that it lives."""
+    stop = models.BooleanField(default=False)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more happens to it."""
+        return self.state != RUNNING

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import ipaddress
+import re
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
-from django.contrib.auth import get_user_model
+from django.contrib.auth import get_user, get_user_model
 from django.core.cache import cache
 from django.core.files.uploadhandler import FileUploadHandler, StopUpload
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import resolve
 
-from easel.errors import EaselError
+from easel.errors import EaselError, printable
 from easel.web.models import Token
 from easel.web.studio import OWNER, hashed
 
@@ -27,6 +33,13 @@ PUBLIC = frozenset({"login", "owner", "static", "health", "signed-file"})
 """Names of addresses that need no login."""
 MOST_TRIES, TRIES_SECONDS = 5, 300
 """Wrong passwords for one name, or from one address, before it has to wait, and how long they count."""
+
+HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+"""How a browser on this machine calls it."""
+PASSED_ON = re.compile(
+    r"x-forwarded-|(x-)?forwarded$|x-(real|client|cluster-client)-ip$|true-client-ip$|via$|cf-", re.I
+)
+"""Headers by which a server before the studio says so."""
 
 Handler = Callable[[HttpRequest], Any]
 
@@ -78,6 +91,8 @@ def _from_elsewhere(request: HttpRequest) -> HttpResponse | None:
     """Refuse what another site's page makes a browser send. Programs send no such headers; Django's own token guards
     the forms beside this.
     """
+    if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+        return refused(request, "the address holds a character that is no text", 400)
     if request.method in {"GET", "HEAD", "OPTIONS"}:
         return None
     origin = request.headers.get("Origin")
@@ -90,7 +105,7 @@ def _from_elsewhere(request: HttpRequest) -> HttpResponse | None:
 own_pages_only = middleware(_from_elsewhere)
 
 
-def _who(request: HttpRequest) -> HttpResponse | None:
+def who(request: HttpRequest) -> HttpResponse | None:
     """Find who asks: by a token, a session, or, at this machine and before there is an owner, the owner to be. Others
     are led to the login, programs told 401.
     """
@@ -99,7 +114,7 @@ def _who(request: HttpRequest) -> HttpResponse | None:
         row = Token.objects.select_related("owner").filter(hash=hashed(token), owner__is_active=True).first()
         if row is None:
             return refused(request, "this token is not known: make one on the page Account", 401)
-        request.user = row.owner
+        request.user, request.token_number = row.owner, row.pk
     elif not request.user.is_authenticated and is_open(request):
         request.user = first_owner()
     name = resolve(request.path_info).url_name if _resolves(request) else ""
@@ -110,7 +125,7 @@ def _who(request: HttpRequest) -> HttpResponse | None:
     return HttpResponseRedirect(f"{settings.LOGIN_URL}?next={request.path}")
 
 
-people = middleware(_who)
+people = middleware(who)
 
 
 def _resolves(request: HttpRequest) -> bool:
@@ -125,12 +140,11 @@ def _resolves(request: HttpRequest) -> bool:
 
 def token_in(request: HttpRequest) -> str | None:
     """The token that a program sent: as a bearer, or as the password of HTTP Basic, which older clients speak."""
-    import base64
-    import binascii
-
     kind, _, word = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() in {"bearer", "basic"} and word.strip() and is_open(request):
+        return None  # clients that cannot do without one send anything
     if kind.lower() == "bearer" and word.strip():
-        return None if is_open(request) else word.strip()
+        return word.strip()
     if kind.lower() == "basic":
         try:
             return base64.b64decode(word, validate=True).decode().partition(":")[2]
@@ -148,9 +162,30 @@ def is_open(request: HttpRequest) -> bool:
 
 
 def is_here(request: HttpRequest) -> bool:
-    """Whether a request comes from this machine itself, and not through a server before the studio."""
-    passed_on = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"))
-    return not passed_on and request.META.get("REMOTE_ADDR") in {"127.0.0.1", "::1"}
+    """Whether a request comes from this machine itself, and not through a server before the studio.
+
+    Such a server shows by its headers; by HTTP/1.0, which nginx speaks unless told otherwise and no browser does; or by
+    a page of the studio's own that the browser knows under another name.
+    """
+    if request.META.get("REMOTE_ADDR") not in HERE or any(map(PASSED_ON.match, request.headers)):
+        return False
+    if getattr(request, "scope", {}).get("http_version", "1.1") == "1.0":
+        return False
+    own_page = request.headers.get("Sec-Fetch-Site") == "same-origin" or "Origin" in request.headers
+    page = request.headers.get("Origin") or request.headers.get("Referer", "")
+    return not own_page or not page or urlsplit(page).hostname in HERE
+
+
+def is_still_in(request: HttpRequest) -> bool:
+    """Whether who began a long request may still see it: not logged out, and the token not deleted."""
+    number = getattr(request, "token_number", None)
+    if number is not None:
+        return Token.objects.filter(pk=number, owner__is_active=True).exists()
+    if is_open(request):
+        return True
+    fresh = HttpRequest()
+    fresh.session = import_module(settings.SESSION_ENGINE).SessionStore(request.session.session_key)
+    return bool(get_user(fresh).pk == request.user.pk)
 
 
 def first_owner() -> Any:
@@ -177,7 +212,10 @@ def refused(request: HttpRequest, words: str, status: int) -> HttpResponse:
         error = {"message": words, "type": kind, "param": None, "code": None}
         return JsonResponse({"error": error}, status=status)
     if is_program(request):
-        return JsonResponse({"detail": words, "error": words, "errors": words}, status=status)
+        more: dict[str, Any] = (
+            {"fields": {}} if request.path.startswith("/api/") else {"error": words, "errors": words, "body": ""}
+        )
+        return JsonResponse({"detail": words} | more, status=status)
     return render(request, "error.html", {"words": words, "status": status}, status=status)
 
 
@@ -202,23 +240,38 @@ class advice:  # noqa: N801 - a middleware, named as the others
 
     def process_exception(self, request: HttpRequest, problem: Exception) -> HttpResponse | None:
         """One line for a person, where a view raised one."""
+        if isinstance(problem, OperationalError):
+            said = printable(problem, 200)
+            words = f"the database does not answer ({said}): try again, and look whether the disk is full"
+            return refused(request, words, 503)
         return refused(request, str(problem), 400) if isinstance(problem, EaselError) else None
 
 
-def must_wait(name: str, address: str) -> bool:
-    """Whether there were too many wrong passwords for a name, or from an address."""
-    return any(cache.get(key, 0) >= MOST_TRIES for key in _try_keys(name, address))
-
-
-def wrong_password(name: str, address: str) -> None:
-    """Count one."""
+def may_try(name: str, address: str) -> bool:
+    """Count a password for a name, from an address, before it is looked at; whether there were not too many."""
+    tries = []
     for key in _try_keys(name, address):
         cache.add(key, 0, TRIES_SECONDS)
-        cache.incr(key)
+        tries.append(cache.incr(key))
+    return max(tries) <= MOST_TRIES
+
+
+def right_password(name: str, address: str) -> None:
+    """Count it as none: the next of this name, or of those who share the address, has its tries again."""
+    of_name, of_address = _try_keys(name, address)
+    cache.delete(of_name)
+    if cache.get(of_address):
+        cache.decr(of_address)
 
 
 def _try_keys(name: str, address: str) -> tuple[str, str]:
-    return f"try-name-{hashed(name.casefold())}", f"try-from-{hashed(address)}"
+    """What is counted: the name, and the address, of IPv6 the network of one customer."""
+    try:
+        host = ipaddress.ip_address(address)
+        network = str(host) if host.version == 4 else str(ipaddress.ip_network(f"{host}/64", strict=False))
+    except ValueError:
+        network = address
+    return f"try-name-{hashed(name.casefold())}", f"try-from-{hashed(network)}"
 
 
 def most_bytes(name: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from easel.errors import EaselError
+from easel.errors import EaselError, shortened
 from easel.files import read_text
 from easel.web.studio import database
 
@@ -26,6 +26,18 @@ def _flag(name: str) -> bool:
     return os.environ.get(name, "") == "1"
 
 
+def _gigabytes(name: str, usual: str) -> int:
+    """Bytes, of a variable that says gigabytes. Raises EaselError where it says none."""
+    text = os.environ.get(name) or usual
+    try:
+        count = int(float(text) * 1e9)
+    except (ValueError, OverflowError):
+        count = -1
+    if count < 0:
+        raise EaselError(f"{name} is '{shortened(text)}': write a number of gigabytes, such as {usual}")
+    return count
+
+
 SECRET_KEY = _key()
 DEBUG = False
 HTTPS = _flag("EASEL_HTTPS")
@@ -35,8 +47,9 @@ OPEN = _flag("EASEL_OPEN")
 ALLOWED_HOSTS = [host for host in os.environ.get("EASEL_HOSTS", "localhost,127.0.0.1,[::1]").split(",") if host]
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS if HTTPS and host != "*"]
 DATABASES = {"default": database(os.environ.get("DATABASE_URL", ""), FOLDER)}
-DATABASES["default"]["CONN_MAX_AGE"] = 60
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+# Each request has a thread of its own: a connection that outlives it would never be used again.
+DATABASES["default"]["CONN_MAX_AGE"] = 0
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}}
 
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
@@ -89,7 +102,7 @@ MOST_WEIGHTS = 10_000_000_000
 """Bytes of a .safetensors file that is put in, at most."""
 MOST_FILES = 100_000
 """Files of a folder that is put in, at most."""
-QUOTA = int(os.environ.get("EASEL_QUOTA_GB", "20")) * 1_000_000_000
+QUOTA = _gigabytes("EASEL_QUOTA_GB", "20")
 """Bytes that a person's uploads may take."""
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 100
@@ -123,9 +136,10 @@ SILENCED_SYSTEM_CHECKS = ["security.W008"]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "handlers": {"console": {"class": "logging.StreamHandler"}, "nowhere": {"class": "logging.NullHandler"}},
     "loggers": {
         "django": {"handlers": ["console"], "level": "ERROR", "propagate": False},
-        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
+        # What strangers send is answered, and fills no log.
+        "django.security": {"handlers": ["nowhere"], "propagate": False},
     },
 }

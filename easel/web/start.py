@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -11,12 +13,16 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from easel.errors import EaselError, shortened
 from easel.web import studio
 
 HERE = ("localhost", "127.0.0.1", "[::1]")
 """Hosts by which this machine calls itself."""
+NAME = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+"""A host's name or address, without scheme, port or path."""
 PORTS = 50
 """Ports that are tried, from the one asked for."""
 PROCESS = (sys.executable, "-m", "easel.web.start")
@@ -43,6 +49,12 @@ class Door:
     def hosts(self) -> list[str]:
         """Names that a request may ask for. Raises EaselError where other machines reach it and no name was said."""
         said = list(self.allowed)
+        for name in said:
+            if not NAME.fullmatch(name):
+                raise EaselError(
+                    f"--allowed-host is '{shortened(name)}': write a name or an address alone, as in studio.example or "
+                    ".example for all below it; '*' would let any name in"
+                )
         if is_loopback(self.host):
             return [*HERE, *said]
         if self.host not in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
@@ -113,14 +125,38 @@ def serve(folder: Path, door: Door, *, workers: int = 1) -> None:
         proxy_headers=door.https,
         server_header=False,
     )
+    from easel.web import uploads
+
+    uploads.sweep()
     keepers = [Keeper() for _ in range(workers)]
     for keeper in keepers:
         keeper.start()
+    server = _server(config)
+
+    def ended(*_: object) -> None:
+        if not server.started:  # later it hears of it by itself, and comes back when it has ended
+            raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, ended)
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
     finally:
         for keeper in keepers:
             keeper.stop()
+
+
+def _server(config: Any) -> Any:
+    """A server that ends its streams when it is told to end, and does not wait until those who watch go away."""
+    import uvicorn
+
+    from easel.web import live
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            live.end()
+            super().handle_exit(sig, frame)
+
+    return Server(config)
 
 
 class Keeper(threading.Thread):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from easel.errors import EaselError, shortened
-from easel.files import check_folder, write_atomic
+from easel.files import advice, check_folder, write_atomic
 
 FOLDERS = ("uploads", "out", "previews", "thumbs")
 """What people put in; what was made; pictures of runs under way; small copies."""
+ADDRESS = "write postgresql://USER:PASSWORD@HOST:PORT/NAME, or unset it"
 OWNER = "owner"
 """What the first person is called until they choose a name."""
 
@@ -33,15 +35,25 @@ def enter(folder: str | Path) -> Path:
                 f"the studio needs {name}, which is not installed: pip install 'easel' again, with all it needs"
             )
     folder = Path(folder).absolute()
+    if not folder.exists():
+        with contextlib.suppress(OSError):  # what is wrong with it is said below
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700)  # who else has an account on this machine reads no sessions in the database
     check_folder(folder)
-    for name in FOLDERS:
-        (folder / name).mkdir(exist_ok=True)
-    with FileLock(folder / ".studio.lock", timeout=120):
-        make_secret(folder / "secret.key")
-        os.environ["EASEL_STUDIO"] = str(folder)
-        os.environ["DJANGO_SETTINGS_MODULE"] = "easel.web.settings"
-        os.chdir(folder)
-        migrate()
+    try:
+        for name in FOLDERS:
+            (folder / name).mkdir(exist_ok=True)
+    except OSError as problem:
+        raise EaselError(advice(problem, folder)) from problem
+    try:
+        with FileLock(folder / ".studio.lock", timeout=120):
+            make_secret(folder / "secret.key")
+            os.environ["EASEL_STUDIO"] = str(folder)
+            os.environ["DJANGO_SETTINGS_MODULE"] = "easel.web.settings"
+            os.chdir(folder)
+            migrate()
+    except Timeout:
+        raise EaselError(f"another process has been starting the studio in {folder} for two minutes: end it") from None
     return folder
 
 
@@ -63,9 +75,9 @@ def migrate() -> None:
         django.setup()
         call_command("migrate", verbosity=0, interactive=False)
     except (DatabaseError, ImproperlyConfigured) as problem:
-        raise EaselError(
-            f"the database is not reached: {' '.join(str(problem).split())[:200]}; see DATABASE_URL"
-        ) from problem
+        if importlib.util.find_spec("psycopg") is None and "psycopg" in str(problem):
+            raise EaselError("DATABASE_URL names PostgreSQL, which needs: pip install 'easel[postgresql]'") from problem
+        raise EaselError(f"the database is not reached: {shortened(problem, 200)}; see DATABASE_URL") from problem
 
 
 def owner_link() -> str | None:
@@ -103,12 +115,13 @@ def database(url: str, folder: Path) -> dict[str, Any]:
                 "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA foreign_keys=ON",
             },
         }
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as problem:
+        raise EaselError(f"DATABASE_URL is no address ({shortened(problem)}): {ADDRESS}") from None
     if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
-        raise EaselError(
-            f"DATABASE_URL is {shortened(parts.scheme)}://...: write postgresql://USER:PASSWORD@HOST:PORT/NAME, or "
-            "unset it"
-        )
+        raise EaselError(f"DATABASE_URL is {shortened(parts.scheme)}://...: {ADDRESS}")
     asked = dict(parse_qsl(parts.query))
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -116,6 +129,6 @@ def database(url: str, folder: Path) -> dict[str, Any]:
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": asked.pop("host", parts.hostname or ""),
-        "PORT": str(parts.port or ""),
+        "PORT": str(port or ""),
         "OPTIONS": asked,
     }

@@ -4,7 +4,9 @@ photo was taken at is removed, without touching its pixels.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
 import re
 import secrets
 import shutil
@@ -21,17 +23,21 @@ from django.db.models import Sum
 from PIL import Image
 
 from easel.errors import EaselError, printable, shortened
-from easel.files import atomic_path
+from easel.files import ROOM_WANTED, atomic_path
 from easel.images import BROKEN, MAGIC, open_picture
+from easel.recipes.read import parse_yaml
 from easel.web.models import Upload
 from easel.web.safety import most_bytes
 
 TEXTS = frozenset({".yaml", ".yml", ".txt", ".jsonl", ".json", ".csv", ".tsv", ".caption"})
 """Endings of texts that are taken: tables and captions beside pictures, styles, prompts, tags."""
+READ = frozenset({".yaml", ".yml", ".json", ".jsonl"})
+"""Endings of texts that are read to find out what they name."""
 NOT_IN_A_SET = frozenset({"config.json", "easel.json", "model_index.json", "result.json", "recipe.yaml"})
 """Names that would make a folder pass for a model or a run."""
 OUTSIDE = re.compile(r"""(?:^|[\s"':=,\[])(?:/[\w.]|~/|\.\./|[A-Za-z]:\\|file:)""")
 """How a text names a file outside of its own folder."""
+NO_ROOM = "there is no room for this: delete what you put in on the page Account"
 OUT = frozenset({"/", "..", "."})
 """Parts of a path that lead elsewhere, or nowhere."""
 MOST_TEXT = 20_000_000
@@ -55,14 +61,19 @@ def room_left(person: Any) -> int:
     return int(settings.QUOTA) - int(taken)
 
 
-def take_file(person: Any, file: UploadedFile) -> Upload:
-    """Keep one file: a picture, a text, or weights. Raises EaselError on anything else, and where there is no room."""
+def take_file(person: Any, file: UploadedFile, key: str = "") -> Upload:
+    """Keep one file: a picture, a text, or weights, under `key` or one of its own. Raises EaselError on anything else,
+    and where there is no room.
+    """
     content_name = safe_name(file.name or "")
     refuse_size(person, file.size or 0, most_bytes(content_name))
     name, content, notes = _looked_at(content_name, file)
-    upload = Upload(pk=secrets.token_hex(6), owner=person, name=name, notes=notes, created=time.time())
+    upload = Upload(pk=key or secrets.token_hex(6), owner=person, name=name, notes=notes, created=time.time())
     upload.bytes = _write(Path(upload.place), content)
     upload.save(force_insert=True)
+    if room_left(person) < 0:  # several at once, each of which had room
+        delete(upload)
+        raise EaselError(NO_ROOM)
     return upload
 
 
@@ -114,7 +125,9 @@ def refuse_size(person: Any, size: int, most: int) -> None:
     if size > most:
         raise EaselError(f"{size / 1e6:,.0f} MB are too many: at most {most / 1e6:,.0f} MB")
     if size > room_left(person):
-        raise EaselError(f"there is no room for {size / 1e6:,.0f} MB more: delete what you put in on the page Account")
+        raise EaselError(NO_ROOM)
+    if size > shutil.disk_usage(settings.FOLDER).free - ROOM_WANTED:
+        raise EaselError("the disk of the studio is full: nothing can be put in until there is room again")
 
 
 def _looked_at(name: str, file: UploadedFile) -> tuple[str, bytes | UploadedFile, list[str]]:
@@ -155,8 +168,6 @@ def _picture_kind(name: str, content: bytes) -> str:
 
 def _check_weights(file: UploadedFile) -> None:
     """Raise EaselError on what only calls itself safetensors."""
-    import json
-
     size = int.from_bytes(file.read(8), "little")
     try:
         if not 2 <= size <= 100_000_000 or not isinstance(json.loads(file.read(size)), dict):
@@ -179,7 +190,36 @@ def _text(name: str, file: UploadedFile) -> bytes:
     if Path(name).suffix != ".txt" and Path(name).suffix != ".caption" and (found := OUTSIDE.search(text)):
         line = text.count("\n", 0, found.end()) + 1
         raise EaselError(f"{printable(name)}: line {line} names a file outside of its own folder")
+    if Path(name).suffix in READ and (out := next(filter(_leads_out, _texts_in(name, text)), "")):
+        raise EaselError(f"{printable(name)} names a file outside of its own folder: '{shortened(out)}'")
     return content
+
+
+def _texts_in(name: str, text: str) -> list[str]:
+    """Every text that a YAML or JSON file holds, as its reader sees it: escapes hide nothing then."""
+    try:
+        if Path(name).suffix == ".jsonl":
+            values: Any = [json.loads(line) for line in text.split("\n") if line.strip()]
+        else:
+            values = json.loads(text) if Path(name).suffix == ".json" else parse_yaml(text, name)[0]
+    except (EaselError, ValueError, RecursionError) as problem:
+        raise EaselError(f"{printable(name)} does not read: {shortened(problem, 200)}") from problem
+    waiting: list[Any] = [values]
+    found: list[str] = []
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str):
+            found.append(value)
+    return found
+
+
+def _leads_out(text: str) -> bool:
+    """Whether a text is a path that leaves its folder."""
+    return bool(OUTSIDE.match(text)) or ".." in re.split(r"[/\\]", text)
 
 
 def _write(place: Path, content: bytes | UploadedFile) -> int:
@@ -198,6 +238,21 @@ def delete(upload: Upload) -> None:
     upload_folder = Path("uploads") / upload.pk
     upload.delete()
     shutil.rmtree(upload_folder, ignore_errors=True)
+
+
+OLD = 86_400.0
+"""Seconds after which what a killed process left of an upload is no longer being written."""
+
+
+def sweep() -> int:
+    """Take away what killed processes left: bodies that were being sent, and uploads without a row. How many."""
+    known, count = set(Upload.objects.values_list("pk", flat=True)), 0
+    for path in Path("uploads").iterdir():
+        with contextlib.suppress(OSError):
+            if path.name not in known and time.time() - path.stat().st_mtime > OLD:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                count += 1
+    return count
 
 
 def without_place(content: bytes) -> tuple[bytes, list[str]]:

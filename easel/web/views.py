@@ -11,22 +11,23 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from easel.errors import EaselError
+from easel.jobs.stylize import styles
 from easel.kinds import GROUPS, KINDS
 from easel.models.catalog import listing
-from easel.recipes import to_yaml
+from easel.recipes import Recipe, to_yaml
 from easel.recipes.describe import settings
+from easel.recipes.read import parse_yaml
 from easel.version import __version__
-from easel.web import forms, gate, index, queue, uploads
-from easel.web.models import Job, Picture, Upload
+from easel.web import forms, gate, index, inference, presets, pulls, queue, uploads
+from easel.web.models import Job, Picture, Preset, Upload
 
 RECENT = 8
+PHOTO, SUBJECT = "a photo", "photos of one subject"
 HANDS = {
-    "picture": "a photo",
-    "pictures": "a photo",
+    "picture": PHOTO,
+    "pictures": PHOTO,
     "folder": "a set of pictures",
     "words": "words",
-    "model": "a model",
-    "choice": "nothing yet",
     "list": "a set of pictures",
 }
 """What a person has in hand, by the field that a kind asks for first."""
@@ -46,6 +47,7 @@ def common(request: HttpRequest) -> dict[str, Any]:
         "busy": own(busy, person).count() if person and person.is_authenticated else 0,
         "theme": request.COOKIES.get("theme", "") if request.COOKIES.get("theme") in {"light", "dark"} else "",
         "person": person,
+        "here": request.path.split("/")[1],
         "https": django_settings.HTTPS,
     }
 
@@ -57,24 +59,27 @@ def own(rows: Any, person: Any) -> Any:
 
 def home(request: HttpRequest) -> HttpResponse:
     """What one can do here, by what one has in hand; the last results; what this machine has."""
-    hands: dict[str, list[tuple[str, str]]] = {}
+    hands: dict[str, list[tuple[str, str]]] = {PHOTO: [], "words": [], SUBJECT: [], "a set of pictures": []}
     for word, kind in KINDS.items():
-        if word.partition("-")[0] not in GROUPS:
-            hands.setdefault(hand_of(word), []).append((word, kind.about))
+        if word.partition("-")[0] not in GROUPS and hand_of(word)[0]:
+            hands[hand_of(word)[0]].append((word, kind.about))
     pictures = own(Picture.objects.filter(binned=None), request.user).select_related("job").order_by("-made", "-pk")
     running = own(Job.objects.filter(state="running"), request.user)
     tools = [(word, KINDS[word].about) for word in KINDS if word.partition("-")[0] in GROUPS]
-    shown = {"hands": hands, "pictures": pictures[:RECENT], "running": running, "tools": tools}
-    return render(request, "home.html", shown)
+    found = pictures.prefetch_related("numbers")[:RECENT]
+    return render(request, "home.html", {"hands": hands, "pictures": found, "running": running, "tools": tools})
 
 
-def hand_of(word: str) -> str:
-    """What a person has in hand who wants this kind."""
+def hand_of(word: str) -> tuple[str, str]:
+    """What a person has in hand who wants this kind, and the setting that it goes into; '' where it is nothing yet."""
     kind = KINDS[word].recipe
     known = {one.name: one for one in settings(kind)}
-    names = [name for name in kind.positional if name in known and not known[name].choices]
-    widget = forms.widget_of(kind, known[names[0]]) if names else "choice"
-    return HANDS.get(widget, "nothing yet")
+    first = [name for name in kind.positional if name in known]
+    names = [name for name in first if not known[name].choices]
+    if not names:
+        return "", ""
+    hand = HANDS.get(forms.widget_of(kind, known[names[0]]), "")
+    return (SUBJECT if "subject" in known and hand == "a set of pictures" else hand), names[0]
 
 
 def machine(request: HttpRequest) -> HttpResponse:
@@ -96,54 +101,109 @@ def make(request: HttpRequest, word: str) -> HttpResponse:
     if request.method == "GET":
         return shown_form(request, word, given(request, word), {})
     typed = typed_in(request, word)
-    recipe, wrong = forms.checked(word, typed)
+    recipe, wrong = checked(request, word, typed)
     if recipe is not None:
         wrong = gate.refusals(recipe, request.user)
+        if not wrong and (number := _number(request.POST.get("go_on"))):
+            job = get_object_or_404(own(Job.objects.filter(kind=word), request.user), pk=number)
+            wrong = queue.go_on(job, recipe)
+        elif not wrong:
+            job = put_in_line(request.user, recipe, first=bool(request.POST.get("first")))
         if not wrong:
-            job = queue.enqueue(request.user, recipe, priority=1 if request.POST.get("first") else 0)
+            if request.headers.get("HX-Request"):
+                return render(request, "now.html", {"job": job} | jobs_panel(job))
             return HttpResponseRedirect(f"/jobs/{job.pk}/")
     return shown_form(request, word, typed, wrong, status=422)
+
+
+def put_in_line(person: Any, recipe: Recipe, *, first: bool) -> Job:
+    """Put a recipe into the queue; `first` is before all others for the owner, and before their own for others."""
+    job = queue.enqueue(person, recipe, priority=1 if first and person.is_superuser else 0)
+    if first and not person.is_superuser:
+        own_first = Job.objects.filter(state="queued", owner=person).order_by("-priority", "place", "pk").first()
+        queue.move_among(job, person, before=own_first if own_first != job else None)
+    return job
+
+
+def jobs_panel(job: Job) -> dict[str, Any]:
+    """What the page of a job shows that changes."""
+    from easel.web.jobs import panel
+
+    return panel(job)
 
 
 def shown_form(
     request: HttpRequest, word: str, typed: forms.Typed, wrong: dict[str, str], *, status: int = 200
 ) -> HttpResponse:
-    """The page of a kind, with what was typed, and what is wrong with it."""
-    made = forms.groups(KINDS[word].recipe, typed, wrong)
+    """The page of a kind, with what was typed, and what is wrong with it; of a page that stays, the fields alone."""
+    if wrong and request.headers.get("HX-Request"):
+        answer = render(request, "fields.html", form(request, word, typed, wrong), status=status)
+        answer["HX-Retarget"] = "#fields"
+        return answer
+    templates = [f"kinds/{word}.html", "make.html"]  # a kind may have a page of its own
+    return render(request, templates, form(request, word, typed, wrong), status=status)
+
+
+def checked(request: HttpRequest, word: str, typed: forms.Typed) -> tuple[Any, dict[str, str]]:
+    """The recipe that a form describes, or what is wrong at which field."""
+    known = inference.learned(typed, request.user)
+    facts = inference.facts_of(word, typed, request.user)
+    return forms.checked(word, typed, facts, known.hidden if known else ())
+
+
+def form_groups(
+    request: HttpRequest, word: str, typed: forms.Typed, wrong: dict[str, str] | None = None
+) -> list[forms.Group]:
+    """The form's groups, with what applies to what was typed and to the model that it names."""
+    facts = inference.facts_of(word, typed, request.user)
+    made = forms.groups(KINDS[word].recipe, typed, wrong, facts)
+    return inference.fitted(made, typed, inference.learned(typed, request.user))
+
+
+def form(request: HttpRequest, word: str, typed: forms.Typed, wrong: dict[str, str]) -> dict[str, Any]:
+    """What the page of a kind shows."""
+    made = form_groups(request, word, typed, wrong)
     fields = {field.name for group in made for field in group.fields}
-    page = {
+    text, problem = yaml_of(request, word, typed)
+    go_on = request.POST.get("go_on") or request.GET.get("go_on")
+    return {
         "word": word,
         "kind": KINDS[word],
         "groups": made,
         "other_errors": [f"{name}: {text}" if name else text for name, text in wrong.items() if name not in fields],
         "wrong": wrong,
-        **model_choices(request.user),
-        "yaml": yaml_of(word, typed)[0],
-        "recent": own(Upload.objects.all(), request.user).order_by("-created")[:12],
+        "yaml": text,
+        "problem": problem,
+        **offered(request.user, made),
+        "presets": presets.of(request.user, word),
+        "go_on": _number(go_on),
     }
-    return render(request, "make.html", page, status=status)
 
 
 @require_POST
 def fields(request: HttpRequest, word: str) -> HttpResponse:
     """The form's fields again, after a choice that others depend on."""
-    typed = {name: request.POST.getlist(name) for name in request.POST}
-    recent = own(Upload.objects.all(), request.user).order_by("-created")[:12]
-    page = {"word": word, "groups": forms.groups(KINDS[word].recipe, typed), "recent": recent}
-    page |= model_choices(request.user)
-    return render(request, "fields.html", page)
+    made = form_groups(request, word, {name: request.POST.getlist(name) for name in request.POST})
+    return render(request, "fields.html", {"word": word, "groups": made} | offered(request.user, made))
+
+
+def offered(person: Any, made: list[forms.Group]) -> dict[str, Any]:
+    """What the fields of a form offer: models, what was put in before, paintings of styles."""
+    has_styles = any(field.name == "styles" for group in made for field in group.fields)
+    recent = own(Upload.objects.all(), person).order_by("-created")[:12]
+    return model_choices(person) | {"recent": recent, "paintings": styles.painted() if has_styles else ()}
 
 
 @require_POST
 def as_yaml(request: HttpRequest, word: str) -> HttpResponse:
     """The YAML that the form stands for, to copy."""
-    text, problem = yaml_of(word, {name: request.POST.getlist(name) for name in request.POST})
+    text, problem = yaml_of(request, word, {name: request.POST.getlist(name) for name in request.POST})
     return render(request, "yaml.html", {"yaml": text, "problem": problem, "word": word})
 
 
-def yaml_of(word: str, typed: forms.Typed) -> tuple[str, str]:
+def yaml_of(request: HttpRequest, word: str, typed: forms.Typed) -> tuple[str, str]:
     """The recipe as YAML, or what it lacks."""
-    recipe, wrong = forms.checked(word, typed)
+    recipe, wrong = checked(request, word, typed)
     if recipe is None:
         name, text = next(iter(wrong.items()))
         return "", f"{name}: {text}" if name else text
@@ -169,9 +229,21 @@ def given(request: HttpRequest, word: str) -> dict[str, list[str]]:
         values = index.recipe_in(Path(upload.place)) or {}
         if values.get("kind") != word:
             raise EaselError(f"this picture carries no recipe of {word}: open the page of its kind, or choose another")
+    elif number := _number(request.GET.get("base_of")):
+        values = base_of(get_object_or_404(own(Job.objects.all(), request.user), pk=number)) if kind.from_file else {}
+    elif number := _number(request.GET.get("preset")):
+        kept = get_object_or_404(Preset, pk=number, owner=request.user, kind=word)
+        return {name: [str(text) for text in texts] for name, texts in kept.typed.items()}
     typed = forms.typed_from(kind, values)
     typed |= {name: request.GET.getlist(name) for name in kind.model_fields if name in request.GET}
     return typed
+
+
+def base_of(job: Job) -> dict[str, Any]:
+    """The comparison whose base is a job's recipe, on its photo and seed."""
+    base = parse_yaml(to_yaml(job.recipe, short=True), "the recipe")[0]
+    found: dict[str, Any] = {"seeds": [base.pop("seed")]}
+    return found | ({"photos": [base.pop("photo")]} if "photo" in base else {}) | {"base": base}
 
 
 def _number(text: str | None) -> int | None:
@@ -191,10 +263,13 @@ def typed_in(request: HttpRequest, word: str) -> dict[str, list[str]]:
 
 
 def model_choices(person: Any) -> dict[str, Any]:
-    """Models that can be chosen now: those at hand, and this person's own, with what each is."""
-    at_hand = [(row.name, row.about) for row in listing.rows() if row.at_hand and gate.is_model(row.name, person)]
+    """Models that can be chosen now: those at hand, those fetched here, and this person's own, with what each is."""
+    called = inference.labels()
+    rows = [row for row in listing.rows() if row.at_hand and gate.is_model(row.name, person)]
+    choices = [(row.name, f"{called.get(row.name, row.name)}: {row.about}") for row in rows]
+    choices += [(name, f"{name}: from the hub") for name in pulls.pulled({row.name for row in rows})]
     weights = own(Upload.objects.filter(name__endswith=".safetensors"), person)
-    choices = at_hand + [(row.place, f"weights that you put in, {row.name}") for row in weights]
+    choices += [(row.place, f"{called.get(row.place, row.name)}: weights that you put in") for row in weights]
     return {"models": choices, "model_names": {name for name, _ in choices}}
 
 
@@ -277,6 +352,27 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # no
     from easel.web.safety import refused
 
     return refused(request, "there is nothing at this address, or it is not yours", 404)
+
+
+def not_understood(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """A request that is damaged, too large in its parts, or for another host."""
+    from django.core.exceptions import DisallowedHost, RequestDataTooBig
+
+    from easel.web.safety import refused
+
+    if isinstance(exception, DisallowedHost):
+        return refused(request, "the studio does not go by this name: see --allowed-host", 400)
+    if isinstance(exception, RequestDataTooBig):
+        most = django_settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20
+        return refused(request, f"this is too large: at most {most} MB beside files", 413)
+    return refused(request, "the request is damaged, or has too many parts", 400)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's words
+    """What nobody may do."""
+    from easel.web.safety import refused
+
+    return refused(request, "this is not allowed", 403)
 
 
 def broken(request: HttpRequest) -> HttpResponse:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 from django import template
+from django.utils.html import escape
+from django.utils.safestring import mark_safe
 
 from easel import progress, workspace
 from easel.web.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING
@@ -34,6 +37,12 @@ def ago(seconds: float | None) -> str:
 def date(seconds: float | None) -> str:
     """'2026-01-31 14:25', by the machine's own clock."""
     return "" if not seconds else datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+@register.filter
+def time_of_day(seconds: float | None) -> str:
+    """'14:25:07', by the machine's own clock."""
+    return "" if not seconds else datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%H:%M:%S")
 
 
 @register.filter
@@ -79,3 +88,28 @@ def state(word: str) -> str:
 def share(job: Any) -> int:
     """How much of its phase is done, in percent."""
     return round(100 * job.done / job.total) if job.total else 0
+
+
+@register.filter
+def filename(place: str) -> str:
+    """'uploads/0123/bird.jpg:0.5' as 'bird.jpg:0.5'."""
+    return place.rstrip("/").rpartition("/")[2]
+
+
+@register.filter
+def plainfile(place: str) -> str:
+    """The file that FILE[:weight] names."""
+    file, colon, weight = place.rpartition(":")
+    return file if colon and "/" not in weight else place
+
+
+@register.filter
+def meant(text: str) -> str:
+    """A meaning with what stands in backticks as code."""
+    return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S308 - escaped before
+
+
+@register.filter
+def at(table: Any, key: Any) -> Any:
+    """The value that a table has for a key; '' where it has none."""
+    return table.get(key, "") if isinstance(table, dict) else ""

@@ -7,6 +7,7 @@ beside it, `Runner` in both; so light jobs pass a long training. What a worker i
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import signal
@@ -15,7 +16,10 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -29,7 +33,7 @@ from easel.runners.local import Busy
 from easel.web import queue, start
 from easel.web.index import save_preview, write_index
 from easel.web.models import RUNNING, Job
-from easel.workspace import Step
+from easel.workspace import Report, Step
 
 IDLE = 0.2
 """Seconds between two looks at an empty queue."""
@@ -42,9 +46,22 @@ GRACE = 60.0
 """Seconds that a heavy job's process has to stop by itself."""
 
 
+@cache
 def machine_name() -> str:
-    """What this machine is called among those that share a studio."""
-    return socket.gethostname()[:60] or "machine"
+    """What this machine is called among those that share a studio.
+
+    Containers and copied machines may share a host's name, and number their processes alike: what tells them apart is
+    in it too.
+    """
+    told = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        told.append(str(Path("/proc/self/ns/pid").readlink()))
+    with contextlib.suppress(OSError):
+        told.append(Path("/etc/machine-id").read_text().strip())
+    card = uuid.getnode()
+    if not card >> 40 & 1:  # else it was drawn, and each process draws another
+        told.append(f"{card:x}")
+    return f"{told[0][:40] or 'machine'}-{hashlib.sha256(' '.join(told).encode()).hexdigest()[:8]}"
 
 
 def own_name() -> str:
@@ -100,6 +117,19 @@ class Lost(Cancelled):
     """The job is another worker's now."""
 
 
+class Shown:
+    """A report to people who see what a picture looks like while it is drawn."""
+
+    shows_previews = True
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def __call__(self, step: Step) -> None:
+        """Report."""
+        self._report(step)
+
+
 class Runner:
     """One job in this process, with a thread beside it that keeps the lease and hears whether it is to stop."""
 
@@ -110,13 +140,22 @@ class Runner:
         self._log = lines(lambda line: queue.log(job, printable(line)))
 
     def run(self) -> None:
-        """Run it, and write how it ended. Nothing is raised: what goes wrong is said in the job."""
+        """Run it, and write how it ended. What goes wrong is said in the job; where the database is lost meanwhile,
+        its lease runs out, and it goes on with the next attempt.
+        """
+        try:
+            self._run()
+        except DatabaseError as problem:
+            print(f"job {self.job.pk}: the database is not reached: {printable(problem)}", file=sys.stderr, flush=True)
+            close_old_connections()
+
+    def _run(self) -> None:
         job, worker = self.job, self.worker
         watch = threading.Thread(target=self._watch, daemon=True)
         watch.start()
         try:
             queue.log(job, f"begins (attempt {job.attempts})")
-            result = runners.run(job.recipe, job.folder, report=self._report)
+            result = runners.run(job.recipe, job.folder, report=Shown(self._report))
             if write_index(job, worker, result):
                 queue.log(job, "done")
         except Lost:
@@ -152,15 +191,20 @@ class Runner:
             raise Cancelled(f"stopped during {step.phase} ({step.done} of {step.total}); finished files are kept")
         phase, told = self._told
         now = time.monotonic()
-        self._log(step)
         if step.phase == phase and step.done < step.total and now - told < TOLD and step.preview is None:
             return
         self._told = (step.phase, now)
+        with contextlib.suppress(DatabaseError):  # a restart of the database, or a full disk: the run goes on
+            self._tell(step)
+
+    def _tell(self, step: Step) -> None:
+        """Write how far it is."""
+        self._log(step)
         facts: dict[str, Any] = {"phase": step.phase[:200], "done": step.done, "total": step.total}
         facts |= {"rate": step.rate, "eta": step.eta}
         if step.preview is not None:
             save_preview(self.job, step.preview)
-            facts["preview"] = time.time()
+            facts["preview"] = queue.clock()
         queue.report(self.job, self.worker, **facts)
 
     def _watch(self) -> None:
@@ -175,6 +219,7 @@ class Runner:
                     mine = Job.objects.filter(pk=self.job.pk, worker=self.worker, state=RUNNING)
                     asked = mine.values_list("stop", flat=True).first()
             except DatabaseError:  # a restart of the database: the lease has time
+                close_old_connections()
                 continue
             if asked is None and not self._over.is_set():
                 self._lost.set()
@@ -190,6 +235,7 @@ class Worker:
         """`once`: end when there is nothing left to do."""
         self.name, self.machine, self.stop, self.once = own_name(), machine_name(), stop, once
         self._child: subprocess.Popen[bytes] | None = None
+        self._heavy: Job | None = None
 
     def run(self) -> None:
         """Until the end."""
@@ -211,6 +257,9 @@ class Worker:
         """Run the next light job, or start the next heavy one; whether there was one."""
         if self._child is not None and self._child.poll() is not None:
             self._child = None
+            if self._heavy is not None:  # it died before it took the lease over
+                error = "its process did not come up: see whether memory is short"
+                queue.fail(self._heavy, self.name, error, again=True)
             reap()  # what it held, if it was killed
         if self._child is None and (heavy := queue.claim(self.name, self.machine, heavy=True)):
             self._start(heavy)
@@ -228,6 +277,7 @@ class Worker:
 
     def _start(self, job: Job) -> None:
         """Run a heavy job in a process of its own; the lease goes to it when it begins."""
+        self._heavy = job
         self._child = subprocess.Popen([*start.PROCESS, str(job.pk), self.name])
 
     @contextlib.contextmanager
@@ -242,6 +292,8 @@ class Worker:
                 except subprocess.TimeoutExpired:
                     self._child.kill()
                     self._child.wait()
+                if self._heavy is not None:  # told to end before it took the lease over
+                    queue.release(self._heavy, self.name, uncounted=True)
                 reap()
 
 

@@ -15,6 +15,7 @@ class Frame(Recipe):
 
     repeatable: ClassVar = True
     positional: ClassVar = ("photo",)
+    shared_by: ClassVar = "photo"
 
     kind: Literal["frame"] = "frame"
     """The kind of job."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from easel.errors import EaselError, Unconfirmed
 from easel.jobs import journal
-from easel.jobs.compare import ready, report
+from easel.jobs.compare import ready, report, sweep, sweep_report
 from easel.jobs.compare.cells import Row, is_finished, is_row, planned
 from easel.jobs.inputs import gather, opened, shortened_list, skipped_notes
 from easel.models.shelf import kept
-from easel.recipes.compare import READY, Compare
+from easel.recipes.compare import READY, TAUGHT, Compare
 from easel.result import Result
 from easel.workspace import Workspace, clock
 
@@ -29,6 +29,8 @@ def run(recipe: Compare, workspace: Workspace) -> Result:
     if recipe.source == READY:
         photos, rows, notes = ready.compared(recipe, workspace, PHASE)
         return report.finished(recipe, workspace, photos, rows, [*failed_notes(rows), *notes])
+    if recipe.source == TAUGHT:
+        return sweep_report.finished(sweep.run(recipe, workspace))
     done = journal.Journal(workspace.place_for(journal.NAME), is_row)
     photos, notes = photos_of(recipe, workspace)
     cells = planned(recipe, photos)

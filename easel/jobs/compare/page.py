@@ -29,15 +29,16 @@ MEANING = (
 MARKS = {True: "more is better", False: "less is better", None: "no better end"}
 
 
-def page(shown: Shown, found: Sequence[Finding], text: str) -> str:
-    """The whole page."""
+def page(shown: Shown, found: Sequence[Finding], text: str, sections: Sequence[str] = (), noun: str = "photo") -> str:
+    """The whole page; `sections` come behind the verdict, and a `noun` is what there is a row of pictures for."""
     candidates = list(dict.fromkeys(row["candidate"] for row in shown.rows))
     looks: list[dict[str, object]] = []
     grid = _grid(shown, candidates, looks)
     held = json.dumps(looks, ensure_ascii=False).replace("<", "\\u003c")
     kept = f"<p>{shown.left_out} pictures more are in the run's folder.</p>" if shown.left_out else ""
     parts = [
-        f"<h1>{len(candidates)} candidates, {escape(counted(shown.rows))}</h1><p class=verdict>{_said(text)}</p>",
+        f"<h1>{len(candidates)} candidates, {escape(counted(shown.rows, noun))}</h1><p class=verdict>{_said(text)}</p>",
+        *sections,
         f"<h2>Scores</h2>{_scores(found, candidates)}",
         f"<h2>Behind the best</h2>{_behind(found)}",
         f"<h2>Pictures</h2><p class=hint>{HINT}</p>{grid}{kept}",
@@ -115,12 +116,14 @@ def _grid(shown: Shown, candidates: Sequence[str], looks: list[dict[str, object]
     heads = "".join(f'<th scope="col">{_said(name)}</th>' for name in candidates)
     lines = []
     for photo, mine in by_photo.items():
-        first = f"<td>{_button(shown.photos[photo], photo, looks, {'title': photo})}</td>" if photo else ""
+        first = (
+            f"<td>{_button(shown.photos[photo], photo, looks, {'title': photo})}</td>" if photo in shown.photos else ""
+        )
         cells = "".join(
             f"<td>{''.join(_cell(shown, row, looks) for row in mine.get(name, []))}</td>" for name in candidates
         )
         lines.append(f'<tr><th scope="row">{_said(photo) or "no photo"}</th>{first}{cells}</tr>')
-    plain = '<th scope="col">the photo</th>' if any(by_photo) else ""
+    plain = '<th scope="col">the photo</th>' if shown.photos else ""
     table = (
         f'<table class="grid"><thead><tr><td></td>{plain}{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
     )

@@ -10,7 +10,7 @@ from typing import Any
 from easel.images import address, open_picture
 from easel.jobs.compare.cells import Row
 from easel.provenance import without_places
-from easel.recipes.compare import READY, Compare
+from easel.recipes.compare import DRAWN, TAUGHT, Compare
 from easel.recipes.read import plain_to_yaml
 from easel.workspace import Workspace
 
@@ -50,9 +50,12 @@ class Shown:
         names = [name for row in rows for name in row.get("pictures", ())]
         side = LARGE if len(names) + len(photos) <= MANY else LARGE_OF_MANY
         recipes = {}
-        if recipe.source != READY:
+        if recipe.source == DRAWN:
             for one in recipe.candidates():
                 recipes[one.label] = one.recipe("photo" if photos else None, 0).plain()
+        elif recipe.source == TAUGHT:
+            for one in recipe.candidates():
+                recipes[one.label] = one.training(recipe.each_subject()[0], 0).plain()
         return cls(
             rows,
             recipes,
@@ -64,10 +67,11 @@ class Shown:
 
     def recipe_of(self, row: Row) -> str:
         """The recipe of a cell as YAML, with names and no places of this machine; '' for a ready picture."""
-        if row["candidate"] not in self.recipes:
+        name = str(row.get("training", row["candidate"]))
+        if name not in self.recipes:
             return ""
-        own = {"seed": row["seed"]} | ({"photo": str(self.paths[row["photo"]])} if row["photo"] else {})
-        return plain_to_yaml(without_places(dict(self.recipes[row["candidate"]]) | own))
+        own = {"seed": row["seed"]} | ({"photo": str(self.paths[row["photo"]])} if row["photo"] in self.paths else {})
+        return plain_to_yaml(without_places(dict(self.recipes[name]) | own))
 
 
 def look(path: Path, side: int, file: str) -> Look:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from easel.jobs import likeness
 from easel.jobs.compare.cells import Row
 from easel.jobs.edit import verdict
 from easel.jobs.judges import score_of
@@ -13,7 +14,8 @@ from easel.metrics.pairs import Standing, standing
 from easel.recipes.knobs import listed
 from easel.result import Score
 
-BETTER = verdict.MORE_IS_BETTER
+BETTER = verdict.MORE_IS_BETTER | likeness.MORE_IS_BETTER
+ENDS = verdict.ENDS | likeness.ENDS
 MOST_NAMED = 4
 """Candidates that a sentence names of those who share a place."""
 
@@ -58,7 +60,7 @@ def findings(rows: Sequence[Row]) -> list[Finding]:
         whole = {candidate: mine for candidate, mine in items.items() if mine}
         if not whole:
             continue
-        more, within = BETTER.get(name), verdict.ENDS.get(name, EVERYWHERE)
+        more, within = BETTER.get(name), ENDS.get(name, EVERYWHERE)
         means = {candidate: mean_interval(list(mine.values()), within=within) for candidate, mine in whole.items()}
         stands = None if more is None or len(whole) < 2 else standing(whole, more_is_better=more)
         result.append(Finding(name, judge, means, stands))
@@ -114,10 +116,10 @@ def _said(names: Sequence[str], best: str, tied: Sequence[str], count: int) -> s
     return f"{on}: {best} is best, and {others} {'is' if len(tied) == 1 else 'are'} within the noise of it"
 
 
-def counted(rows: Sequence[Row]) -> str:
+def counted(rows: Sequence[Row], noun: str = "photo") -> str:
     """'10 photos, 2 seeds each', of what there is."""
     photos = len({row["photo"] for row in rows if row["photo"]})
     seeds = len({row["seed"] for row in rows if row["seed"] is not None})
     each = " each" if photos > 1 and seeds > 1 else ""
-    said = [f"{photos} photo{'s' * (photos > 1)}"] if photos else []
+    said = [f"{photos} {noun}{'s' * (photos > 1)}"] if photos else []
     return ", ".join([*said, *([f"{seeds} seed{'s' * (seeds > 1)}{each}"] if seeds else [])])

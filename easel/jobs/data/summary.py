@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -45,7 +45,7 @@ def run(recipe: DataSummary, workspace: Workspace) -> Result:
     pictures = open_set(recipe.folder or "", recipe.layout, recipe.split)
     # A part of a huge set is inspected because all of it would take too long to read.
     key = data_hash(pictures, report=workspace.step) if len(pictures) <= recipe.count else ""
-    stats = inspect_all(pictures, spread_evenly(len(pictures), recipe.count), workspace)
+    stats = inspect_all(pictures, spread_evenly(len(pictures), recipe.count), workspace.step)
     workspace.step("comparing", 0, 1)
     groups = near_duplicates(np.array(stats.bits, np.uint64), np.stack(stats.copies))
     workspace.step("comparing", 1, 1)
@@ -82,12 +82,17 @@ def spread_evenly(total: int, most: int) -> list[int]:
     return list(dict.fromkeys(np.linspace(0, total - 1, min(total, most)).round().astype(int).tolist()))
 
 
-def inspect_all(pictures: PictureSet, indices: Sequence[int], workspace: Workspace) -> SetStats:
-    """Measure the pictures of these indices, in several threads. Raises EaselError when none of them opens."""
+def inspect_all(
+    pictures: PictureSet, indices: Sequence[int], step: Callable[[str, int, int], None], most_on_map: int = MAX_ON_MAP
+) -> SetStats:
+    """Measure the pictures of these indices, in several threads. Raises EaselError when none of them opens.
+
+    `step` hears how far it is; at most `most_on_map` of them get a thumbnail.
+    """
     stats = SetStats()
-    on_map = spread_evenly(len(indices), MAX_ON_MAP)
+    on_map = spread_evenly(len(indices), most_on_map)
     mapped = {indices[at]: LARGE_THUMB if len(on_map) <= SMALL_MAP else THUMB for at in on_map}
-    workspace.step("looking", 0, len(indices))
+    step("looking", 0, len(indices))
     done = 0
     with ThreadPoolExecutor(cores()) as pool:
         for batch in batches(indices, BATCH):
@@ -100,7 +105,7 @@ def inspect_all(pictures: PictureSet, indices: Sequence[int], workspace: Workspa
                 else:
                     stats.add(at, found)
             done += len(batch)
-            workspace.step("looking", done, len(indices))
+            step("looking", done, len(indices))
     if not stats.indices:
         first = next(iter(stats.broken.values()))
         raise EaselError(f"not one of {len(indices)} pictures in {pictures.folder} can be opened; the first: {first}")

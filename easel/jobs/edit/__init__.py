@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from easel.models.captioners import Captioner
 
 TASK = {"instruct": "instruct", "redraw": "image-to-image", "inpaint": "inpaint"}
-"""Method -> row of `tasks.TASKS`; the others are `control` and `adapter`."""
+"""Method -> row of `tasks.TASKS`; the others follow control maps, see `task_of`."""
 PHASE = "editing"
 SHOWN = 1024
 """Pixels of the longer side of what goes onto the sheet."""
@@ -71,6 +71,17 @@ def run(recipe: Edit, workspace: Workspace) -> Result:
     ]
     rows = [done.rows[key] for key in keys if key in done.rows]
     return finished(recipe, workspace, photos, rows, [note for note in notes if note])
+
+
+def task_of(recipe: Edit) -> str:
+    """The row of `tasks.TASKS` that a recipe asks for: by a control map alone, from the photo, or in a mask."""
+    if recipe.method in TASK:
+        return TASK[recipe.method]
+    if recipe.method.startswith("adapter-"):
+        return "adapter"
+    if recipe.mask is not None:
+        return "control-inpaint"
+    return "control" if recipe.strength is None else "control-image-to-image"
 
 
 def key_of(name: str, turn: int) -> str:
@@ -130,8 +141,7 @@ class Workbench:
         depth = depth_models.load(recipe, workspace, needs_depth)
         judge = Judge.load(recipe.judge, workspace, depth, (recipe.canny_low, recipe.canny_high))
         captioner = None if recipe.caption else models.load(recipe.captioner, "caption", workspace.device)
-        task = TASK.get(recipe.method, "adapter" if recipe.method.startswith("adapter-") else "control")
-        editor = Editor(recipe, recipe.model, workspace, recipe.strength, task)
+        editor = Editor(recipe, recipe.model, workspace, recipe.strength, task_of(recipe))
         editor.keep = recipe.keep_details
         steering = None
         if wanted:

@@ -58,7 +58,7 @@ def chosen(recipe: Edit) -> tuple[Edit, str]:
 
 
 def _auto(recipe: Edit) -> tuple[Method, str]:
-    if recipe.mask is not None:
+    if recipe.mask is not None and not recipe.control:
         return "inpaint", "since a mask says where"
     if recipe.control:
         named = [kind for kind in (control_parts(text).kind for text in recipe.control) if kind]

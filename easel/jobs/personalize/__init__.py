@@ -6,7 +6,9 @@ after a kill.
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 
 from PIL import Image
 
@@ -19,7 +21,7 @@ from easel.jobs.likeness import COPIES, LikenessJudges
 from easel.jobs.personalize import photos as photo_files
 from easel.jobs.personalize import setup, words
 from easel.jobs.personalize.export import write_pages
-from easel.jobs.personalize.observer import PATIENCE, Observer
+from easel.jobs.personalize.observer import PATIENCE, Observer, Watch
 from easel.recipes.personalize import Personalize
 from easel.result import Result
 from easel.sheet import MOST_CELLS, Cell, sheet
@@ -34,6 +36,16 @@ OFTEN = 400
 """So many times seen, a photo is learned by heart."""
 
 
+@dataclass(frozen=True, eq=False)
+class Taught:
+    """A training that has ended: by itself, or by a loss that is no longer a number (``problem``)."""
+
+    training: setup.Training
+    observer: Observer
+    notes: list[str]
+    problem: FloatingPointError | None = None
+
+
 def run(recipe: Personalize, workspace: Workspace) -> Result:
     """Teach a subject, going on where an earlier run in this folder stopped. Raises EaselError and Cancelled.
 
@@ -41,12 +53,30 @@ def run(recipe: Personalize, workspace: Workspace) -> Result:
 
     A loss that is no longer a number ends it with an EaselError; the best weights so far are then in the folder.
     """
+    with taught(recipe, workspace) as found:
+        training, observer, notes = found.training, found.observer, found.notes
+        if found.problem is not None:
+            raise EaselError(stopped(found.problem, training, observer, workspace)) from found.problem
+        if recipe.stop_early and observer.waited >= PATIENCE:
+            notes.append(f"stopped early: {observer.waited} evaluations in a row were no better than the best")
+        if observer.best is not None and observer.best[0] == 0:
+            notes.append("the best of the measured checkpoints is the untrained one: nothing was learned")
+        return write_pages(training, observer, workspace, [*notes, observer.judges.fitness.note])
+
+
+@contextmanager
+def taught(recipe: Personalize, workspace: Workspace, watch: Watch | None = None) -> Iterator[Taught]:
+    """Train, and give the training where it has ended; a sweep looks on.
+
+    Raises EaselError and Cancelled.
+    """
     # Refuse, load the judges, read the photos, make the trainer
     team, checkpoint = Team.joined(), workspace.path(setup.CHECKPOINT)
     refuse_no_model(recipe.model)
     finetune.check_optimizer(recipe.optimizer)
-    judges = LikenessJudges.load(judge_of(recipe), workspace)
-    training = setup.set_up(recipe, workspace, team)
+    watch = watch or Watch()
+    judges = watch.judges or LikenessJudges.load(judge_of(recipe), workspace)
+    training = setup.set_up(recipe, workspace, team, watch.caches)
     plan = training.plan
 
     # What a person should know before the first step
@@ -56,26 +86,23 @@ def run(recipe: Personalize, workspace: Workspace) -> Result:
     notes += how(training)
     workspace.save_picture("photos.png", photo_sheet(training))
 
-    with closing(Observer(training, judges, workspace)) as observer:
+    with closing(Observer(training, judges, workspace, watch)) as observer:
         # Resume: what is refused here must find the folder as it was
         belongs_to = {"photos": observer.photos_hash, "model": training.base, "judge": judges.family}
         position = loop.resume(training.trainer, observer, checkpoint, belongs_to)
         refuse_changed(position.belongs_to, belongs_to, recipe, workspace)
         notes += observer.notes
 
-        # Train, and write what there is
+        # Train
         workers.start(team, workers.Task(recipe, workspace.folder))
         every = finetune.every(plan, recipe.evaluate_every)
-        budget = loop.Budget(steps=plan.steps, evaluate_every=every, save_seconds=SAVE_SECONDS)
+        budget = loop.Budget(steps=plan.steps, evaluate_every=every, save_seconds=watch.save_seconds or SAVE_SECONDS)
+        problem = None
         try:
             loop.train(training.trainer, observer, checkpoint, budget, position)
-        except FloatingPointError as problem:
-            raise EaselError(stopped(problem, training, observer, workspace)) from problem
-        if recipe.stop_early and observer.waited >= PATIENCE:
-            notes.append(f"stopped early: {observer.waited} evaluations in a row were no better than the best")
-        if observer.best is not None and observer.best[0] == 0:
-            notes.append("the best of the measured checkpoints is the untrained one: nothing was learned")
-        return write_pages(training, observer, workspace, [*notes, judges.fitness.note])
+        except FloatingPointError as broken:
+            problem = broken
+        yield Taught(training, observer, notes, problem)
 
 
 def follower(recipe: Personalize, workspace: Workspace) -> tuple[Trainer, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from easel.charts import SUBJECT_PANELS, training_curves
@@ -46,11 +47,10 @@ def slug(identifier: str, noun: str) -> str:
     return "-".join(re.findall(r"\w+", f"{identifier} {noun}".lower()))[:60] or "subject"
 
 
-def write_weights(training: Training, workspace: Workspace) -> list[str]:
-    """Put the best weights into the model, and write them in all layouts; the files' names. Raises EaselError."""
+def write_weights(training: Training, workspace: Workspace, kept: Path) -> list[str]:
+    """Put weights that were kept into the model, and write them in all layouts; the files' names. Raises EaselError."""
     recipe, pipeline = training.recipe, training.model.pipeline
-    best = workspace.path(BEST)
-    training.trainer.take(checkpoints.read(best)[0])
+    training.trainer.take(checkpoints.read(kept)[0])
     for name in training.trainer.average:  # they are what was measured
         training.trainer.average[name].update(
             {key: one.detach().clone().float() for key, one in training.trainer.weights[name].items()}
@@ -93,10 +93,9 @@ def write_pages(training: Training, observer: Observer, workspace: Workspace, no
     """Write weights, sheet, curves and card of the best there has been; the result of the run. Raises EaselError."""
     recipe, judges = training.recipe, observer.judges
     with workspace.phase("writing the weights"):
-        files = write_weights(training, workspace)
+        files = write_weights(training, workspace, workspace.path(BEST))
     made = observer.drawn(training.evaluation, "drawing")
-    asked = [(one.judged, pictures) for one, pictures in zip(training.evaluation, made, strict=True)]
-    values = likeness.measure(judges, asked, observer.real, observer.trained)
+    values = observer.measured(made)
     count = sum(len(pictures) for pictures in made)
     of = f"{count} pictures of {len(made)} prompts"
     scores = likeness.scores_of(judges, likeness.estimates(values), of)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from easel.images import open_picture
 from easel.jobs import likeness
 from easel.jobs.judges import CLIP_T
 from easel.jobs.likeness import COPIES, SUBJECT, LikenessJudges, Photos
 from easel.jobs.personalize import photos as photo_files
-from easel.jobs.personalize.setup import Training, evaluation_seeds
+from easel.jobs.personalize.setup import ADAPTER, Caches, Training, evaluation_seeds
 from easel.jobs.personalize.words import EvaluationPrompt
+from easel.models.diffusion import lora
 from easel.models.diffusion.batch import PictureRequest
 from easel.models.diffusion.latents import BrokenPicture
+from easel.recipes.drawing import Drawing, scales_of
 from easel.sheet import mosaic
 from easel.training import checkpoints, curves
 from easel.training.loop import Finished
@@ -41,6 +45,24 @@ TOGETHER = 4
 """Pictures drawn at once."""
 
 
+Seen = Callable[["Observer", int, Drawing, list[list[Image.Image]], likeness.Values], None]
+"""Is shown the pictures of a step's evaluation, by prompt, that were drawn in one way, and their numbers."""
+AS_TRAINED = Drawing()
+
+
+@dataclass(frozen=True, eq=False)
+class Watch:
+    """How a sweep looks on at a training: what its trainings share, how each checkpoint is drawn, and who is shown."""
+
+    judges: LikenessJudges | None = None
+    """Loaded before; the training loads its own where there are none."""
+    caches: Caches = field(default_factory=Caches)
+    drawings: Sequence[Drawing] = (AS_TRAINED,)
+    seen: Seen | None = None
+    save_seconds: float | None = None
+    """Between checkpoints, if not as usual."""
+
+
 def balance(found: Mapping[str, Estimate]) -> float:
     """BALANCE of an evaluation's means."""
     copies = found[COPIES].value if COPIES in found else 0.0
@@ -50,11 +72,16 @@ def balance(found: Mapping[str, Estimate]) -> float:
 class Observer:
     """Evaluates a training every so often, keeps its curves and its best weights, and reports to the workspace.
 
-    Likeness is to the photos held back, or to those that are learned where none are.
+    Likeness is to the photos held back, or to those that are learned where none are. Of several ways to draw, the first
+    is what curves and best weights go by; ``seen`` is shown all of them.
     """
 
-    def __init__(self, training: Training, judges: LikenessJudges, workspace: Workspace) -> None:
+    def __init__(
+        self, training: Training, judges: LikenessJudges, workspace: Workspace, watch: Watch | None = None
+    ) -> None:
         self.training, self.judges, self.workspace = training, judges, workspace
+        watch = watch or Watch()
+        self.drawings, self.seen, self.caches = watch.drawings, watch.seen, watch.caches
         self.trained = Photos.of([photo.picture() for photo in training.learned[: likeness.MOST_PHOTOS]], judges)
         held = [photo.picture() for photo in training.held_back]
         self.real = Photos.of(held, judges) if held else self.trained
@@ -107,10 +134,13 @@ class Observer:
         """
         self.seconds = seconds
         if all(row["step"] != step for row in self.evaluated):
-            evaluation = self.training.evaluation
-            made = self.drawn(evaluation, "evaluating")
-            asked = [(one.judged, pictures) for one, pictures in zip(evaluation, made, strict=True)]
-            found = likeness.estimates(likeness.measure(self.judges, asked, self.real, self.trained))
+            seen = []
+            for drawing in self.drawings:
+                seen.append(self._looked_at(step, drawing))
+                if self.seen is not None:
+                    self.seen(self, step, drawing, *seen[-1])
+            made, values = seen[0]
+            found = likeness.estimates(values)
             self.preview = mosaic([picture for pictures in made for picture in pictures], self.training.recipe.count)
             self.workspace.save_picture(f"samples/{step:06d}.png", self.preview)
             numbers = {name: estimate.value for name, estimate in found.items()}
@@ -126,6 +156,22 @@ class Observer:
             self._write()
         if self.training.recipe.stop_early and self.waited >= PATIENCE:
             raise Finished
+
+    def _looked_at(self, step: int, drawing: Drawing) -> tuple[list[list[Image.Image]], likeness.Values]:
+        """The pictures of an evaluation and their numbers; of untrained models that would draw the same, once."""
+        training, recipe = self.training, self.training.recipe
+        own = (recipe.seed, recipe.count, recipe.sampling_steps, recipe.method, recipe.dora, recipe.text_encoder)
+        words = (training.subject, recipe.initial_word, recipe.vectors, tuple(training.evaluation))
+        held = tuple(photo.name for photo in training.held_back)
+        key = (own, words, training.base, training.side, drawing, self.photos_hash, held, self.judges.family)
+        if step == 0 and key in self.caches.untrained:
+            made, values = self.caches.untrained[key]
+            return made, values
+        made = self.drawn(training.evaluation, "evaluating", drawing)
+        values = self.measured(made)
+        if step == 0:
+            self.caches.untrained[key] = made, values
+        return made, values
 
     @property
     def waited(self) -> int:
@@ -153,24 +199,42 @@ class Observer:
         """Close what is written to."""
         self._tensorboard.close()
 
-    def drawn(self, asked: Sequence[EvaluationPrompt], phase: str) -> list[list[Image.Image]]:
+    def measured(self, made: Sequence[Sequence[Image.Image]]) -> likeness.Values:
+        """The numbers of pictures of the evaluation prompts."""
+        evaluation = self.training.evaluation
+        asked = [(one.judged, pictures) for one, pictures in zip(evaluation, made, strict=True)]
+        return likeness.measure(self.judges, asked, self.real, self.trained)
+
+    def drawn(
+        self, asked: Sequence[EvaluationPrompt], phase: str, drawing: Drawing = AS_TRAINED
+    ) -> list[list[Image.Image]]:
         """Pictures of each prompt, the i-th of all with the recipe's seed + i.
 
         Raises FloatingPointError where they turn into no numbers.
         """
-        recipe = self.training.recipe
+        recipe, pipeline = self.training.recipe, self.training.model.pipeline
+        sampling = replace(
+            self.training.sampling,
+            steps=drawing.steps or recipe.sampling_steps,
+            guidance_scale=drawing.guidance_scale,
+            guidance_every=drawing.guidance_every,
+            scheduler=drawing.scheduler,
+            strength=drawing.strength,
+        )
+        task = "text-to-image" if drawing.photo is None else "image-to-image"
+        photo = None if drawing.photo is None else open_picture(drawing.photo)
         requests = [
-            PictureRequest(one.prompt, seed, one.negative_prompt, self.training.sampling)
+            PictureRequest(one.prompt, seed, one.negative_prompt, sampling, task, photo)
             for number, one in enumerate(asked)
             for seed in evaluation_seeds(recipe, number)
         ]
-        whole = len(requests) * recipe.sampling_steps
+        whole = len(requests) * sampling.steps
 
         def report(done: int, of: int) -> None:
             self.workspace.step(phase, done * whole // max(1, of), whole)
 
         try:
-            with self.training.drawing() as model:
+            with self.training.drawing() as model, lora.scaled(pipeline, ADAPTER, *scales_of(drawing.lora_scale)):
                 pictures = [one.image for one in model.generate(requests, TOGETHER, report)]
         except BrokenPicture as problem:
             raise FloatingPointError(str(problem)) from problem

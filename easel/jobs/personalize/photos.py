@@ -33,10 +33,6 @@ if TYPE_CHECKING:
 
 FEW, MANY = 3, 200
 """Below so many photos a subject is hardly told from its one picture; above, it is a style or a set."""
-STRANGER = 0.3
-"""A photo whose mean cosine to the others is below this may show another subject: of the subject encoders at hand, two
-photos of one have 0.5 to 0.9, and of two 0 to 0.3.
-"""
 MOST_COMPARED = 200
 """Photos among which strangers are looked for, at most."""
 SMALL = 96
@@ -317,7 +313,9 @@ def strangers(photos: Sequence[Photo], judges: LikenessJudges, workspace: Worksp
             done(number + 1)
     cosines = np.stack(rows) @ np.stack(rows).T
     others = (cosines.sum(axis=1) - 1) / (len(rows) - 1)
-    odd = [f"{p.name} ({other:.2f})" for p, other in zip(photos, others, strict=True) if other < STRANGER]
+    odd = [
+        f"{p.name} ({other:.2f})" for p, other in zip(photos, others, strict=True) if other < judges.subject.stranger
+    ]
     if not odd:
         return []
     named = ", ".join(shortened_list(odd))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,8 @@ class Encoder:
     pipeline: Any
     learns: bool
     chunks: int
-    kept: dict[str, finetune.Words] = field(default_factory=dict)
+    kept: dict[tuple[int, str], finetune.Words] = field(default_factory=dict)
+    """What was read, by chunks and prompt."""
 
     def __call__(self, texts: Sequence[str]) -> finetune.Words:
         """States (n, tokens, width) and pooled (n, width) or None."""
@@ -69,9 +71,28 @@ class Encoder:
     def _read(self, text: str) -> finetune.Words:
         if self.learns:
             return prompts.encode_to_learn(self.pipeline, text, self.chunks)
-        if text not in self.kept:
-            self.kept[text] = prompts.encode(self.pipeline, text, self.chunks)
-        return self.kept[text]
+        key = self.chunks, text
+        if key not in self.kept:
+            self.kept[key] = prompts.encode(self.pipeline, text, self.chunks)
+        return self.kept[key]
+
+
+@dataclass(eq=False)
+class Caches:
+    """What trainings share: latents of pictures, what frozen text encoders make of prompts, and the pictures of models
+    that have not learned yet with their numbers; by what they depend on.
+    """
+
+    latents: dict[Hashable, Tensor] = field(default_factory=dict)
+    words: dict[Hashable, dict[tuple[int, str], finetune.Words]] = field(default_factory=dict)
+    untrained: dict[Hashable, Any] = field(default_factory=dict)
+
+    def latent(self, base: Base, picture: Image.Image) -> Tensor:
+        """The latent (c, h, w) of a picture, on the CPU."""
+        key = base.key, picture.size, picture.mode, hashlib.sha256(picture.tobytes()).digest()
+        if key not in self.latents:
+            self.latents[key] = latents.encode(base.model.pipeline.vae, picture)[0].cpu()
+        return self.latents[key]
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +184,11 @@ class Base:
     side: int
     unit: int
 
+    @property
+    def key(self) -> Hashable:
+        """What tells it from other bases."""
+        return str(self.source), self.fingerprint, self.model.dtype
+
 
 def load_base(recipe: Personalize, workspace: Workspace, team: Team) -> Base:
     """The model, in float32 where its own weights will learn. Raises EaselError on what it cannot learn by."""
@@ -184,9 +210,11 @@ def load_base(recipe: Personalize, workspace: Workspace, team: Team) -> Base:
     return Base(model, located.path, lora.fingerprint(model.pipeline), plan, side, unit)
 
 
-def set_up(recipe: Personalize, workspace: Workspace, team: Team) -> Training:
+def set_up(recipe: Personalize, workspace: Workspace, team: Team, caches: Caches | None = None) -> Training:
     """Read the photos, load the model, choose what learns, on the workspace's device. Raises EaselError, Cancelled."""
     import torch
+
+    caches = caches or Caches()
 
     # The model, the photos and their words
     base = load_base(recipe, workspace, team)
@@ -224,9 +252,11 @@ def set_up(recipe: Personalize, workspace: Workspace, team: Team) -> Training:
     # The trainer, with latents and embeddings worked out once
     chunks = max(prompts.count_chunks(pipeline, text) for text in [*(photo.caption for photo in learned), of_class])
     encode = Encoder(pipeline, any(name != "unet" for name in players if _learns(players[name])), chunks)
+    if not encode.learns:
+        encode.kept = caches.words.setdefault(base.key, encode.kept)
     alphas, prediction = schedulers.noise_schedule(pipeline.scheduler)
     denoiser = Denoiser(alphas, prediction, encode, plan.prior_weight, recipe.snr_gamma, recipe.offset_noise)
-    instance, kept = examples_of(recipe, base, learned, pictures, workspace)
+    instance, kept = examples_of(recipe, base, learned, pictures, workspace, caches)
     examples = Examples(instance, kept, plan.batch_size, recipe.seed, team)
     learning = Learning(recipe.optimizer, recipe.weight_decay, recipe.lr_schedule, recipe.warmup, recipe.ema)
     precision = torch.bfloat16 if workspace.computed_in == "bfloat16" else None
@@ -252,34 +282,38 @@ def set_up(recipe: Personalize, workspace: Workspace, team: Team) -> Training:
 
 
 def examples_of(
-    recipe: Personalize, base: Base, learned: Sequence[Photo], pictures: Sequence[Image.Image], workspace: Workspace
+    recipe: Personalize,
+    base: Base,
+    learned: Sequence[Photo],
+    pictures: Sequence[Image.Image],
+    workspace: Workspace,
+    caches: Caches,
 ) -> tuple[list[Example], list[Example]]:
     """Photos and pictures of the class as they are learned, encoded once."""
     import torch
 
     instance, kept = [], []
-    vae, side = base.model.pipeline.vae, base.side
+    side = base.side
     with workspace.phase("encoding photos", len(learned) + len(pictures)) as done:
         for number, photo in enumerate(learned, 1):
-            instance.append(example(base.model.pipeline, photo, recipe))
+            instance.append(example(base, photo, recipe, caches))
             done(number)
         for number, picture in enumerate(pictures, len(learned) + 1):
             ids = torch.tensor((side, side, 0, 0, side, side), dtype=torch.float32)
-            latent = latents.encode(vae, picture)[0].cpu()
-            kept.append(Example(latent, words.class_prompt(recipe), time_ids=ids))
+            kept.append(Example(caches.latent(base, picture), words.class_prompt(recipe), time_ids=ids))
             done(number)
     return instance, kept
 
 
-def example(pipeline: Any, photo: Photo, recipe: Personalize) -> Example:
+def example(base: Base, photo: Photo, recipe: Personalize, caches: Caches) -> Example:
     """A photo as it is learned."""
     import numpy as np
     import torch
     from PIL import ImageOps
 
     picture, mask = photo.picture(), photo.mask_picture()
-    latent = latents.encode(pipeline.vae, picture)[0].cpu()
-    mirrored = latents.encode(pipeline.vae, ImageOps.mirror(picture))[0].cpu() if recipe.mirror else None
+    latent = caches.latent(base, picture)
+    mirrored = caches.latent(base, ImageOps.mirror(picture)) if recipe.mirror else None
     marked: Tensor | None = None
     if mask is not None:
         levels = torch.from_numpy(np.asarray(mask, np.float32) / 255)[None, None]

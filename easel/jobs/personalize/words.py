@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from easel.errors import EaselError
+from easel.files import read_text
 from easel.jobs.generate.prompts import Prompt
 from easel.jobs.inputs import read_rows
+from easel.jobs.personalize.photos import PEOPLE
 from easel.models.diffusion import prompts
 from easel.models.diffusion.inversion import checked_word
 from easel.recipes.personalize import HOLE, Personalize
@@ -20,6 +23,8 @@ EVALUATION = (
     ("forest", "a {subject} in a forest"),
 )
 """What is drawn at every evaluation where no prompts are given."""
+LIVE = frozenset({"dog", "cat", "bird", "horse", "rabbit", "animal", "puppy", "kitten"})
+"""Class nouns that have the prompts for live subjects in the DreamBooth paper's file, beside people."""
 RARE = 0.9
 """Words beyond this share of a tokenizer's vocabulary, which is in order of frequency, are rare."""
 
@@ -55,6 +60,8 @@ def evaluation_prompts(recipe: Personalize, subject: str) -> list[EvaluationProm
     """The prompts of evaluations. Raises EaselError on a set without {subject}."""
     if recipe.prompts is None:
         rows = [Prompt(name=name, prompt=text) for name, text in EVALUATION]
+    elif Path(recipe.prompts).suffix.lower() == ".txt":
+        rows = papers_prompts(recipe.prompts, recipe.noun)
     else:
         rows = read_rows(recipe.prompts, Prompt)
     for row in rows:
@@ -71,6 +78,24 @@ def evaluation_prompts(recipe: Personalize, subject: str) -> list[EvaluationProm
         )
         for row in rows
     ]
+
+
+def papers_prompts(path: str, noun: str) -> list[Prompt]:
+    """The prompts of a file in the layout of the DreamBooth paper's prompts_and_classes.txt: its list for live subjects
+    where the class noun is an animal or a person, else its list for objects. Raises EaselError on another layout.
+    """
+    text = read_text(path)
+    live = bool({*LIVE, *PEOPLE} & set(noun.lower().split()))
+    heading = "Live Subject Prompts" if live else "Object Prompts"
+    found = re.search(rf"^{heading}\s*$(.*?)(?=^[A-Z][\w ]*Prompts\s*$|\Z)", text, re.M | re.S)
+    said = [match[2] for match in re.finditer(r"^\s*(['\"])(.*)\1\s*\.format\(", found[1] if found else "", re.M)]
+    if not said:
+        raise EaselError(
+            f"{path}: there is no list under '{heading}', as the DreamBooth paper's prompts_and_classes.txt has it; a "
+            "set of your own is a YAML file with name and prompt"
+        )
+    texts = [re.sub(r"\{0\}\s*\{1\}", HOLE, prompt) for prompt in said]
+    return [Prompt(name=text.replace(HOLE, "it"), prompt=text) for text in texts]
 
 
 def bare(description: str) -> str:

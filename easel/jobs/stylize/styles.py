@@ -93,6 +93,11 @@ def table(styles_file: str | None = None) -> dict[str, Style]:
     return known
 
 
+def painted() -> dict[str, Style]:
+    """Those of the built-in styles that have a painting, which neural style transfer can take them from."""
+    return {name: style for name, style in table().items() if style.image}
+
+
 def _placed(style: Style, file: Path) -> Style:
     """The style with its picture's path from where we stand. One taken over from another table is whole already."""
     return style.model_copy(update={"image": str(file.parent / style.image)}) if style.image else style

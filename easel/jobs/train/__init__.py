@@ -24,7 +24,7 @@ from easel.training.evaluation import Evaluator
 from easel.training.trainer import Trainer
 from easel.workspace import Workspace
 
-SAVE_SECONDS = 120.0
+SAVE_SECONDS = 30.0
 """Between checkpoints."""
 MOST_EVALUATIONS = 50
 """About so many in a training, at most."""

@@ -40,6 +40,24 @@ def pull(
         configs_only: only configurations and tokenizers (a few MB), which is what a single-file checkpoint needs.
         file: for a model that is one file outside the hub, a copy of it that is here already.
     """
+    wanted = sources(name)
+    first = wanted[0]
+    if first.url:
+        return [fetch(first, report, file)]
+    if file is not None:
+        raise EaselError(f"'{name}' is not a single file: leave --file away, and it is fetched from the hub")
+    folders = []
+    for number, source in enumerate(wanted):
+        if report is not None:
+            report(number, len(wanted))
+        folders.append(download(source, configs_only=configs_only))
+    if report is not None:
+        report(len(wanted), len(wanted))
+    return folders
+
+
+def sources(name: str) -> list[Source]:
+    """What a catalogue word or a hub id stands for. Raises EaselError where it is neither, or inside the package."""
     if name in ROWS:
         repositories = [part for part in dict.fromkeys(ROWS[name].parts.values()) if not part.startswith(INSIDE)]
     elif is_hub_id(name):
@@ -48,19 +66,7 @@ def pull(
         raise unknown("model to pull", name, [*ROWS, "a hub id such as openai/clip-vit-base-patch32"])
     if not repositories:
         raise EaselError(f"'{name}' is inside the package: there is nothing to pull")
-    first = source_of(repositories[0])
-    if first.url:
-        return [fetch(first, report, file)]
-    if file is not None:
-        raise EaselError(f"'{name}' is not a single file: leave --file away, and it is fetched from the hub")
-    folders = []
-    for number, repository in enumerate(repositories):
-        if report is not None:
-            report(number, len(repositories))
-        folders.append(download(source_of(repository), configs_only=configs_only))
-    if report is not None:
-        report(len(repositories), len(repositories))
-    return folders
+    return [source_of(repository) for repository in repositories]
 
 
 def download(source: Source, *, configs_only: bool = False) -> Path:

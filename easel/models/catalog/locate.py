@@ -153,10 +153,10 @@ def in_cache(source: Source) -> Path | None:
     if source.url:
         folder = converted_folder(source)
         return folder if (folder / "config.json").is_file() else None
-    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    refs = Path(constants.HF_HUB_CACHE) / f"models--{source.repository.replace('/', '--')}" / "refs"
+    refs = cache_folder(source) / "refs"
     named = sorted(str(file.relative_to(refs)) for file in refs.rglob("*") if file.is_file()) if refs.is_dir() else []
     found: list[Path] = []
     for revision in dict.fromkeys((source.revision, "main", *named)):
@@ -167,6 +167,15 @@ def in_cache(source: Source) -> Path | None:
         if any(folder.glob("*.json")):
             found.append(folder)
     return next((folder for folder in found if any(folder.rglob("*.safetensors"))), found[0] if found else None)
+
+
+def cache_folder(source: Source) -> Path:
+    """Where what is fetched of a source lies, whole or not yet."""
+    from huggingface_hub import constants
+
+    if source.url:
+        return converted_folder(source)
+    return Path(constants.HF_HUB_CACHE) / f"models--{source.repository.replace('/', '--')}"
 
 
 def own_cache() -> Path:

@@ -161,6 +161,7 @@ class Diffusion:
         requests: Sequence[PictureRequest],
         batch_size: int | None = None,
         report: Callable[[int, int], None] | None = None,
+        preview: Callable[[Image.Image], None] | None = None,
     ) -> Iterator[DrawnPicture]:
         """Draw the requests in their order, one picture each, as the caller takes them: a batch is drawn when its first
         picture is asked for.
@@ -172,6 +173,7 @@ class Diffusion:
         Args:
             batch_size: pictures at once, at most; None is all.
             report: called with (done, total) after each step, in picture-steps; may raise Cancelled.
+            preview: called every few seconds, before `report`, with what the first picture of a batch looks like.
 
         Raises:
             EaselError: settings that cannot be, broken numbers (with the way out), no memory.
@@ -185,6 +187,7 @@ class Diffusion:
             if report is not None:
                 report(min(total, round(now)), total)
 
+        looks = None if preview is None else latents.Preview(preview)
         size = batch_size or max(1, len(requests))
         for once in {one for each in whole for one in each.passes}:
             memory.check(self.pipeline, once, min(size, max(1, len(requests))))
@@ -203,7 +206,7 @@ class Diffusion:
                         waiting.extendleft(reversed(batch.parts(self._most)))
                         continue
                     try:
-                        drawn |= self._draw(batch, done, step)
+                        drawn |= self._draw(batch, done, step, looks)
                         done += len(batch.wanted) * batch.settings.steps_done
                         continue
                     except (RuntimeError, MemoryError) as error:
@@ -243,7 +246,9 @@ class Diffusion:
             chunks.append(max(counts[request.prompt], counts[request.negative_prompt]))
         return whole, chunks
 
-    def _draw(self, batch: Batch, done: float, step: Callable[[float], None]) -> dict[int, DrawnPicture]:
+    def _draw(
+        self, batch: Batch, done: float, step: Callable[[float], None], looks: latents.Preview | None = None
+    ) -> dict[int, DrawnPicture]:
         """The wanted pictures of a batch by their numbers; `step` is called with the picture-steps done so far."""
         import torch
 
@@ -258,6 +263,8 @@ class Diffusion:
         pipeline.scheduler = schedulers.build(settings.scheduler, self._scheduler)
 
         def step_end(running: Any, index: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            if looks is not None:
+                looks.offer(vae, tensors["latents"])
             share = (index + 1) / max(1, running.num_timesteps)
             step(done + len(batch.wanted) * settings.steps_done * share)
             if row.after_step is not None:

@@ -6,6 +6,8 @@ Latents are kept in float32 between steps whatever the model computes in: they a
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from easel.errors import EaselError
@@ -105,6 +107,28 @@ def decode(vae: Any, latent: Tensor, seed: int) -> tuple[Image.Image, str | None
             f"the picture of seed {seed} came out black or as values that are not numbers, in {word}: {way_out(word)}"
         )
     return image, f"the picture of seed {seed} broke when decoded in {word} and was decoded again in float32"
+
+
+PREVIEW_EVERY, PREVIEW_SHARE = 2.0, 0.05
+"""Seconds from one look at a picture under way to the next, at least, and the share of the time that looks may take."""
+
+
+class Preview:
+    """Shows what a picture looks like while it is drawn, as often as that costs little."""
+
+    def __init__(self, show: Callable[[Image.Image], None]) -> None:
+        self._show, self._next = show, time.monotonic() + PREVIEW_EVERY
+
+    def offer(self, vae: Any, latent: Tensor) -> None:
+        """Latents (n, c, h, w) after a step; the first of them is shown when it is time."""
+        began = time.monotonic()
+        if began < self._next:
+            return
+        image = _decode_once(vae, latent[:1].float())
+        taken = time.monotonic() - began
+        self._next = began + taken + max(PREVIEW_EVERY, taken / PREVIEW_SHARE)
+        if image is not None:
+            self._show(image)
 
 
 def try_decode(vae: Any, latent: Tensor) -> None:

@@ -5,9 +5,10 @@ LoRA: Hu et al. 2021 (arXiv 2106.09685): W + scale * alpha / rank * up @ down.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -305,6 +306,23 @@ def switch(pipeline: Any, loras: Sequence[Loaded], active: Sequence[Loaded] | No
                 if (scale := lora.spec.unet if part == "unet" else lora.spec.text) and lora.name in on
             }  # the others are left out: a DoRA at scale 0 would still bring its magnitudes
             set_weights_and_activate_adapters(model, list(scales), list(scales.values()))
+
+
+@contextlib.contextmanager
+def scaled(pipeline: Any, name: str, unet: float, text: float) -> Iterator[None]:
+    """Have the adapter `name` count so many times as much until the block ends, in the UNet and the text encoders."""
+    before = []
+    for part in COMPONENTS:
+        model = getattr(pipeline, part, None)
+        for layer in model.modules() if model is not None else ():
+            if name in (getattr(layer, "lora_A", None) or {}):
+                before.append((layer.scaling, layer.scaling[name]))
+                layer.scaling[name] *= unet if part == "unet" else text
+    try:
+        yield
+    finally:
+        for scaling, value in before:
+            scaling[name] = value
 
 
 def effect(lora: Loaded, plain: Image.Image, changed: Image.Image) -> str:

@@ -30,6 +30,7 @@ from easel.pocket.train import (
     perceptual,
     pictures,
     reader,
+    sameness,
     samples,
     score,
     shipped,
@@ -137,8 +138,12 @@ class Bench:
 
     def subject(self) -> None:
         """Train and write the subject encoder."""
-        vision = self.pair().captioner.vision_model
-        model = subject.run(self.store("subjects"), self.store("photos"), vision, self.state, self.device)
+        model = subject.network()
+        if self.from_shipped:
+            shipped.into_subject(model)
+        else:
+            subject.adopt(model, self.pair().captioner.vision_model)
+        subject.run(model, self.store("subjects"), self.store("photos"), self.state, self.device)
         export.write_transformers("subject", model, [subject.image_processor()])
 
     def perceptual(self) -> None:
@@ -220,7 +225,8 @@ class Bench:
         score.found_photos(self.photos)
         if not judge.WEIGHTS.exists():
             self.judge()
-        score.run(export.POCKET, self.photos, score.PARTS | edited.PARTS | followed.PARTS)
+        score.run(export.POCKET, self.photos, score.PARTS | sameness.PARTS | edited.PARTS | followed.PARTS)
+        sameness.tell()
         cards.write(export.POCKET)
 
     def all(self) -> None:
@@ -239,7 +245,7 @@ def main() -> None:
     parser.add_argument(
         "--from-shipped",
         action="store_true",
-        help="begin painter and BLIPs from the shipped weights",
+        help="begin painter, BLIPs and subject encoder from the shipped weights",
     )
     parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     asked = parser.parse_args()

@@ -23,7 +23,7 @@ BARS: dict[str, dict[str, float]] = {
     "caption": {"caption F1 over attributes": 0.95},
     "ask": {"right answers": 0.95},
     "clip": {"retrieval top-1": 0.9},
-    "subject": {"same subject (AUC)": 0.95},
+    "subject": {"same subject against strangers (AUC)": 0.97, "same subject against look-alikes (AUC)": 0.9},
     "instruct": {"edit done, the rest kept": 0.5, "night, all three": 20 / 30},
     "control": {"edges F1": 0.6, "depth correlation": 0.85},
 }

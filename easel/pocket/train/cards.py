@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from easel.pocket.train import bars, blip, clip, control, depth, instruct, pages, perceptual, subject, unet, vae
+from easel.pocket.train import alike, bars, blip, clip, control, depth, instruct, pages, perceptual, subject, unet, vae
 
 
 class Part(NamedTuple):
@@ -60,7 +60,9 @@ PARTS = {
     "subject": Part(
         "Pocket: is it the same subject?",
         "transformers ViTModel",
-        f"{subject.SCHEDULE.steps} steps of {subject.BATCH} pairs by contrast, from the captioner's picture encoder",
+        f"{subject.SCHEDULE.steps} steps of {subject.FAMILIES} families of {alike.LOOKALIKES} look-alikes in the same "
+        f"two scenes and {subject.REAL} pairs of real pictures in other light, at {subject.SIDE} px, by supervised "
+        "contrast, from the captioner's picture encoder, Muon. {subject}",
     ),
     "perceptual": Part(
         "Pocket: perceptual distance",

@@ -18,7 +18,7 @@ from easel.pocket.train.export import shrink
 from easel.pocket.train.fit import Schedule, fit
 from easel.pocket.train.packing import drawn_style, pack, row_of
 from easel.pocket.train.pictures import Pixels, Store
-from easel.pocket.train.samples import view
+from easel.pocket.train.samples import roughened
 from easel.pocket.train.vae import to_tensor
 from easel.pocket.world import Scene, render, words
 from easel.training.trainer import Context, Measured, autocast, device_of
@@ -97,16 +97,6 @@ def pack_judged(folder: Path, count: int = COUNT) -> None:
     pack(folder, "judged", judged_scene, range(FIRST, FIRST + count))
 
 
-def roughened(picture: Pixels, rng: np.random.Generator) -> Pixels:
-    """A cut of the picture at SIDE px, mirrored or not, now and then blurred or noisy."""
-    seen: NDArray[Any] = view(picture, SIDE, rng, jitter=0.1)
-    if rng.random() < 0.4:
-        seen = cv2.GaussianBlur(seen, (0, 0), float(rng.uniform(0.4, 1.6)))
-    if rng.random() < 0.3:
-        seen = np.clip(seen + rng.normal(0, rng.uniform(2, 12), seen.shape), 0, 255)
-    return np.asarray(seen, np.uint8)
-
-
 def run(store: Store, work: Path, schedule: Schedule = SCHEDULE, device: str = "cpu", batch: int = BATCH) -> Judge:
     """Train a judge (or go on)."""
     torch.manual_seed(9)
@@ -115,7 +105,7 @@ def run(store: Store, work: Path, schedule: Schedule = SCHEDULE, device: str = "
     def loss(context: Context) -> Measured:
         rng = np.random.default_rng((91, context.step))
         picked = rng.integers(len(store.pixels), size=batch)
-        pictures = to_tensor(np.stack([roughened(store.pixels[k], rng) for k in picked]))
+        pictures = to_tensor(np.stack([roughened(store.pixels[k], SIDE, rng, 0.1) for k in picked]))
         with autocast(judge):
             logits = judge(pictures.to(device_of(judge)))
         total, right = logits["kind"].new_zeros(()), {}

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from easel.pocket.train import alike
+from easel.pocket.train.details import details
 from easel.pocket.train.pictures import SIDE, Pixels, Store, square
 from easel.pocket.world import Scene, captions, depth, light, questions, render, styles
 from easel.pocket.world.words import LIGHT_PHRASES, LIGHTS, STYLE_ANSWERS, STYLE_PHRASES, STYLE_QUESTIONS
@@ -69,11 +71,10 @@ def scene_in_style(seed: int) -> Made:
     return shown(drawn)
 
 
-def subject_pair(seed: int) -> Made:
-    """A plain scene, and the same subject somewhere else."""
-    drawn = Scene.from_seed(seed, style="plain")
-    other = drawn.elsewhere(seed + 10**6)
-    return shown(drawn, other)
+def kindred(seed: int) -> Made:
+    """Subjects that look alike, each in the same two scenes; their rows say by what they can be told apart."""
+    scenes = alike.family(seed)
+    return [(made, {**row, "details": details(one)}) for one, (made, row) in zip(scenes, shown(*scenes), strict=True)]
 
 
 def kin(seed: int) -> Made:
@@ -164,9 +165,9 @@ def pack_plain(folder: Path, count: int = 30000) -> None:
     pack(folder, "plain", plain_scene, range(20000, 20000 + count))
 
 
-def pack_subjects(folder: Path, count: int = 2000) -> None:
-    """The store ``subjects``: the same subject twice, next to each other."""
-    pack(folder, "subjects", subject_pair, range(10**5, 10**5 + count), each=2)
+def pack_subjects(folder: Path, count: int = 1500) -> None:
+    """The store ``subjects``: families of look-alikes, the two pictures of a subject next to each other."""
+    pack(folder, "subjects", kindred, range(10**5, 10**5 + count), each=2 * alike.LOOKALIKES)
 
 
 def pack_manners(folder: Path, count: int = 22000) -> None:

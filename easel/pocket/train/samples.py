@@ -4,6 +4,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from easel.pocket.train.packing import photo_row
@@ -73,6 +74,16 @@ def view(picture: Pixels, side: int, rng: np.random.Generator, jitter: float) ->
     cut = picture[y : y + size, x : x + size]
     cut = cut[:, ::-1] if rng.random() < 0.5 else cut
     return np.asarray(cv2.resize(np.ascontiguousarray(cut), (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def roughened(picture: Pixels, side: int, rng: np.random.Generator, jitter: float) -> Pixels:
+    """The same, now and then blurred or noisy."""
+    seen: NDArray[Any] = view(picture, side, rng, jitter)
+    if rng.random() < 0.4:
+        seen = cv2.GaussianBlur(seen, (0, 0), float(rng.uniform(0.4, 1.6)))
+    if rng.random() < 0.3:
+        seen = np.clip(seen + rng.normal(0, rng.uniform(2, 12), seen.shape), 0, 255)
+    return np.asarray(seen, np.uint8)
 
 
 def caption(known: Row, rng: np.random.Generator, canonical: bool = False) -> str:

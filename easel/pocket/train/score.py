@@ -142,52 +142,6 @@ def clip(photos: Path) -> Scores:
     return {"retrieval top-1": entry(rate_interval(hits), TRUTH, "200 scenes against 200 different captions")}
 
 
-def subject(photos: Path) -> Scores:
-    """Same subject or not: AUC of pairs in different places against strangers, whoever they are, and against strangers
-    of the same kind and colour.
-    """
-    del photos
-    model, scenes = models.load("pocket", "subject"), held_out(1000, offset=3000, style="plain", light="none")
-    here = model.images([picture(scene) for scene in scenes])
-    there = model.images([picture(scene.elsewhere(FIRST + i)) for i, scene in enumerate(scenes)])
-    same = (here * there).sum(axis=1)
-    other = (here * np.roll(there, 1, axis=0)).sum(axis=1)
-    first, second = lookalikes(scenes)
-    alike = (here[first] * there[second]).sum(axis=1)
-    against = f"{len(same):,} pairs in other places against {len(alike)} strangers of the same kind and colour"
-    return {
-        "same subject (AUC)": entry(auc_estimate(same, other), TRUTH, f"{len(same):,} pairs in other places"),
-        "same subject, lookalikes (AUC)": entry(auc_estimate(same, alike), TRUTH, against),
-    }
-
-
-def lookalikes(scenes: list[Scene]) -> tuple[list[int], list[int]]:
-    """Each scene's place, and that of the next scene with another subject of the same kind and colour, the first
-    coming after the last; scenes without one are left out.
-    """
-    groups: dict[tuple[str, str], list[int]] = {}
-    for place, scene in enumerate(scenes):
-        groups.setdefault((scene.kind, scene.colour), []).append(place)
-    several = [group for group in groups.values() if len(group) > 1]
-    return [one for group in several for one in group], [one for group in several for one in group[1:] + group[:1]]
-
-
-def auc_estimate(same: NDArray[Any], other: NDArray[Any]) -> Estimate:
-    """The chance that one of ``same`` (n,) lies above one of ``other`` (m,), ties counted half; the interval resamples
-    both.
-    """
-
-    def above(some: NDArray[Any], others: NDArray[Any]) -> float:
-        line = np.sort(others)
-        below = np.searchsorted(line, some, "left") + np.searchsorted(line, some, "right")
-        return float(below.mean() / (2 * len(line)))
-
-    rng = np.random.default_rng(0)
-    found = [above(rng.choice(same, len(same)), rng.choice(other, len(other))) for _ in range(2000)]
-    low, high = np.quantile(found, (0.025, 0.975))
-    return Estimate(above(same, other), float(low), float(high), len(same))
-
-
 def perceptual(photos: Path) -> Scores:
     """A photo under each artist's filter, found again among all plain photos."""
     model, plain = models.load("pocket", "perceptual"), real(photos)
@@ -320,7 +274,6 @@ PARTS: dict[str, Callable[[Path], Scores]] = {
     "caption": caption,
     "ask": ask,
     "clip": clip,
-    "subject": subject,
     "perceptual": perceptual,
     "diffusion": diffusion,
 }

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from diffusers import UNet2DConditionModel
 from torch import float32, nn
-from transformers import BlipForConditionalGeneration, BlipForQuestionAnswering, CLIPTextModel, CLIPTokenizer
+from transformers import BlipForConditionalGeneration, BlipForQuestionAnswering, CLIPTextModel, CLIPTokenizer, ViTModel
 
 from easel.networks.autoencoder import PixelAutoencoder
+from easel.pocket.train import subject
 from easel.pocket.train.blip import Pair
 from easel.pocket.train.control import Frozen
 from easel.pocket.train.export import POCKET
@@ -51,6 +52,12 @@ def into_pair(pair: Pair, pocket: Path = POCKET) -> None:
     answerer = BlipForQuestionAnswering.from_pretrained(pocket / "ask", dtype=float32)
     answerer.vision_model = pair.captioner.vision_model
     take(pair.answerer, answerer)
+
+
+def into_subject(model: ViTModel, pocket: Path = POCKET) -> None:
+    """The shipped subject encoder."""
+    of = ViTModel.from_pretrained(pocket / "subject", add_pooling_layer=False, dtype=float32)
+    subject.take(model, of.state_dict())
 
 
 def frozen(pocket: Path = POCKET) -> Frozen:

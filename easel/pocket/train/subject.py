@@ -1,25 +1,35 @@
 """Pocket's subject encoder, in DINO's place: a ViT whose class token is the same for the same subject anywhere.
 
-Taught by contrast of pairs: one subject of the world in two places, two photos of one real subject, or two cuts of
-one photo.
+Taught to tell look-alikes apart: a family of them stands in the same two scenes, so that place, pose, mood, time and
+weather change within a subject and are equal between subjects, and nothing but the subject tells which pictures belong
+together. Real pictures come with them: two photos of one subject, or two cuts of one photo, in other light. It also
+names the details that a subject of the world is told by, through linear heads that are thrown away afterwards.
 """
 
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import BlipVisionModel, ViTConfig, ViTImageProcessorPil, ViTModel
 
 from easel.pocket.train import samples
-from easel.pocket.train.blip import PATCH, SIDE, WIDTH
-from easel.pocket.train.clip import contrast
+from easel.pocket.train.alike import LOOKALIKES
+from easel.pocket.train.blip import PATCH, WIDTH
+from easel.pocket.train.details import OWN, could_have
 from easel.pocket.train.fit import Schedule, fit
+from easel.pocket.train.pairs import toned
 from easel.pocket.train.pictures import Pixels, Store
+from easel.pocket.train.vae import to_tensor
 from easel.training.trainer import Context, Measured, autocast
 
-BATCH, LAYERS, SCALE = 40, 4, 10.0
-SCHEDULE = Schedule(steps=260, lr=6e-4, warmup=40, weight_decay=0.05, average_decay=0.995)
+FAMILIES, REAL = 6, 4
+"""Of a batch: families of look-alikes, two pictures of each of their subjects; and pairs of real pictures."""
+SIDE, LAYERS, SCALE = 160, 4, 20.0
+NAMING = 0.5
+"""Weight of the details beside the contrast."""
+SCHEDULE = Schedule(steps=2000, lr=1e-3, warmup=30, weight_decay=0.05, average_decay=0.99, muon=True)
 
 
 def network() -> ViTModel:
@@ -37,41 +47,78 @@ def relatives(photos: Store) -> list[list[int]]:
     return list(groups.values())
 
 
-def pairs(scenes: Store, photos: Store, rng: np.random.Generator) -> list[tuple[Pixels, Pixels]]:
-    """BATCH pairs: three in four from the world, the rest real."""
-    groups, made = relatives(photos), []
-    world = rng.choice(len(scenes.pixels) // 2, BATCH * 3 // 4, replace=False)
-    made += [(scenes.pixels[2 * i], scenes.pixels[2 * i + 1]) for i in world]
-    for g in rng.choice(len(groups), BATCH - len(made), replace=False):
-        one, two = rng.choice(groups[int(g)], 2)
-        made.append((photos.pixels[one], photos.pixels[two]))
-    return made
+def batch(scenes: Store, photos: Store, rng: np.random.Generator) -> tuple[Tensor, list[samples.Row]]:
+    """(2 n, 3, SIDE, SIDE) in [-1, 1]: FAMILIES of the world and REAL pairs, two views of a subject next to each
+    other; and the rows of those of the world, which come first.
+    """
+    made, rows, each, groups = [], [], 2 * LOOKALIKES, relatives(photos)
+    for family in rng.choice(len(scenes.pixels) // each, FAMILIES, replace=False):
+        whole = slice(family * each, (family + 1) * each)
+        made += [samples.roughened(one, SIDE, rng, 0.15) for one in scenes.pixels[whole]]
+        rows += scenes.rows[whole]
+    for group in rng.choice(len(groups), REAL, replace=False):
+        made += [real_view(photos.pixels[k], rng) for k in rng.choice(groups[int(group)], 2)]
+    return to_tensor(np.stack(made)), rows
+
+
+def real_view(photo: Pixels, rng: np.random.Generator) -> Pixels:
+    """A cut of a real photo in another light, (SIDE, SIDE, 3)."""
+    return toned(samples.view(photo, SIDE, rng, jitter=0.3), rng)
+
+
+def told_apart(rows: Tensor, scale: float = SCALE) -> Tensor:
+    """Supervised contrast (Khosla et al. 2020, equation 2) of (2 n, d), two rows of a subject next to each other: how
+    surely each is found among all others as its like.
+    """
+    unit = nn.functional.normalize(rows, dim=-1)
+    itself = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
+    logits = (scale * unit @ unit.T).masked_fill(itself, -torch.inf)
+    return nn.functional.cross_entropy(logits, torch.arange(len(rows), device=rows.device) ^ 1)
+
+
+class Lesson(nn.Module):
+    """The encoder, and heads that name the details of a subject from its class token."""
+
+    def __init__(self, encoder: ViTModel) -> None:
+        super().__init__()
+        self.encoder = encoder
+        choices = {(kind, name): len(one.cuts) + 1 for kind in OWN for name, one in could_have(kind).items()}
+        ends = np.cumsum([*choices.values()])
+        self.heads = nn.Linear(WIDTH, int(ends[-1]))
+        self.slices = {
+            key: slice(int(end) - count, int(end)) for (key, count), end in zip(choices.items(), ends, strict=True)
+        }
+
+    def misnamed(self, tokens: Tensor, rows: list[samples.Row]) -> Tensor:
+        """Cross-entropy of the details of a subject, added up, in the mean over (n, WIDTH) class tokens."""
+        logits, wanted = self.heads(tokens), defaultdict[tuple[str, str], list[tuple[int, int]]](list)
+        for number, row in enumerate(rows):
+            for name, choice in row["details"].items():
+                wanted[row["facts"]["kind"], name].append((number, choice))
+        total: Tensor = logits.new_zeros(())
+        for key, known in wanted.items():
+            which, choices = torch.tensor(known, device=logits.device).T
+            total = total + nn.functional.cross_entropy(logits[which, self.slices[key]], choices, reduction="sum")
+        return total.div(len(rows))
 
 
 def run(
-    scenes: Store,
-    photos: Store,
-    vision: BlipVisionModel,
-    work: Path,
-    device: str = "cpu",
-    schedule: Schedule = SCHEDULE,
+    encoder: ViTModel, scenes: Store, photos: Store, work: Path, device: str = "cpu", schedule: Schedule = SCHEDULE
 ) -> ViTModel:
-    """Train it (or go on), from BLIP's first layers, and return it."""
+    """Train it (or go on) and return it."""
     torch.manual_seed(3)
-    model = network()
-    adopt(model, vision)
-    model.to(device)
+    model = Lesson(encoder).to(device)
 
     def loss(context: Context) -> Measured:
-        rng = np.random.default_rng((41, context.step))
-        chosen = pairs(scenes, photos, rng)
-        sides = [samples.views([pair[k] for pair in chosen], SIDE, rng, jitter=0.3).to(device) for k in (0, 1)]
+        pictures, rows = batch(scenes, photos, np.random.default_rng((41, context.step)))
         with autocast(model):
-            one, two = (model(side).last_hidden_state[:, 0].float() for side in sides)
-        return Measured(contrast(one, two, SCALE))
+            tokens = model.encoder(pictures.to(device)).last_hidden_state[:, 0]
+        tokens = tokens.float()
+        told, misnamed = told_apart(tokens), model.misnamed(tokens[: len(rows)], rows)
+        return Measured(told + NAMING * misnamed, {"told": told, "misnamed": misnamed})
 
     fit(model, loss, schedule, work / "subject.safetensors")
-    return model
+    return model.encoder
 
 
 NAMES = {
@@ -99,7 +146,17 @@ def adopt(model: ViTModel, blip: BlipVisionModel) -> None:
                 state[name.replace("self_attn.qkv", f"attention.{letter}_proj")] = rows
         else:
             state[name] = tensor
-    model.load_state_dict({key: state[key] for key in model.state_dict()})
+    take(model, {key: state[key] for key in model.state_dict()})
+
+
+def take(model: ViTModel, state: dict[str, Tensor]) -> None:
+    """Load the weights of a network for pictures of another size: places are read between the old ones."""
+    name = "embeddings.position_embeddings"
+    first, places = state[name].float().split((1, state[name].shape[1] - 1), dim=1)
+    old, new = (round(count**0.5) for count in (places.shape[1], model.state_dict()[name].shape[1] - 1))
+    grid = places.reshape(1, old, old, -1).permute(0, 3, 1, 2)
+    grid = nn.functional.interpolate(grid, (new, new), mode="bicubic", align_corners=False)
+    model.load_state_dict({**state, name: torch.cat([first, grid.flatten(2).mT], dim=1)})
 
 
 def image_processor() -> ViTImageProcessorPil:

@@ -1,88 +1,95 @@
-"""The part of A1111's REST that draws, so that its clients work: txt2img, img2img with a mask, progress, interrupt,
-models, samplers, options, png-info, interrogate.
+"""The part of A1111's REST that draws, so that its clients work: txt2img, img2img with a mask, ControlNet units,
+progress, interrupt, png-info, interrogate. The lists are in `a1111_lists`, enlarging in `extras`.
 
-What easel does not have (restore_faces, tiling, variation seeds, scripts) is refused in words, never left out silently.
+What easel does not have (restore_faces, tiling, variation seeds, other scripts) is refused in words, never left out
+silently.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Awaitable, Callable
-from functools import wraps
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.core.cache import cache
-from django.http import HttpRequest, JsonResponse
-from django.views.decorators.csrf import csrf_exempt
+from django.http import HttpRequest
 from PIL import Image
 
-from easel.errors import EaselError
-from easel.provenance import A1111_NAMES, PLAIN_SCHEDULES, SAMPLERS
+from easel.errors import EaselError, shortened
+from easel.images import BROKEN
+from easel.provenance import A1111_NAMES, LORA_TAG, PLAIN_SCHEDULES
 from easel.recipes import Recipe, recipe_from
 from easel.web import index, queue
-from easel.web.api import pictures, waiting
+from easel.web.api import asked, controlnet, pictures, waiting
+from easel.web.api.a1111_lists import chosen_model, loras_of
+from easel.web.api.a1111_told import told
 from easel.web.models import QUEUED, RUNNING, Job
 
-REFUSED = ("restore_faces", "tiling", "subseed_strength", "script_name", "styles")
+REFUSED = (
+    "restore_faces", "tiling", "subseed_strength", "script_name", "s_churn", "s_tmin", "firstphase_width",
+    "firstphase_height",
+)  # fmt: skip
 """What has no match here; anything but its empty value is refused."""
+OF_HIRES = (
+    "hr_second_pass_steps", "hr_checkpoint_name", "hr_sampler_name", "hr_scheduler", "hr_prompt", "hr_negative_prompt",
+)  # fmt: skip
+"""The same of a second pass, which easel makes with the settings of the first."""
+HANDLED = frozenset({"sd_model_checkpoint"})
+"""Options that mean something here."""
 INPAINTS, REDRAWS = "inpaint", "redraw"
-Answer = Callable[..., Awaitable[Any]]
+NEVER_SAID = ("init_images", "mask", "alwayson_scripts")
+"""What was sent and is not sent back: pictures."""
 
 
-def told(view: Callable[[HttpRequest, dict[str, Any]], Awaitable[Any]]) -> Answer:
-    """A view that is given the body's JSON, and answers errors in A1111's shape."""
-
-    @csrf_exempt
-    @wraps(view)
-    async def answer(request: HttpRequest) -> JsonResponse:
-        try:
-            body = json.loads(request.body or b"{}") if request.method == "POST" else {}
-            if not isinstance(body, dict):
-                return failed("the body is no JSON object", 422)
-            return JsonResponse(await view(request, body), safe=False)
-        except (ValueError, RecursionError):
-            return failed("the body is no JSON object", 422)
-        except waiting.StillWorking as problem:
-            return failed(str(problem), 504)
-        except EaselError as problem:
-            return failed(str(problem), 422)
-
-    return answer
-
-
-def failed(words: str, status: int) -> JsonResponse:
-    """An error as A1111 says it."""
-    return JsonResponse({"error": "EaselError", "detail": words, "body": "", "errors": words}, status=status)
-
-
-@told
+@told("POST")
 async def txt2img(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
-    """Draw from words."""
-    values = {"kind": "generate"} | await sync_to_async(shared)(request.user, body)
-    if body.get("enable_hr"):
-        scale = _number(body, "hr_scale", 2.0)
-        for name, size in (("width", "hr_resize_x"), ("height", "hr_resize_y")):
-            whole = _number(body, size, 0) or _number(body, name, 512) * scale
-            values[name] = round(whole / 8) * 8
-    return await drawn(request, recipe_from(values), body)
+    """Draw from words; by the maps of ControlNet units where there are some."""
+    values = await sync_to_async(shared)(request.user, body)
+    if asked.flag(body, "enable_hr"):
+        for name in OF_HIRES:
+            if body.get(name) and str(body[name]).casefold() not in {"use same sampler", "use same scheduler"}:
+                raise EaselError(f"{name}: easel draws the second pass as the first: leave it out")
+        scale = asked.number(body, "hr_scale", 2.0)
+        for name, wanted in (("width", "hr_resize_x"), ("height", "hr_resize_y")):
+            values[name] = round((asked.number(body, wanted, 0) or values[name] * scale) / 8) * 8
+    units = controlnet.units(body)
+    if units:
+        size = (values["width"], values["height"])
+        values |= await sync_to_async(controlnet.steered)(request.user, units, size)
+        values |= {"kind": "edit", "keep_details": "no", "show_control": True}
+    return await drawn(request, recipe_from({"kind": "generate"} | values), body)
 
 
-@told
+@told("POST")
 async def img2img(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
-    """Redraw a photo, or what is white in its mask."""
-    photos = body.get("init_images")
-    if not isinstance(photos, list) or len(photos) != 1:
+    """Redraw a photo, or what is white in its mask, along the maps of ControlNet units where there are some.
+
+    The photo is brought to the size asked for first, as `resize_mode` says, and so is its mask. easel draws all of a
+    photo for a mask, whatever `inpaint_full_res` says, and keeps the rest to the pixel.
+    """
+    photos = asked.names(body, "init_images")
+    if len(photos) != 1:
         raise EaselError("init_images: give one picture")
-    values = {"kind": "edit"} | await sync_to_async(shared)(request.user, body)
-    photo = await sync_to_async(pictures.put_in)(request.user, pictures.from_base64(photos[0]), "photo.png")
-    values |= {"photo": photo.place, "method": REDRAWS, "strength": _number(body, "denoising_strength", 0.75)}
-    if body.get("mask"):
-        mask = await sync_to_async(pictures.put_in)(request.user, pictures.from_base64(body["mask"]), "mask.png")
-        values |= {"method": INPAINTS, "mask": mask.place, "mask_invert": bool(body.get("inpainting_mask_invert"))}
-        values["mask_feather"] = round(_number(body, "mask_blur", 4))
-    return await drawn(request, recipe_from(values), body)
+    values: dict[str, Any] = {"kind": "edit", "keep_details": "no"} | await sync_to_async(shared)(request.user, body)
+    size: tuple[int, int] = (values["width"], values["height"])
+    mode = asked.whole(body, "resize_mode", 0)
+    units = controlnet.units(body)
+
+    def given() -> dict[str, Any]:
+        photo = pictures.opened(photos[0], "init_images")
+        made = {"strength": asked.number(body, "denoising_strength", 0.75), "method": REDRAWS}
+        made["photo"] = pictures.kept(request.user, pictures.brought(photo, size, mode), "photo.png")
+        if body.get("mask"):
+            mask = pictures.brought(pictures.opened(body["mask"], "mask", ground="black"), size, mode)
+            made |= {"method": INPAINTS, "mask": pictures.kept(request.user, mask, "mask.png")}
+            made["mask_invert"] = asked.flag(body, "inpainting_mask_invert")
+            made["mask_feather"] = asked.whole(body, "mask_blur", 4, 0)
+        if units:
+            made |= controlnet.steered(request.user, units, size, photo=pictures.brought(photo, size, mode))
+            made |= {"photo": made["photo"], "show_control": True}
+        return made
+
+    return await drawn(request, recipe_from(values | await sync_to_async(given)()), body)
 
 
 def shared(person: Any, body: dict[str, Any]) -> dict[str, Any]:
@@ -90,68 +97,104 @@ def shared(person: Any, body: dict[str, Any]) -> dict[str, Any]:
     for name in REFUSED:
         if body.get(name):
             raise EaselError(f"{name}: easel has no such thing: leave it out")
-    if any(unit for unit in (body.get("alwayson_scripts") or {}).values()):
-        raise EaselError("alwayson_scripts: easel runs no scripts: control maps are settings of its own API")
-    override = body.get("override_settings") or {}
-    model = override.get("sd_model_checkpoint") or current_model(person)
-    count = int(_number(body, "batch_size", 1)) * int(_number(body, "n_iter", 1))
+    for name in ("seed_resize_from_w", "seed_resize_from_h"):
+        if asked.number(body, name, 0) > 0:
+            raise EaselError(f"{name}: easel has no such thing: leave it out")
+    for name, form in asked.pairs(body, "alwayson_scripts").items():
+        if name.casefold() != "controlnet" and any(_args(form)):
+            raise EaselError(f"alwayson_scripts: easel runs no script called '{shortened(name)}', only ControlNet")
+    override = asked.pairs(body, "override_settings")
+    if strange := next((name for name in override if name not in HANDLED), ""):
+        raise EaselError(f"override_settings: easel has no option called '{shortened(strange)}'")
+    words, loras = with_loras(person, asked.text(body, "prompt"))
     values: dict[str, Any] = {
-        "prompt": body.get("prompt", ""),
-        "steps": int(_number(body, "steps", 20)),
-        "guidance_scale": float(_number(body, "cfg_scale", 7.0)),
-        "width": int(_number(body, "width", 512)),
-        "height": int(_number(body, "height", 512)),
-        "count": count,
-        "model": model,
+        "prompt": words,
+        "steps": asked.whole(body, "steps", 20),
+        "guidance_scale": asked.number(body, "cfg_scale", 7.0),
+        "width": asked.whole(body, "width", 512),
+        "height": asked.whole(body, "height", 512),
+        "count": asked.whole(body, "batch_size", 1, 1) * asked.whole(body, "n_iter", 1, 1),
+        "model": asked.text(override, "sd_model_checkpoint") or chosen_model(person),
+        "negative_prompt": asked.text(body, "negative_prompt"),
+        "lora": loras,
     }
-    if body.get("negative_prompt"):
-        values["negative_prompt"] = body["negative_prompt"]
-    if _number(body, "seed", -1) >= 0:
-        values["seed"] = int(_number(body, "seed", -1))
+    for name in asked.names(body, "styles"):
+        values |= styled(str(name), values)
+    if asked.whole(body, "seed", -1) >= 0:
+        values["seed"] = asked.whole(body, "seed", -1)
     if scheduler := scheduler_of(body):
         values["scheduler"] = scheduler
     return values
 
 
+def _args(form: Any) -> list[Any]:
+    """The arguments of a script; [False] and [] are how clients say that it is off."""
+    found = form.get("args") if isinstance(form, dict) else form
+    return found if isinstance(found, list) else [found]
+
+
+def with_loras(person: Any, words: str) -> tuple[str, list[str]]:
+    """A prompt without its `<lora:NAME:0.8>`, and these as recipes name them. Raises EaselError on unknown names."""
+    tags = LORA_TAG.findall(words)
+    known = loras_of(person) if tags else {}
+    found = []
+    for tag in tags:
+        name, *scales = tag.split(":")
+        if name not in known:
+            raise EaselError(f"no LoRA called '{shortened(name)}' of yours: see /sdapi/v1/loras")
+        both = [*reversed(scales[:2])] if len(scales) > 1 else scales  # there the text encoder's comes first
+        found.append(":".join([known[name], *both]))
+    return LORA_TAG.sub("", words).strip(), found
+
+
+def styled(name: str, values: dict[str, Any]) -> dict[str, str]:
+    """The words of a prompt and a negative one in a style of easel's table."""
+    from easel.jobs.stylize.styles import table
+
+    if name not in table():
+        raise EaselError(f"styles: no style called '{shortened(name)}': see /sdapi/v1/prompt-styles")
+    style = table()[name]
+    negative = ", ".join(text for text in (values["negative_prompt"], style.negative_prompt) if text)
+    return {"prompt": style.prompt.replace("{caption}", values["prompt"]), "negative_prompt": negative}
+
+
 def scheduler_of(body: dict[str, Any]) -> str | None:
     """easel's word for a sampler and its schedule; None for the model's own."""
-    sampler = str(body.get("sampler_name") or body.get("sampler_index") or "")
+    sampler = asked.text(body, "sampler_name") or str(body.get("sampler_index") or "")
     if not sampler or sampler.casefold() == "automatic":
         return None
-    schedule = str(body.get("scheduler") or "").casefold()
+    schedule = asked.text(body, "scheduler").casefold()
     found = A1111_NAMES.get(f"{sampler.casefold()} {'' if schedule in PLAIN_SCHEDULES else schedule}".strip())
     if found is None:
         raise EaselError(
-            f"no sampler called '{sampler[:40]}' with the schedule '{schedule[:40]}': see /sdapi/v1/samplers"
+            f"no sampler called '{shortened(sampler)}' with the schedule '{shortened(schedule)}': see "
+            "/sdapi/v1/samplers"
         )
     return found
 
 
-def _number(body: dict[str, Any], name: str, usual: float) -> float:
-    value = body.get(name)
-    if value is None:
-        return usual
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise EaselError(f"{name}: must be a number")
-    return value
-
-
 async def drawn(request: HttpRequest, recipe: Recipe, body: dict[str, Any]) -> dict[str, Any]:
-    """Run a recipe through the queue; its pictures as A1111 gives them."""
+    """Run a recipe through the queue; its pictures as A1111 gives them, the maps that they followed behind them."""
     job = await waiting.made(request.user, recipe)
-    paths = await sync_to_async(waiting.picture_paths)(job)
-    images = [await sync_to_async(pictures.as_base64)(path) for path in paths]
-    texts = [await sync_to_async(_parameters)(path) for path in paths]
-    seeds = [recipe.seed + number for number in range(len(paths))]
-    info = {
-        "prompt": body.get("prompt", ""),
-        "negative_prompt": body.get("negative_prompt", ""),
-        "seed": recipe.seed,
-        "all_seeds": seeds,
-        "infotexts": texts,
-        "job": job.pk,
-    }
-    return {"images": images, "parameters": body, "info": json.dumps(info, ensure_ascii=False)}
+
+    def answered() -> dict[str, Any]:
+        paths = waiting.picture_paths(job)
+        wanted = [*paths, *waiting.maps_of(job)] if asked.flag(body, "send_images", usual=True) else []
+        info = {
+            "prompt": asked.text(body, "prompt"),
+            "negative_prompt": asked.text(body, "negative_prompt"),
+            "seed": recipe.seed,
+            "all_seeds": [recipe.seed + number for number in range(len(paths))],
+            "infotexts": [_parameters(path) for path in paths],
+            "job": job.pk,
+        }
+        said = {name: value for name, value in body.items() if name not in NEVER_SAID}
+        if asked.flag(body, "include_init_images"):
+            said = body
+        images = [pictures.as_base64(path) for path in wanted]
+        return {"images": images, "parameters": said, "info": json.dumps(info, ensure_ascii=False)}
+
+    return await sync_to_async(answered)()
 
 
 def _parameters(path: Any) -> str:
@@ -159,14 +202,15 @@ def _parameters(path: Any) -> str:
         return str(picture.info.get("parameters", ""))
 
 
-@told
+@told("GET")
 async def progress(request: HttpRequest, _body: dict[str, Any]) -> dict[str, Any]:
     """How far this person's running job is; all zeros where there is none."""
     mine = Job.objects.filter(state__in=(QUEUED, RUNNING), owner=request.user)
     waiting_or_running = await sync_to_async(lambda: list(mine.order_by("-state", "pk")))()
     job = next((one for one in waiting_or_running if one.state == RUNNING), None)
     image = None
-    if job is not None and job.preview and index.preview_path(job).is_file():
+    wants_image = request.GET.get("skip_current_image", "").casefold() not in {"true", "1"}
+    if wants_image and job is not None and job.preview and index.preview_path(job).is_file():
         image = await sync_to_async(pictures.as_base64)(index.preview_path(job))
     share = job.done / job.total if job is not None and job.total else 0.0
     state = {
@@ -183,9 +227,9 @@ async def progress(request: HttpRequest, _body: dict[str, Any]) -> dict[str, Any
     return {"progress": share, "eta_relative": eta, "state": state, "current_image": image, "textinfo": None}
 
 
-@told
+@told("POST")
 async def interrupt(request: HttpRequest, _body: dict[str, Any]) -> dict[str, Any]:
-    """Stop this person's running job at its next step."""
+    """Stop this person's running job at its next step; long ones (trainings) are the pages' to stop."""
 
     def stop() -> None:
         for job in Job.objects.filter(state=RUNNING, heavy=False, owner=request.user):
@@ -195,86 +239,34 @@ async def interrupt(request: HttpRequest, _body: dict[str, Any]) -> dict[str, An
     return {}
 
 
-@told
-async def sd_models(request: HttpRequest, _body: dict[str, Any]) -> list[dict[str, Any]]:
-    """Models that draw."""
-    names = await sync_to_async(pictures.drawing_models)(request.user)
-    empty = {"hash": None, "sha256": None, "filename": "", "config": None}
-    return [{"title": name, "model_name": name} | empty for name in names]
-
-
-@told
-async def samplers(_request: HttpRequest, _body: dict[str, Any]) -> list[dict[str, Any]]:
-    """Samplers by A1111's names."""
-    names = dict.fromkeys(sampler for sampler, _ in SAMPLERS.values())
-    return [{"name": name, "aliases": [], "options": {}} for name in names]
-
-
-@told
-async def schedulers(_request: HttpRequest, _body: dict[str, Any]) -> list[dict[str, Any]]:
-    """Schedules by A1111's names."""
-    names = dict.fromkeys(["Automatic", *(schedule for _, schedule in SAMPLERS.values() if schedule)])
-    return [
-        {"name": name.casefold(), "label": name, "aliases": None, "default_rho": -1, "need_inner_model": False}
-        for name in names
-    ]
-
-
-@told
-async def options(request: HttpRequest, body: dict[str, Any]) -> Any:
-    """The model that draws where a call names none; kept for a person until the studio restarts."""
-    if request.method == "POST":
-        model = body.get("sd_model_checkpoint")
-        if model is not None:
-            if model not in await sync_to_async(pictures.drawing_models)(request.user):
-                raise EaselError(f"no model called '{str(model)[:60]}' draws here: see /sdapi/v1/sd-models")
-            cache.set(_option(request.user), model, None)
-        return None
-    return {"sd_model_checkpoint": current_model(request.user)}
-
-
-def current_model(person: Any) -> str:
-    """The model that a person chose, or pocket."""
-    return str(cache.get(_option(person), "pocket"))
-
-
-def _option(person: Any) -> str:
-    return f"a1111-model-{person.pk}"
-
-
-@told
+@told("POST")
 async def png_info(_request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
     """The `parameters` text in a picture."""
     content = pictures.from_base64(body.get("image"))
-    try:
-        with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
-            picture.load()
-            texts = {key: text for key, text in picture.info.items() if isinstance(text, str)}
-    except (OSError, ValueError, SyntaxError) as problem:
-        raise EaselError("image: no PNG that opens") from problem
+
+    def read() -> dict[str, str]:
+        try:
+            with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
+                picture.load()
+                return {str(key): text for key, text in picture.info.items() if isinstance(text, str)}
+        except (Image.DecompressionBombError, *BROKEN) as problem:
+            raise EaselError("image: no PNG that opens") from problem
+
+    texts = await sync_to_async(read)()
     return {"info": texts.get("parameters", ""), "items": texts, "parameters": {}}
 
 
-@told
+@told("POST")
 async def interrogate(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
     """What a picture shows, as a prompt."""
-    photo = await sync_to_async(pictures.put_in)(request.user, pictures.from_base64(body.get("image")), "photo.png")
-    job = await waiting.made(
-        request.user, recipe_from({"kind": "caption", "photos": [photo.place], "interrogate": True})
-    )
-    from easel.result import Result
-
-    texts = Result.read(job.folder).texts
-    return {"caption": next(iter(texts.values()), "")}
+    if asked.text(body, "model", "clip").casefold() != "clip":
+        raise EaselError("model: easel interrogates with clip alone")
+    return {"caption": await captioned(request.user, pictures.from_base64(body.get("image")), interrogate=True)}
 
 
-@told
-async def nothing(_request: HttpRequest, _body: dict[str, Any]) -> list[Any]:
-    """What easel has none of."""
-    return []
-
-
-@told
-async def scripts(_request: HttpRequest, _body: dict[str, Any]) -> dict[str, list[str]]:
-    """No scripts."""
-    return {"txt2img": [], "img2img": []}
+async def captioned(person: Any, content: bytes, **more: Any) -> str:
+    """What a picture shows, by way of the queue."""
+    photo = await sync_to_async(pictures.put_in)(person, content, "photo.png")
+    job = await waiting.made(person, recipe_from({"kind": "caption", "photos": [photo.place]} | more))
+    texts = await sync_to_async(waiting.texts_of)(job)
+    return next(iter(texts.values()), "")

@@ -1,4 +1,4 @@
-"""OpenAI's REST for pictures, so that its clients work: generations, edits with a mask, models, streams.
+"""OpenAI's REST for pictures, so that its clients work: generations, edits with a mask, variations, models, streams.
 
 `seed`, `negative_prompt`, `steps` and `guidance_scale` are taken beside OpenAI's own settings (`extra_body`).
 """
@@ -6,70 +6,93 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings as django_settings
 from django.core import signing
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from easel.errors import EaselError
+from easel.errors import EaselError, shortened
 from easel.recipes import Recipe, recipe_from
-from easel.web import gate, served
-from easel.web.api import pictures, waiting
-from easel.web.models import Job
+from easel.web import gate, index, queue, served
+from easel.web.api import asked, pictures, waiting
+from easel.web.models import DONE, Job
 
 THEIRS = ("dall-e", "gpt-image", "chatgpt-image")
 """How OpenAI's own models begin: here they stand for pocket."""
-MORE = ("seed", "negative_prompt", "steps", "guidance_scale")
-MOST = 10
+MORE = {"seed": int, "negative_prompt": str, "steps": int, "guidance_scale": float}
+"""Settings of easel's own that are taken beside theirs."""
+HINTS = frozenset({"user", "moderation", "quality", "style", "input_fidelity", "safety_identifier"})
+"""What a program may say, and easel has no use for."""
+KNOWN = frozenset({
+    "prompt", "model", "n", "size", "background", "output_format", "output_compression", "response_format", "stream",
+    "partial_images", "image", "mask", *MORE, *HINTS,
+})  # fmt: skip
+MOST, MOST_PARTIAL = 10, 3
+VARIES = 0.6
+"""Strength of a variation: the photo's arrangement stays, its contents are drawn anew."""
 LINK_SECONDS = 3600
+SALT = "easel-files"
+ALIVE = 10.0
+"""Seconds after which a silent stream says that it lives."""
 NO_TOKENS = {
     "total_tokens": 0,
     "input_tokens": 0,
     "output_tokens": 0,
     "input_tokens_details": {"text_tokens": 0, "image_tokens": 0},
 }
+TYPES = {400: "invalid_request_error", 429: "rate_limit_error"}
 
 
 class Wrong(EaselError):
     """A request that cannot be done, with the parameter that is wrong and the status of its answer."""
 
-    def __init__(self, words: str, param: str | None = None, status: int = 400) -> None:
+    def __init__(self, words: str, param: str | None = None, status: int = 400, code: str | None = None) -> None:
         super().__init__(words)
-        self.param, self.status = param, status
+        self.param, self.status, self.code = param, status, code
 
 
-def failed(words: str, status: int, param: str | None = None) -> JsonResponse:
-    """An error as OpenAI says it."""
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    error = {"message": words, "type": kind, "param": param, "code": None}
-    return JsonResponse({"error": error}, status=status)
+def failed(words: str, status: int, param: str | None = None, code: str | None = None) -> JsonResponse:
+    """An error as OpenAI says it. Clients are told not to send the same again: the first goes on, or fails again."""
+    kind = TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    error = {"message": words, "type": kind, "param": param, "code": code}
+    return JsonResponse({"error": error}, status=status, headers={"x-should-retry": "false"})
 
 
-def told(view: Callable[[HttpRequest], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """A view whose errors are in OpenAI's shape."""
+def told(method: str) -> Callable[[Callable[[HttpRequest], Awaitable[Any]]], Callable[..., Awaitable[Any]]]:
+    """A view of one method, whose errors are in OpenAI's shape."""
 
-    @csrf_exempt
-    @wraps(view)
-    async def answer(request: HttpRequest) -> HttpResponseBase:
-        try:
-            made = await view(request)
-            return made if isinstance(made, HttpResponseBase) else JsonResponse(made)
-        except Wrong as problem:
-            return failed(str(problem), problem.status, problem.param)
-        except waiting.StillWorking as problem:
-            return failed(str(problem), 504)
-        except EaselError as problem:
-            return failed(str(problem), 400)
+    def made(view: Callable[[HttpRequest], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        @csrf_exempt
+        @wraps(view)
+        async def answer(request: HttpRequest) -> HttpResponseBase:
+            if request.method != method:
+                return failed(f"use {method} here", 405)
+            try:
+                found = await view(request)
+                return found if isinstance(found, HttpResponseBase) else JsonResponse(found)
+            except Wrong as problem:
+                return failed(str(problem), problem.status, problem.param, problem.code)
+            except waiting.StillWorking as problem:
+                return failed(str(problem), 504)
+            except queue.Full as problem:
+                return failed(str(problem), 429)
+            except EaselError as problem:
+                return failed(str(problem), 400)
 
-    return answer
+        return answer
+
+    return made
 
 
-@told
+@told("GET")
 async def models(request: HttpRequest) -> dict[str, Any]:
     """Models that draw."""
     names = await sync_to_async(pictures.drawing_models)(request.user)
@@ -77,75 +100,135 @@ async def models(request: HttpRequest) -> dict[str, Any]:
     return {"object": "list", "data": rows}
 
 
-@told
+@told("POST")
 async def generations(request: HttpRequest) -> Any:
     """Pictures from words."""
-    try:
-        body = json.loads(request.body)
-    except (ValueError, RecursionError):
-        raise Wrong("the body is no JSON") from None
-    if not isinstance(body, dict):
-        raise Wrong("the body is no JSON object")
-    values = {"kind": "generate"} | shared(body)
+    body = asked.json_in(request)
+    values = {"kind": "generate"} | await sync_to_async(shared)(request.user, body)
     if not body.get("prompt"):
         raise Wrong("prompt is missing: say what to draw", "prompt")
-    return await answered(request, recipe_from(values), body, "image_generation")
+    return await answered(request, recipe_of(values), body, "image_generation")
 
 
-@told
+@told("POST")
 async def edits(request: HttpRequest) -> Any:
     """A photo changed by words, everywhere or where its mask is clear."""
-    body: dict[str, Any] = {name: request.POST[name] for name in request.POST}
-    files = request.FILES.getlist("image") or request.FILES.getlist("image[]")
-    if len(files) != 1:
-        raise Wrong("give one image" if not files else "only one image is edited at a time", "image")
+    body, files = form_of(request)
+    values = {"kind": "edit"} | await sync_to_async(shared)(request.user, body)
     if not body.get("prompt"):
         raise Wrong("prompt is missing: say what to change", "prompt")
-    values = {"kind": "edit"} | shared(body)
-    photo = await sync_to_async(pictures.put_in)(request.user, files[0].read(), "photo.png")
-    values["photo"] = photo.place
-    if "mask" in request.FILES:
-        content = pictures.mask_from_alpha(request.FILES["mask"].read())
-        values |= {"mask": (await sync_to_async(pictures.put_in)(request.user, content, "mask.png")).place}
-        values["method"] = "inpaint"
-    return await answered(request, recipe_from(values), body, "image_edit")
+
+    def given() -> dict[str, Any]:
+        found = {"photo": pictures.put_in(request.user, photo_in(files), "photo.png").place}
+        if "mask" in request.FILES:
+            content = pictures.mask_from_alpha(request.FILES["mask"].read())
+            found |= {"mask": pictures.put_in(request.user, content, "mask.png").place, "method": "inpaint"}
+        return found
+
+    return await answered(request, recipe_of(values | await sync_to_async(given)()), body, "image_edit")
 
 
-def shared(body: dict[str, Any]) -> dict[str, Any]:
-    """The settings that both have, in easel's words. Raises Wrong on what has no match."""
-    count = _whole(body, "n", 1)
+@told("POST")
+async def variations(request: HttpRequest) -> Any:
+    """Other pictures of what a photo shows: it is captioned, and redrawn from the caption."""
+    from easel.web.api.a1111 import captioned
+
+    body, files = form_of(request)
+    if body.get("prompt"):
+        raise Wrong("prompt: a variation takes none: use edits", "prompt")
+    values = {"kind": "edit", "method": "redraw", "strength": VARIES, "keep_details": "no"}
+    values |= await sync_to_async(shared)(request.user, body)
+    content = photo_in(files)
+    caption = await captioned(request.user, content)
+    photo = await sync_to_async(pictures.put_in)(request.user, content, "photo.png")
+    values |= {"prompt": caption, "caption": caption, "photo": photo.place}
+    return await answered(request, recipe_of(values), body, "image_edit")
+
+
+def form_of(request: HttpRequest) -> tuple[dict[str, Any], list[Any]]:
+    """The texts and the pictures of a form. Raises Wrong where there is not one picture."""
+    body: dict[str, Any] = {name: request.POST[name] for name in request.POST}
+    if getattr(request, "too_large", False):
+        raise Wrong(f"image: is too large: at most {django_settings.MOST_UPLOAD >> 20} MB", "image", 413)
+    files = [*request.FILES.getlist("image"), *request.FILES.getlist("image[]")]
+    if len(files) != 1:
+        raise Wrong("give one image" if not files else "only one image is edited at a time", "image")
+    return body, files
+
+
+def photo_in(files: list[Any]) -> bytes:
+    """The bytes of the one picture."""
+    content: bytes = files[0].read()
+    return content
+
+
+def recipe_of(values: dict[str, Any]) -> Recipe:
+    """The recipe. Raises Wrong, naming OpenAI's own word for the setting that is wrong."""
+    try:
+        return recipe_from(values)
+    except EaselError as problem:
+        first = str(problem).partition(" ")[0].strip(":")
+        theirs = {"width": "size", "height": "size", "count": "n", "photo": "image"}.get(first, first)
+        raise Wrong(str(problem), theirs if theirs in KNOWN else None) from problem
+
+
+def shared(person: Any, body: dict[str, Any]) -> dict[str, Any]:
+    """The settings that all have, in easel's words. Raises Wrong on what has no match."""
+    if strange := next((name for name in body if name.removesuffix("[]") not in KNOWN), ""):
+        raise Wrong(f"unknown parameter: '{shortened(strange)}'", strange, code="unknown_parameter")
+    count = whole(body, "n", 1)
     if not 1 <= count <= MOST:
         raise Wrong(f"n is {count}: 1 to {MOST}", "n")
     model = str(body.get("model") or "pocket")
-    values: dict[str, Any] = {
-        "prompt": body.get("prompt", ""),
-        "count": count,
-        "model": "pocket" if model.startswith(THEIRS) else model,
-    }
+    model = "pocket" if model.startswith(THEIRS) else model
+    if not gate.is_model(model, person):
+        words = f"no model called '{shortened(model)}': see /v1/models"
+        raise Wrong(words, "model", 404, "model_not_found")
+    values: dict[str, Any] = {"count": count, "model": model}
+    if body.get("prompt"):
+        values["prompt"] = body["prompt"]
     size = str(body.get("size") or "auto")
     if size != "auto":
         width, _, height = size.partition("x")
-        if not (width.isdecimal() and height.isdecimal()):
-            raise Wrong(f"size is '{size[:20]}': write it as 512x512, or auto", "size")
+        if not (width.isdecimal() and height.isdecimal() and len(size) < 20):
+            raise Wrong(f"size is '{shortened(size, 20)}': write it as 512x512, or auto", "size")
         values |= {"width": int(width), "height": int(height)}
-    if body.get("background") == "transparent":
+    if str(body.get("background") or "auto") not in {"auto", "opaque"}:
         raise Wrong("background: easel draws no transparent pictures", "background")
     if str(body.get("output_format") or "png") not in pictures.FORMATS:
         raise Wrong(f"output_format: use one of {', '.join(pictures.FORMATS)}", "output_format")
-    for name in MORE:
+    if str(body.get("response_format") or "b64_json") not in {"b64_json", "url"}:
+        raise Wrong("response_format: use b64_json or url", "response_format")
+    if not 0 <= whole(body, "output_compression", 100) <= 100:
+        raise Wrong("output_compression: 0 to 100", "output_compression")
+    if not 0 <= whole(body, "partial_images", 0) <= MOST_PARTIAL:
+        raise Wrong(f"partial_images: 0 to {MOST_PARTIAL}", "partial_images")
+    for name, kind in MORE.items():
         if body.get(name) is not None:
-            value = body[name]
-            number = name != "negative_prompt" and isinstance(value, str)
-            values[name] = json.loads(value) if number and value.replace(".", "", 1).isdecimal() else value
+            values[name] = _more(name, body[name], kind)
     return values
 
 
-def _whole(body: dict[str, Any], name: str, usual: int) -> int:
+def _more(name: str, value: Any, kind: type) -> Any:
+    """A setting of easel's own, which in a form is a text. Raises Wrong where it reads as no number."""
+    if kind is str or not isinstance(value, str):
+        return value
+    try:
+        made = kind(value)
+    except ValueError:
+        made = math.nan
+    if not math.isfinite(made):
+        raise Wrong(f"{name}: must be a number", name)
+    return made
+
+
+def whole(body: dict[str, Any], name: str, usual: int) -> int:
+    """A whole number, which in a form is a text."""
     value = body.get(name)
     if value is None:
         return usual
     try:
-        return int(str(value))
+        return int(str(value)[:20])
     except ValueError:
         raise Wrong(f"{name}: must be a whole number", name) from None
 
@@ -153,47 +236,52 @@ def _whole(body: dict[str, Any], name: str, usual: int) -> int:
 async def answered(request: HttpRequest, recipe: Recipe, body: dict[str, Any], word: str) -> Any:
     """Run a recipe through the queue; its pictures as OpenAI gives them, at once or as a stream."""
     job = await waiting.enqueued(request.user, recipe)
-    form, quality = str(body.get("output_format") or "png"), _whole(body, "output_compression", 90)
-    if not 0 <= quality <= 100:
-        raise Wrong("output_compression: 0 to 100", "output_compression")
+    form, quality = str(body.get("output_format") or "png"), whole(body, "output_compression", 100)
     about = {"output_format": form, "quality": "auto", "size": str(body.get("size") or "auto"), "background": "opaque"}
     if str(body.get("stream", "")).lower() == "true":
-        return streamed(job, form, quality, about, word)
+        return streamed(job, about, quality, word, whole(body, "partial_images", 0))
     job = await waiting.over(job)
     data = []
     for path in await sync_to_async(waiting.picture_paths)(job):
         if body.get("response_format") == "url":
-            signed = signing.dumps([request.user.pk, path.as_posix()])
+            signed = signing.dumps([request.user.pk, path.as_posix()], salt=SALT)
             data.append({"url": request.build_absolute_uri(f"/v1/files/{signed}")})
         else:
             data.append({"b64_json": await sync_to_async(pictures.as_base64)(path, form, quality)})
     return {"created": int(time.time()), "data": data, "usage": NO_TOKENS} | about
 
 
-def streamed(job: Job, form: str, quality: int, about: dict[str, str], word: str) -> StreamingHttpResponse:
-    """The pictures as events, each when all are done."""
+def streamed(job: Job, about: dict[str, str], quality: int, word: str, partial: int) -> StreamingHttpResponse:
+    """What a job has so far, at most `partial` times, and then its pictures, as events."""
+
+    def event(kind: str, value: dict[str, Any]) -> str:
+        return f"event: {kind}\ndata: {json.dumps({'type': kind} | value)}\n\n"
+
+    async def picture(path: Path, more: dict[str, Any]) -> dict[str, Any]:
+        content = await sync_to_async(pictures.as_base64)(path, about["output_format"], quality)
+        return {"b64_json": content, "created_at": int(time.time())} | more | about
 
     async def events() -> AsyncIterator[str]:
+        sent, seen, said = 0, 0.0, time.monotonic()
         try:
-            done = await waiting.over(job)
-            for path in await sync_to_async(waiting.picture_paths)(done):
-                content = await sync_to_async(pictures.as_base64)(path, form, quality)
-                value = {
-                    "type": f"{word}.completed",
-                    "b64_json": content,
-                    "created_at": int(time.time()),
-                    "usage": NO_TOKENS,
-                }
-                yield f"event: {word}.completed\ndata: {json.dumps(value | about)}\n\n"
+            async for now in waiting.followed(job):
+                if now.state != DONE and now.preview > seen and sent < partial and index.preview_path(now).is_file():
+                    found = await picture(index.preview_path(now), {"partial_image_index": sent})
+                    yield event(f"{word}.partial_image", found)
+                    sent, seen, said = sent + 1, now.preview, time.monotonic()
+                elif time.monotonic() - said > ALIVE:
+                    yield ": alive\n\n"
+                    said = time.monotonic()
+            for path in await sync_to_async(waiting.picture_paths)(job):
+                yield event(f"{word}.completed", await picture(path, {"usage": NO_TOKENS}))
         except EaselError as problem:
-            error = {
-                "type": "error",
-                "error": {"message": str(problem), "type": "server_error", "param": None, "code": None},
-            }
-            yield f"event: error\ndata: {json.dumps(error)}\n\n"
+            yield event(
+                "error", {"error": {"message": str(problem), "type": "server_error", "param": None, "code": None}}
+            )
 
     response = StreamingHttpResponse(events(), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"
     return response
 
 
@@ -202,7 +290,7 @@ def file(request: HttpRequest, signed: str) -> HttpResponseBase:
     from django.contrib.auth import get_user_model
 
     try:
-        number, place = signing.loads(signed, max_age=LINK_SECONDS)
+        number, place = signing.loads(signed, max_age=LINK_SECONDS, salt=SALT)
     except signing.BadSignature:
         raise Http404 from None
     person = get_user_model().objects.filter(pk=number, is_active=True).first()
