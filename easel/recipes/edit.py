@@ -83,7 +83,7 @@ def _control(text: str) -> str:
 
 Control = Annotated[str, AfterValidator(_control), NamesFile(lambda text: control_parts(text).file)]
 """[KIND=]FILE[:scale], or KIND[:scale]."""
-BY_MASK = Only("method", "auto", "inpaint", *CONTROLS)
+BY_MASK = Only("method", "auto", "inpaint", *CONTROLS, title="inpaint and ControlNet methods")
 
 
 class Edit(Drawn, Instructed, Steered, Recipe):
@@ -104,7 +104,10 @@ class Edit(Drawn, Instructed, Steered, Recipe):
     """Way to edit: by instruction, by redrawing the photo, inside a mask, or by a control map (ControlNet, or
     T2I-Adapter). auto takes what the words, the mask and the models at hand allow, and says why.
     """
-    strength: Annotated[Strength | None, Only("method", "auto", "redraw", "inpaint", *CONTROLS)] = None
+    strength: Annotated[
+        Strength | None,
+        Only("method", "auto", "redraw", "inpaint", *CONTROLS, title="redraw, inpaint and ControlNet methods"),
+    ] = None
     """How far the picture may leave the photo; more changes more. When not given the model's own; a method by a control
     map then starts from noise alone, and not from the photo.
     """
