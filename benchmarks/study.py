@@ -101,9 +101,10 @@ def table(results: dict[str, Scores], styles: tuple[str, ...]) -> str:
     lines = ["| style | method | " + " | ".join(NAMES) + " | n |", "|---|---|" + "---|" * (len(NAMES) + 1)]
     for style in styles:
         for method, result in results.items():
-            scores = [score for name in NAMES if (score := found(result, name, style))]
-            if scores:
-                lines.append(f"| {style} | {method} | " + " | ".join(map(told, scores)) + f" | {scores[0].n} |")
+            scores = [found(result, name, style) for name in NAMES]
+            if rate := scores[0]:
+                cells = [told(score) if score else "" for score in scores]
+                lines.append(f"| {style} | {method} | " + " | ".join(cells) + f" | {rate.n} |")
     return "\n".join(lines) + "\n"
 
 
