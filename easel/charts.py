@@ -197,6 +197,8 @@ def sweep_curves(courses: Sequence[Course], panels: Sequence[tuple[str, str, str
                     handles.append(drawn[0])
             crossed = [(x, y) for x, y in one.points.get(score, ()) if x in one.alarms]
             axes.plot([x for x, _ in crossed], [y for _, y in crossed], "x", color="#1c1c1e", markersize=8)
+        if not any(y for one in courses for _, y in one.points.get(score, ())):
+            axes.set_ylim(-0.02, 1)  # a share that is zero everywhere is shown as such
         axes.set_xlabel("steps", fontsize=8)
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
