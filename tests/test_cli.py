@@ -16,7 +16,7 @@ import yaml
 from easel import progress as in_words
 from easel.cli import command_table, main, progress
 from easel.cli.reference import main as reference
-from easel.errors import EaselError
+from easel.errors import EaselError, shortened
 from easel.images import save_png
 from easel.kinds import KINDS
 from easel.provenance import read_provenance
@@ -78,7 +78,7 @@ def test_flags_are_the_recipe(capsys, words):
     for setting in settings(KINDS[words.replace(" ", "-")].recipe):
         assert setting.in_file != (setting.flag in text or setting.name.upper() in text), setting.name
         if setting.only and not setting.in_file:
-            assert f"Settings of {setting.only.title}" in " ".join(text.split())
+            assert f"Settings of {shortened(setting.only.title)}" in " ".join(text.split())
 
 
 def test_every_command_has_help_and_a_place():

@@ -107,7 +107,7 @@ def _flag(setting: Setting) -> inspect.Parameter:
         consume_multiple=(1, None) if several and not setting.is_repeated else False,
         allow_leading_hyphen=setting.form is not bool and not several,
         converter=_converter(setting.form),
-        group=Group(f"Settings of {setting.only.title}", sort_key=50) if setting.only else SETTINGS_GROUP,
+        group=Group(f"Settings of {shortened(setting.only.title)}", sort_key=50) if setting.only else SETTINGS_GROUP,
     )
     return _parameter(setting.name, setting.form if several else setting.form | None, () if several else None, mark)
 

@@ -83,7 +83,7 @@ def _control(text: str) -> str:
 
 Control = Annotated[str, AfterValidator(_control), NamesFile(lambda text: control_parts(text).file)]
 """[KIND=]FILE[:scale], or KIND[:scale]."""
-BY_MASK = Only("method", "auto", "inpaint", *CONTROLS, title="inpaint and ControlNet methods")
+BY_MASK = Only("method", "auto", "inpaint", *CONTROLS)
 
 
 class Edit(Drawn, Instructed, Steered, Recipe):
@@ -106,7 +106,7 @@ class Edit(Drawn, Instructed, Steered, Recipe):
     """
     strength: Annotated[
         Strength | None,
-        Only("method", "auto", "redraw", "inpaint", *CONTROLS, title="redraw, inpaint and ControlNet methods"),
+        Only("method", "auto", "redraw", "inpaint", *CONTROLS),
     ] = None
     """How far the picture may leave the photo; more changes more. When not given the model's own; a method by a control
     map then starts from noise alone, and not from the photo.
