@@ -22,9 +22,14 @@ class UnexpectedError(EaselError):
     """A fault of easel's own. The message says where the traceback was written; the cause is the fault itself."""
 
 
+def state_folder() -> Path:
+    """Where easel keeps what belongs to no folder of a run (the XDG base directories' state)."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "easel"
+
+
 def unexpected(problem: BaseException, folder: Path | None = None) -> UnexpectedError:
     """One line about a fault of our own; its traceback is in easel-error.txt in `folder`, else where logs are kept."""
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "easel"
+    state = state_folder()
     text = "".join(traceback.format_exception(problem)).encode("utf-8", "backslashreplace")
     where = "nowhere, since no file could be written"
     for place in (folder, state, Path(tempfile.gettempdir())):

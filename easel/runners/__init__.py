@@ -62,7 +62,7 @@ def _shared(
     one = cluster.Cluster.asked(*asked)
     cluster.check(recipe, one)
     to = str(out) if out is not None and places.is_remote(str(out)) else ""
-    folder = cluster.state_folder(to) if to else out
+    folder = places.state_of(to) if to else out
     return local.run(
         recipe, folder, device, dtype, report, lambda recipe, workspace: cluster.run(recipe, workspace, one, to)
     )

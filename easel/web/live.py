@@ -37,8 +37,8 @@ class Watcher:
         self._watchers = watchers
         watchers.add(self)
 
-    def told(self, changed: set[int]) -> None:
-        """Hear which jobs changed."""
+    def notify(self, changed: set[int]) -> None:
+        """Say which jobs changed."""
         self._heard |= changed
         self._news.set()
 
@@ -84,7 +84,7 @@ class Feed:
             if changed:
                 self._made.clear()
                 for one in self._watchers:
-                    one.told(changed)
+                    one.notify(changed)
             await asyncio.sleep(LOOK)
 
     async def shared(self, key: Any, make: Callable[[], Any]) -> Any:
@@ -97,7 +97,7 @@ class Feed:
     def end(self) -> None:
         """Wake all who watch: the server ends."""
         for one in self._watchers:
-            one.told(set())
+            one.notify(set())
 
 
 def end() -> None:
@@ -152,13 +152,13 @@ def stream(
     async def events() -> AsyncIterator[str]:
         _OPEN[person] += 1
         try:
-            async with contextlib.aclosing(told()) as lines:
-                async for one in lines:
+            async with contextlib.aclosing(lines_as_they_come()) as coming:
+                async for one in coming:
                     yield one
         finally:
             _OPEN[person] -= 1
 
-    async def told() -> AsyncGenerator[str]:
+    async def lines_as_they_come() -> AsyncGenerator[str]:
         yield "retry: 2000\n\n"
         watcher, asked = feed().watch(), time.monotonic()
         try:

@@ -39,7 +39,7 @@ IDLE = 0.2
 """Seconds between two looks at an empty queue."""
 WATCH = 0.2
 """Seconds between two looks at whether a running job was asked to stop."""
-TOLD = 0.4
+PROGRESS_EVERY = 0.4
 """Seconds between two reports within one phase."""
 REAP_EVERY = 2.0
 GRACE = 60.0
@@ -53,15 +53,15 @@ def machine_name() -> str:
     Containers and copied machines may share a host's name, and number their processes alike: what tells them apart is
     in it too.
     """
-    told = [socket.gethostname()]
+    marks = [socket.gethostname()]
     with contextlib.suppress(OSError):
-        told.append(str(Path("/proc/self/ns/pid").readlink()))
+        marks.append(str(Path("/proc/self/ns/pid").readlink()))
     with contextlib.suppress(OSError):
-        told.append(Path("/etc/machine-id").read_text().strip())
+        marks.append(Path("/etc/machine-id").read_text().strip())
     card = uuid.getnode()
     if not card >> 40 & 1:  # else it was drawn, and each process draws another
-        told.append(f"{card:x}")
-    return f"{told[0][:40] or 'machine'}-{hashlib.sha256(' '.join(told).encode()).hexdigest()[:8]}"
+        marks.append(f"{card:x}")
+    return f"{marks[0][:40] or 'machine'}-{hashlib.sha256(' '.join(marks).encode()).hexdigest()[:8]}"
 
 
 def own_name() -> str:
@@ -136,7 +136,7 @@ class Runner:
     def __init__(self, job: Job, worker: str, stop: Stop) -> None:
         self.job, self.worker, self._stop = job, worker, stop
         self._asked, self._lost, self._over = threading.Event(), threading.Event(), threading.Event()
-        self._told: tuple[str, float] = ("", 0.0)
+        self._written: tuple[str, float] = ("", 0.0)
         self._log = lines(lambda line: queue.log(job, printable(line)))
 
     def run(self) -> None:
@@ -189,15 +189,15 @@ class Runner:
             raise Lost("another worker has this job")
         if self._asked.is_set() or self._stop:
             raise Cancelled(f"stopped during {step.phase} ({step.done} of {step.total}); finished files are kept")
-        phase, told = self._told
+        phase, at = self._written
         now = time.monotonic()
-        if step.phase == phase and step.done < step.total and now - told < TOLD and step.preview is None:
+        if step.phase == phase and step.done < step.total and now - at < PROGRESS_EVERY and step.preview is None:
             return
-        self._told = (step.phase, now)
+        self._written = (step.phase, now)
         with contextlib.suppress(DatabaseError):  # a restart of the database, or a full disk: the run goes on
-            self._tell(step)
+            self._write_progress(step)
 
-    def _tell(self, step: Step) -> None:
+    def _write_progress(self, step: Step) -> None:
         """Write how far it is."""
         self._log(step)
         facts: dict[str, Any] = {"phase": step.phase[:200], "done": step.done, "total": step.total}

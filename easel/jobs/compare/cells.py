@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,23 @@ Row = dict[str, Any]
 """A cell as the journal keeps it: key, candidate (its label), photo ('' where there is none), seed, seconds, and failed
 (why), or pictures, values ([name, judge, number] each) and notes.
 """
+
+
+@contextlib.contextmanager
+def failing_alone(row: Row, folder: Path) -> Iterator[None]:
+    """What goes wrong with one cell or training is kept with it as `failed`, and the rest goes on; a fault of easel's
+    own leaves its traceback in the folder, which goes when all is well. Raises Cancelled and Unconfirmed.
+    """
+    try:
+        yield
+    except (Cancelled, Unconfirmed):
+        raise
+    except EaselError as problem:
+        row["failed"] = printable(problem)
+    except Exception as problem:  # noqa: BLE001 - a fault in one is kept with it, and the rest goes on
+        row["failed"] = printable(unexpected(problem, folder))
+    else:
+        (folder / FAULT).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -62,16 +80,8 @@ class Cell:
         child = workspace.child(self.folder, report)
         begin = time.monotonic()
         row: Row = {"key": self.key, "candidate": self.candidate.label, "photo": self.photo, "seed": self.seed}
-        try:
+        with failing_alone(row, child.folder):
             result = jobs.run(self.recipe, child)
-        except (Cancelled, Unconfirmed):
-            raise
-        except EaselError as problem:
-            row["failed"] = printable(problem)
-        except Exception as problem:  # noqa: BLE001 - a fault in one cell is told with it, and the rest goes on
-            row["failed"] = printable(unexpected(problem, child.folder))
-        else:
-            (child.folder / FAULT).unlink(missing_ok=True)
             row["pictures"] = [f"{self.folder}/{name}" for name in result.pictures]
             row["values"] = values_of(result)
             row["notes"] = list(result.notes)

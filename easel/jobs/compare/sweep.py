@@ -17,9 +17,9 @@ from typing import Any
 
 from PIL import Image
 
-from easel.errors import FAULT, Cancelled, EaselError, Unconfirmed, printable, unexpected
+from easel.errors import Cancelled, EaselError, Unconfirmed, printable
 from easel.jobs import likeness, personalize
-from easel.jobs.compare.cells import Row
+from easel.jobs.compare.cells import Row, failing_alone
 from easel.jobs.inputs import file_name
 from easel.jobs.journal import NAME, Journal
 from easel.jobs.likeness import LikenessJudges
@@ -160,18 +160,19 @@ class Sweep:
             self._ask(plan, observer.training, number)
 
         try:
-            family = personalize.judge_of(plan.recipe)
-            if family not in self.judges:
-                self.judges[family] = LikenessJudges.load(family, child)
-            watch = Watch(self.judges[family], self.caches, tuple(drawings), seen, SAVE_SECONDS)
-            with personalize.taught(plan.recipe, child, watch) as found:
-                seconds = found.observer.seconds
-                row["notes"] = found.notes
-                steps = [int(one["step"]) for one in found.observer.evaluated]
-                row["cells"] = [[step, name] for step in steps for name in drawings.values()]
-                if found.problem is not None:
-                    at = f"; it was measured up to step {steps[-1]}" if steps else ""
-                    row["failed"] = printable(f"{found.problem}{at}: lower the learning rate")
+            with failing_alone(row, child.folder):
+                family = personalize.judge_of(plan.recipe)
+                if family not in self.judges:
+                    self.judges[family] = LikenessJudges.load(family, child)
+                watch = Watch(self.judges[family], self.caches, tuple(drawings), seen, SAVE_SECONDS)
+                with personalize.taught(plan.recipe, child, watch) as found:
+                    seconds = found.observer.seconds
+                    row["notes"] = found.notes
+                    steps = [int(one["step"]) for one in found.observer.evaluated]
+                    row["cells"] = [[step, name] for step in steps for name in drawings.values()]
+                    if found.problem is not None:
+                        at = f"; it was measured up to step {steps[-1]}" if steps else ""
+                        row["failed"] = printable(f"{found.problem}{at}: lower the learning rate")
         except Cancelled:
             if self.asks:
                 raise Unconfirmed(
@@ -180,12 +181,6 @@ class Sweep:
                     self.workspace.folder,
                 ) from None
             raise
-        except EaselError as problem:
-            row["failed"] = printable(problem)
-        except Exception as problem:  # noqa: BLE001 - a fault in one training is told with it, and the rest goes on
-            row["failed"] = printable(unexpected(problem, child.folder))
-        else:
-            (child.folder / FAULT).unlink(missing_ok=True)
         return {"notes": [], "cells": cells} | row | {"seconds": round(seconds, 3), "memory": peak.bytes}
 
     def _keep(

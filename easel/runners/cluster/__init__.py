@@ -7,7 +7,6 @@ folder itself, and workers write them to a bucket, so that no disk must be share
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -29,7 +28,8 @@ from easel.recipes.base import Recipe
 from easel.result import Result
 from easel.runners.cluster import glue, places, sources
 from easel.runners.cluster.manifest import NAME, VERSION, Manifest, Part
-from easel.runners.cluster.part import Outcome, Task, Worker
+from easel.runners.cluster.part import Worker
+from easel.runners.cluster.task import Outcome, Task
 from easel.runners.ray import Died, Pool
 from easel.workspace import Workspace
 
@@ -213,13 +213,12 @@ class _Run:
                 manifest.forget_found(number)
                 manifest.add_found(number, sources.listed(source, root))
                 self.workspace.step(FINDING, number, len(found))
-        for number, rows, wrong in self._indexed(pool, shards, root):
+        for number, rows, note in self._indexed(pool, shards, root):
             manifest.forget_found(number)
             manifest.add_found(number, (tuple(row) for row in rows))
-            if wrong:
+            if note:
                 broken += 1
-                what = f"{len(rows)} whole photos in it are done" if rows else "it is left out"
-                manifest.note([f"{found[number].place} is {wrong}: {what}" if wrong[0] in "cdn" else wrong])
+                manifest.note([note])
         total = manifest.number_items(size)
         self.workspace.step(FINDING, len(found), len(found))
         if not total:
@@ -229,7 +228,7 @@ class _Run:
     def _indexed(
         self, pool: Pool, shards: list[tuple[int, sources.Source]], root: str
     ) -> Iterator[tuple[int, list[Any], str]]:
-        """What is in each shard."""
+        """What is in each shard, and a note on what is wrong with it."""
         waiting, tries = deque(shards), 0
         while waiting or pool.busy:
             pool.grow(len(waiting))
@@ -405,16 +404,10 @@ def _picture(outcome: Outcome | None) -> Image.Image | None:
         return picture.convert("RGB")
 
 
-def state_folder(to: str) -> Path:
-    """Where the manifest lies on this machine of a run whose pictures go to a bucket: the same for the same place."""
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return state / "easel" / "runs" / hashlib.sha256(to.rstrip("/").encode()).hexdigest()[:16]
-
-
 def close() -> None:
     """End the workers that this process keeps warm."""
     while _pools:
         _pools.popitem()[1].close()
 
 
-__all__ = ["Cluster", "check", "close", "run", "state_folder"]
+__all__ = ["Cluster", "check", "close", "run"]

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import csv
 import importlib
 import io
-import json
 import os
 import platform
 import shutil
 import socket
 import sys
-import tarfile
 import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -31,11 +27,13 @@ from PIL import Image
 
 from easel.errors import EaselError, UnexpectedError, printable
 from easel.images import OUR_OWN, open_picture
-from easel.kinds import KINDS, Kind
+from easel.kinds import KINDS
 from easel.recipes.base import Recipe
 from easel.result import Result
 from easel.runners.cluster import places
-from easel.runners.cluster.manifest import Item, Part
+from easel.runners.cluster.manifest import Item
+from easel.runners.cluster.naming import packed, renamed, renumbered, swapped
+from easel.runners.cluster.task import Outcome, Task
 from easel.sheet import MOST_CELLS
 from easel.version import __version__
 from easel.workspace import Workspace
@@ -45,49 +43,6 @@ TABLES = (".jsonl", ".csv")
 THUMBNAIL = 360
 FOLDER = "easel-part-"
 """How the folders begin in which workers work."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """A part to do: all that a worker needs to know."""
-
-    part: Part
-    items: tuple[Item, ...]
-    total: int
-    kind: Kind
-    recipe: Mapping[str, Any]
-    device: str = "auto"
-    dtype: str = "auto"
-    cwd: str = ""
-    to: str = ""
-    """A bucket's folder that pictures are written to; '' where they are handed back."""
-    shard: str = ""
-    """Name of the tar that the pictures go into; '' where each is a file."""
-
-
-@dataclass
-class Outcome:
-    """What a part has come to."""
-
-    done: list[dict[str, Any]] = field(default_factory=list)
-    """Of each photo: number, photo, pictures, files, texts, scores."""
-    failed: dict[int, str] = field(default_factory=dict)
-    tables: dict[str, str] = field(default_factory=dict)
-    files: dict[str, bytes] = field(default_factory=dict)
-    """To be written by whoever asked; empty where they are in the bucket already."""
-    names: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    cells: list[tuple[int, bytes, str, list[str]]] = field(default_factory=list)
-    """For the sheet: a small picture, its title and lines; of the first photos only."""
-    preview: bytes = b""
-    lacked_memory: bool = False
-    fault: str = ""
-    """A traceback, where easel itself failed."""
-    spent: float = 0.0
-    whole: str = ""
-    """The job's result.json, where the part is all of the run."""
 
 
 class Worker:
@@ -112,13 +67,15 @@ class Worker:
         return self._context.run(self._do, task)
 
     def index(self, shard: str, root: str) -> tuple[list[Any], str]:
-        """`sources.indexed`, the error as the second value where there is one."""
+        """The photos in a shard, as `sources.indexed` finds them, and a note where something is wrong with it."""
         from easel.runners.cluster import sources
 
         try:
-            return sources.indexed(shard, root)
+            rows, wrong = sources.indexed(shard, root)
         except EaselError as problem:
             return [], str(problem)
+        what = f"{len(rows)} whole photos in it are done" if rows else "it is left out"
+        return rows, f"{shard} is {wrong}: {what}" if wrong else ""
 
     def _do(self, task: Task) -> Outcome:
         begun, outcome = time.perf_counter(), Outcome()
@@ -360,7 +317,7 @@ class _Part:
             "photo": item.name,
             "pictures": [names[old] for old in pictures],
             "files": [names[old] for old in others],
-            "texts": {_swapped(key, names): self._said(EaselError(text)) for key, text in said.items()},
+            "texts": {swapped(key, names): self._said(EaselError(text)) for key, text in said.items()},
             "scores": [
                 score.model_dump() | {"of": names.get(score.of, score.of)} for score in result.scores if score.of in own
             ],
@@ -420,60 +377,3 @@ class _Part:
 def unexpected_of(problem: Exception) -> EaselError:
     """A fault of easel's own over one photo, in a line; its traceback is in the run's folder."""
     return EaselError(f"easel met something it did not expect: {type(problem).__name__}: {problem}")
-
-
-def renumbered(name: str, index: int, total: int, stem: str = "") -> str:
-    """'01-van-gogh.png' as the picture at `index` of `total`, with the photo's name in it where there are several."""
-    from easel.jobs.inputs import file_name
-
-    words = Path(name).stem.partition("-")[2] if Path(name).stem[:2].isdigit() else Path(name).stem
-    return file_name(index, total, f"{stem} {words}" if stem else words)
-
-
-def renamed(text: str, table: str, names: Mapping[str, str], *, with_head: bool) -> str:
-    """A table's text with files called as they are in the whole run: cells and values that are a name."""
-    if table.endswith(".jsonl"):
-        lines = []
-        for line in text.splitlines():
-            row = json.loads(line)
-            swapped = {key: names.get(value, value) if isinstance(value, str) else value for key, value in row.items()}
-            lines.append(json.dumps(swapped, ensure_ascii=False))
-        return "".join(f"{line}\n" for line in lines)
-    made = io.StringIO()
-    rows = [[names.get(cell, cell) for cell in row] for row in csv.reader(io.StringIO(text))]
-    csv.writer(made, lineterminator="\n").writerows(rows if with_head else rows[1:])
-    return made.getvalue()
-
-
-def packed(outcome: Outcome) -> bytes:
-    """The pictures as a tar that WebDataset reads: NAME.png and NAME.json, with what is known of each, side by side.
-
-    The same pictures make the same bytes.
-    """
-    facts = {
-        name: {"photo": row["photo"], "texts": row["texts"], "scores": [s for s in row["scores"] if s["of"] == name]}
-        for row in outcome.done
-        for name in row["pictures"]
-    }
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, content in outcome.files.items():
-            _add(tar, name, content)
-            if name in facts:
-                text = json.dumps(facts[name], ensure_ascii=False)
-                _add(tar, f"{name.rpartition('.')[0]}.json", text.encode("utf-8"))
-    return stream.getvalue()
-
-
-def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    tar.addfile(member, io.BytesIO(content))
-
-
-def _swapped(key: str, names: Mapping[str, str]) -> str:
-    """A text's key: a name, or one with ', tags' or the like behind it."""
-    if key in names:
-        return names[key]
-    base, comma, rest = key.rpartition(", ")
-    return names[base] + comma + rest if base in names else key

@@ -5,12 +5,13 @@ imported for a bucket before one is named, and whatever goes wrong there is said
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from easel.errors import EaselError, shortened
+from easel.errors import EaselError, shortened, state_folder
 from easel.files import check_regular, write_atomic
 
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
@@ -170,3 +171,8 @@ def below(folder: str, name: str) -> str:
 def local(place: str) -> Path:
     """The path of a place on a disk."""
     return Path(place.removeprefix("file://"))
+
+
+def state_of(to: str) -> Path:
+    """Where the manifest lies on this machine of a run whose pictures go to a bucket: the same for the same place."""
+    return state_folder() / "runs" / hashlib.sha256(to.rstrip("/").encode()).hexdigest()[:16]

@@ -22,7 +22,7 @@ from easel.recipes import Recipe, recipe_from
 from easel.web import index, queue
 from easel.web.api import asked, controlnet, pictures, waiting
 from easel.web.api.a1111_lists import chosen_model, loras_of
-from easel.web.api.a1111_told import told
+from easel.web.api.a1111_view import a1111_view
 from easel.web.models import QUEUED, RUNNING, Job
 
 REFUSED = (
@@ -41,7 +41,7 @@ NEVER_SAID = ("init_images", "mask", "alwayson_scripts")
 """What was sent and is not sent back: pictures."""
 
 
-@told("POST")
+@a1111_view("POST")
 async def txt2img(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
     """Draw from words; by the maps of ControlNet units where there are some."""
     values = await sync_to_async(shared)(request.user, body)
@@ -60,7 +60,7 @@ async def txt2img(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
     return await drawn(request, recipe_from({"kind": "generate"} | values), body)
 
 
-@told("POST")
+@a1111_view("POST")
 async def img2img(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
     """Redraw a photo, or what is white in its mask, along the maps of ControlNet units where there are some.
 
@@ -202,7 +202,7 @@ def _parameters(path: Any) -> str:
         return str(picture.info.get("parameters", ""))
 
 
-@told("GET")
+@a1111_view("GET")
 async def progress(request: HttpRequest, _body: dict[str, Any]) -> dict[str, Any]:
     """How far this person's running job is; all zeros where there is none."""
     mine = Job.objects.filter(state__in=(QUEUED, RUNNING), owner=request.user)
@@ -227,7 +227,7 @@ async def progress(request: HttpRequest, _body: dict[str, Any]) -> dict[str, Any
     return {"progress": share, "eta_relative": eta, "state": state, "current_image": image, "textinfo": None}
 
 
-@told("POST")
+@a1111_view("POST")
 async def interrupt(request: HttpRequest, _body: dict[str, Any]) -> dict[str, Any]:
     """Stop this person's running job at its next step; long ones (trainings) are the pages' to stop."""
 
@@ -239,7 +239,7 @@ async def interrupt(request: HttpRequest, _body: dict[str, Any]) -> dict[str, An
     return {}
 
 
-@told("POST")
+@a1111_view("POST")
 async def png_info(_request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
     """The `parameters` text in a picture."""
     content = pictures.from_base64(body.get("image"))
@@ -256,7 +256,7 @@ async def png_info(_request: HttpRequest, body: dict[str, Any]) -> dict[str, Any
     return {"info": texts.get("parameters", ""), "items": texts, "parameters": {}}
 
 
-@told("POST")
+@a1111_view("POST")
 async def interrogate(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
     """What a picture shows, as a prompt."""
     if asked.text(body, "model", "clip").casefold() != "clip":

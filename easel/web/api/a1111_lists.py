@@ -13,12 +13,12 @@ from django.http import HttpRequest
 from easel.errors import EaselError, shortened
 from easel.provenance import SAMPLERS
 from easel.web.api import asked, pictures
-from easel.web.api.a1111_told import told
+from easel.web.api.a1111_view import a1111_view
 from easel.web.api.extras import UPSCALERS
 from easel.web.models import DONE, Job, Upload
 
 
-@told("GET")
+@a1111_view("GET")
 async def sd_models(request: HttpRequest, _body: dict[str, Any]) -> list[dict[str, Any]]:
     """Models that draw."""
     names = await sync_to_async(pictures.drawing_models)(request.user)
@@ -26,14 +26,14 @@ async def sd_models(request: HttpRequest, _body: dict[str, Any]) -> list[dict[st
     return [{"title": name, "model_name": name} | empty for name in names]
 
 
-@told("GET")
+@a1111_view("GET")
 async def samplers(_request: HttpRequest, _body: dict[str, Any]) -> list[dict[str, Any]]:
     """Samplers by A1111's names."""
     names = dict.fromkeys(sampler for sampler, _ in SAMPLERS.values())
     return [{"name": name, "aliases": [], "options": {}} for name in names]
 
 
-@told("GET")
+@a1111_view("GET")
 async def schedulers(_request: HttpRequest, _body: dict[str, Any]) -> list[dict[str, Any]]:
     """Schedules by A1111's names."""
     names = dict.fromkeys(["Automatic", *(schedule for _, schedule in SAMPLERS.values() if schedule)])
@@ -43,7 +43,7 @@ async def schedulers(_request: HttpRequest, _body: dict[str, Any]) -> list[dict[
     ]
 
 
-@told("GET", "POST")
+@a1111_view("GET", "POST")
 async def options(request: HttpRequest, body: dict[str, Any]) -> Any:
     """The model that draws where a call names none; kept for a person until the studio restarts."""
     if request.method == "GET":
@@ -67,20 +67,20 @@ def _option(person: Any) -> str:
     return f"a1111-model-{person.pk}"
 
 
-@told("GET")
+@a1111_view("GET")
 async def upscalers(_request: HttpRequest, _body: dict[str, Any]) -> list[dict[str, Any]]:
     """How extra-single-image enlarges."""
     empty = {"model_name": None, "model_path": None, "model_url": None}
     return [{"name": name, "scale": 4} | empty for name in UPSCALERS]
 
 
-@told("GET")
+@a1111_view("GET")
 async def latent_upscale_modes(_request: HttpRequest, _body: dict[str, Any]) -> list[dict[str, str]]:
     """How the second pass of a large picture begins."""
     return [{"name": "Latent"}]
 
 
-@told("GET")
+@a1111_view("GET")
 async def loras(request: HttpRequest, _body: dict[str, Any]) -> list[dict[str, Any]]:
     """What `<lora:NAME:0.8>` in a prompt may name: weights that this person put in or taught."""
     found = await sync_to_async(loras_of)(request.user)
@@ -97,7 +97,7 @@ def loras_of(person: Any) -> dict[str, str]:
     return found
 
 
-@told("GET")
+@a1111_view("GET")
 async def prompt_styles(_request: HttpRequest, _body: dict[str, Any]) -> list[dict[str, str]]:
     """easel's styles: `{prompt}` is where one's own words go."""
     from easel.jobs.stylize.styles import table
@@ -108,13 +108,13 @@ async def prompt_styles(_request: HttpRequest, _body: dict[str, Any]) -> list[di
     ]
 
 
-@told("GET")
+@a1111_view("GET")
 async def embeddings(_request: HttpRequest, _body: dict[str, Any]) -> dict[str, Any]:
     """Words that are known without being named: none. Learned words belong to a recipe, see `embedding`."""
     return {"loaded": {}, "skipped": {}}
 
 
-@told("GET")
+@a1111_view("GET")
 async def memory(_request: HttpRequest, _body: dict[str, Any]) -> dict[str, Any]:
     """Bytes of memory: of the machine, and that the web process has. The workers draw, so graphics cards are theirs."""
     whole, own = psutil.virtual_memory(), psutil.Process().memory_info().rss
@@ -124,24 +124,24 @@ async def memory(_request: HttpRequest, _body: dict[str, Any]) -> dict[str, Any]
     }
 
 
-@told("GET")
+@a1111_view("GET")
 async def cmd_flags(_request: HttpRequest, _body: dict[str, Any]) -> dict[str, Any]:
     """What A1111 was started with, as far as it holds for easel."""
     return {"api": True, "nowebui": False}
 
 
-@told("GET")
+@a1111_view("GET")
 async def nothing(_request: HttpRequest, _body: dict[str, Any]) -> list[Any]:
     """What easel has none of."""
     return []
 
 
-@told("POST")
+@a1111_view("POST")
 async def refresh(_request: HttpRequest, _body: dict[str, Any]) -> None:
     """Models are looked for whenever they are asked for: there is nothing to do."""
 
 
-@told("GET")
+@a1111_view("GET")
 async def scripts(_request: HttpRequest, _body: dict[str, Any]) -> dict[str, list[str]]:
     """The scripts that a call may name. By "controlnet m2m" clients find out that there is ControlNet."""
     known = ["controlnet", "controlnet m2m"]

@@ -20,7 +20,7 @@ from easel.models.catalog.tables import ROWS
 from easel.recipes import recipe_from
 from easel.recipes.knobs import CONTROLS
 from easel.web.api import asked, pictures, waiting
-from easel.web.api.a1111_told import told
+from easel.web.api.a1111_view import a1111_view
 
 MODULES = {"none": "", "canny": "canny", "depth": "depth", "scribble_xdog": "scribble"}
 """What makes a map of a picture, by the extension's names -> easel's kinds; '' is that the picture is a map already."""
@@ -180,20 +180,20 @@ def made(kind: str, image: Image.Image, low: float, high: float) -> Image.Image:
 # Addresses
 
 
-@told("GET")
+@a1111_view("GET")
 async def version(_request: HttpRequest, _body: dict[str, Any]) -> dict[str, int]:
     """The version of the extension's API."""
     return {"version": VERSION}
 
 
-@told("GET")
+@a1111_view("GET")
 async def model_list(_request: HttpRequest, _body: dict[str, Any]) -> dict[str, list[str]]:
     """Networks that are at hand."""
     found = await sync_to_async(networks)()
     return {"model_list": [row.name for row in found if row.at_hand]}
 
 
-@told("GET")
+@a1111_view("GET")
 async def module_list(_request: HttpRequest, _body: dict[str, Any]) -> dict[str, Any]:
     """What makes a map of a picture."""
     return {"module_list": list(MODULES), "module_detail": {name: {"sliders": []} for name in MODULES}}
@@ -202,7 +202,7 @@ async def module_list(_request: HttpRequest, _body: dict[str, Any]) -> dict[str,
 MOST_DETECTED = 20
 
 
-@told("POST")
+@a1111_view("POST")
 async def detect(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
     """The maps of pictures, whose shorter side has `controlnet_processor_res` pixels then."""
     module = asked.text(body, "controlnet_module", "none").casefold()

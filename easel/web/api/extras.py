@@ -12,7 +12,7 @@ from PIL import Image
 
 from easel.errors import EaselError, nearest, shortened
 from easel.web.api import asked, pictures
-from easel.web.api.a1111_told import told
+from easel.web.api.a1111_view import a1111_view
 
 UPSCALERS: dict[str, Image.Resampling | None] = {
     "None": None,
@@ -24,13 +24,13 @@ REFUSED = ("gfpgan_visibility", "codeformer_visibility")
 MOST_TIMES, MOST_PIXELS, MOST_PICTURES = 8.0, 64_000_000, 100
 
 
-@told("POST")
+@a1111_view("POST")
 async def single(_request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
     """One picture, enlarged."""
     return {"html_info": "", "image": await sync_to_async(enlarged)(body, body.get("image"), "image")}
 
 
-@told("POST")
+@a1111_view("POST")
 async def batch(_request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
     """Several pictures, enlarged alike."""
     rows = asked.names(body, "imageList")

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import wraps
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,12 @@ from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
 from django.core import signing
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
-from django.views.decorators.csrf import csrf_exempt
 
 from easel.errors import EaselError, shortened
 from easel.recipes import Recipe, recipe_from
-from easel.web import gate, index, queue, served
+from easel.web import gate, index, served
 from easel.web.api import asked, pictures, waiting
+from easel.web.api.views import Answer, View, api_view
 from easel.web.models import DONE, Job
 
 THEIRS = ("dall-e", "gpt-image", "chatgpt-image")
@@ -66,33 +65,18 @@ def failed(words: str, status: int, param: str | None = None, code: str | None =
     return JsonResponse({"error": error}, status=status, headers={"x-should-retry": "false"})
 
 
-def told(method: str) -> Callable[[Callable[[HttpRequest], Awaitable[Any]]], Callable[..., Awaitable[Any]]]:
+def openai_view(method: str) -> Callable[[View], Answer]:
     """A view of one method, whose errors are in OpenAI's shape."""
 
-    def made(view: Callable[[HttpRequest], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        @csrf_exempt
-        @wraps(view)
-        async def answer(request: HttpRequest) -> HttpResponseBase:
-            if request.method != method:
-                return failed(f"use {method} here", 405)
-            try:
-                found = await view(request)
-                return found if isinstance(found, HttpResponseBase) else JsonResponse(found)
-            except Wrong as problem:
-                return failed(str(problem), problem.status, problem.param, problem.code)
-            except waiting.StillWorking as problem:
-                return failed(str(problem), 504)
-            except queue.Full as problem:
-                return failed(str(problem), 429)
-            except EaselError as problem:
-                return failed(str(problem), 400)
+    def refused(problem: EaselError, status: int) -> JsonResponse:
+        if isinstance(problem, Wrong):
+            return failed(str(problem), problem.status, problem.param, problem.code)
+        return failed(str(problem), status)
 
-        return answer
-
-    return made
+    return api_view(refused, 400, method)
 
 
-@told("GET")
+@openai_view("GET")
 async def models(request: HttpRequest) -> dict[str, Any]:
     """Models that draw."""
     names = await sync_to_async(pictures.drawing_models)(request.user)
@@ -100,7 +84,7 @@ async def models(request: HttpRequest) -> dict[str, Any]:
     return {"object": "list", "data": rows}
 
 
-@told("POST")
+@openai_view("POST")
 async def generations(request: HttpRequest) -> Any:
     """Pictures from words."""
     body = asked.json_in(request)
@@ -110,7 +94,7 @@ async def generations(request: HttpRequest) -> Any:
     return await answered(request, recipe_of(values), body, "image_generation")
 
 
-@told("POST")
+@openai_view("POST")
 async def edits(request: HttpRequest) -> Any:
     """A photo changed by words, everywhere or where its mask is clear."""
     body, files = form_of(request)
@@ -128,7 +112,7 @@ async def edits(request: HttpRequest) -> Any:
     return await answered(request, recipe_of(values | await sync_to_async(given)()), body, "image_edit")
 
 
-@told("POST")
+@openai_view("POST")
 async def variations(request: HttpRequest) -> Any:
     """Other pictures of what a photo shows: it is captioned, and redrawn from the caption."""
     from easel.web.api.a1111 import captioned
