@@ -36,7 +36,7 @@ from easel.pocket.world import Scene, captions, render
 from easel.pocket.world import words as world_words
 from easel.pocket.world.scene import places_of
 from easel.recipes.personalize import HOLE, Personalize
-from easel.sheet import Cell, sheet
+from easel.sheet import Cell, mosaic, sheet
 from easel.training.distributed import Team
 from easel.workspace import Workspace
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from easel.models.diffusion import Diffusion
 
 KINDS = ("dog", "woman", "vase", "cat", "man", "house", "bird", "car", "fruit", "lamp")
-PHOTOS, SIDE, CLASS = 5, 256, 8
+PHOTOS, SIDE, CLASS, TILE = 5, 256, 8, 108
 SEEDS = FIRST + 10**6
 """Where the subjects' seeds begin: no training, no score and no other study has them."""
 RESULTS = Path(__file__).parent.parent / "docs" / "lab" / "subjects.json"
@@ -318,6 +318,15 @@ def said(one: dict[str, Any] | None) -> str:
     return f"{one['value']:.2f}" + ("" if one["low"] is None else f" ({one['low']:.2f} to {one['high']:.2f})")
 
 
+def gallery(painter: Painter, learners: Sequence[Learner], arm: str, prompts: int) -> Image.Image:
+    """A row a subject: two of the pictures that were learned, and one of each prompt."""
+    rows = []
+    for one in learners:
+        learned, drawn = read(painter.place(one, PHOTOGRAPHED), "")[:2], read(painter.place(one, arm), "")[:prompts]
+        rows += [group[0].resize((TILE, TILE), Image.Resampling.LANCZOS) for group in (*learned, *drawn)]
+    return mosaic(rows, 2 + prompts)
+
+
 def real_sheet(painter: Painter, photos: Path, noun: str) -> Path:
     """Learn real photos by the first arm, and lay out what comes of it."""
     texts = [f"a {HOLE} {place}" for place in REAL_PROMPTS]
@@ -350,6 +359,7 @@ def main() -> None:
     parser.add_argument("--sampling-steps", type=int, default=20)
     parser.add_argument("--steps", type=int, help="of training; the method's own when not given")
     parser.add_argument("--write", action="store_true", help=f"keep the numbers in {RESULTS.name}")
+    parser.add_argument("--picture", type=Path, help="file for a picture of what the first arm drew of every subject")
     parser.add_argument("--photos", type=Path, help="a folder of photos of one real subject")
     parser.add_argument("--noun", default="dog", help="what those photos show")
     asked = parser.parse_args()
@@ -364,6 +374,8 @@ def main() -> None:
             painter.learn(one, arm)
     table = summary(judged(painter, learners))
     print(markdown(table))
+    if asked.picture:
+        gallery(painter, learners, asked.arms[0], asked.prompts).save(asked.picture, quality=76, optimize=True)
     if asked.write:
         facts = {"prompts": asked.prompts, "pictures of a prompt": asked.count, "sampling steps": asked.sampling_steps}
         RESULTS.write_text(json.dumps(facts | {"arms": table}, indent=1) + "\n", encoding="utf-8")

@@ -19,8 +19,9 @@ from easel.kinds import KINDS
 from easel.provenance import read_provenance
 from easel.recipes import recipe_from, to_yaml
 from easel.web import gate, index
+from easel.web.gate import own
 from easel.web.models import Number, Picture
-from easel.web.views import PHOTO, hand_of, own
+from easel.web.views import PHOTO, hand_of
 
 PAGE = 24
 MOST_WORDS = 20

@@ -27,6 +27,11 @@ JOB = re.compile(r"[a-z-]+-(\d{1,18})")
 ADVICE = "put the file in first, or name a picture that you made"
 
 
+def own(rows: Any, person: Any) -> Any:
+    """Of these rows what this person may see: their own; the owner sees all."""
+    return rows if person.is_superuser else rows.filter(owner=person)
+
+
 def refusals(recipe: Recipe, person: Any) -> dict[str, str]:
     """What a recipe names that this person may not: by setting, in words. Empty where all is well."""
     wrong: dict[str, str] = {}

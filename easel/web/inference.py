@@ -139,7 +139,7 @@ def entries(person: Any) -> list[Entry]:
         if able:
             sample = sample_of(row.name, person)
             found.append(Entry(row.name, called.get(row.name, row.name), row.about, able, sample))
-    for upload in views.own(Upload.objects.filter(name__endswith=".safetensors"), person):
+    for upload in gate.own(Upload.objects.filter(name__endswith=".safetensors"), person):
         able = list(dict.fromkeys(tasks()[role][0] for role in DRAWING if role in tasks()))
         called_now = called.get(upload.place, upload.name)
         found.append(Entry(upload.place, called_now, "weights that you put in", able, ""))
@@ -150,7 +150,7 @@ def sample_of(name: str, person: Any) -> str:
     """A picture that shows what a model draws: the sheet of its training, or the last one made with it."""
     if name.startswith("out/") and (Path(name) / "sheet.png").is_file():
         return f"/files/{name}/sheet.png?small=1"
-    made = views.own(Picture.objects.filter(model=name, binned=None), person).select_related("job").order_by("-pk")
+    made = gate.own(Picture.objects.filter(model=name, binned=None), person).select_related("job").order_by("-pk")
     last = made.first()
     return f"/files/{last.path.as_posix()}?small=1" if last else ""
 

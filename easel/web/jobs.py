@@ -20,8 +20,8 @@ from easel.recipes.read import to_yaml
 from easel.result import Result
 from easel.training.curves import FILE as METRICS
 from easel.web import gate, index, live, queue, served, watch
+from easel.web.gate import own
 from easel.web.models import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, Line, Picture, Studio
-from easel.web.views import own
 
 SHOWN_OVER = 60
 """Jobs that are over which the list shows."""

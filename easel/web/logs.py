@@ -11,8 +11,8 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from easel.web import live
+from easel.web.gate import own
 from easel.web.models import Job, Line
-from easel.web.views import own
 
 SHOWN = 300
 """Lines on the page, the newest."""

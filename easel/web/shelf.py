@@ -16,8 +16,8 @@ from easel.files import read_text
 from easel.models.catalog import listing, trained_folders
 from easel.result import Result
 from easel.web import gate, inference, pulls, watch
+from easel.web.gate import own
 from easel.web.models import QUEUED, RUNNING, Job, Label, Picture, Upload
-from easel.web.views import own
 
 MOST_HEADER = 10_000_000
 """Bytes of a safetensors header that are read to say what a file holds."""

@@ -19,7 +19,9 @@ from easel.recipes.describe import settings
 from easel.recipes.read import parse_yaml
 from easel.version import __version__
 from easel.web import forms, gate, index, inference, presets, pulls, queue, uploads
-from easel.web.models import Job, Picture, Preset, Upload
+from easel.web.gate import own
+from easel.web.jobs import panel
+from easel.web.models import QUEUED, RUNNING, Job, Picture, Preset, Upload
 
 RECENT = 8
 PHOTO, SUBJECT = "a photo", "photos of one subject"
@@ -36,11 +38,7 @@ HANDS = {
 def common(request: HttpRequest) -> dict[str, Any]:
     """What every page has."""
     person = getattr(request, "user", None)
-    busy = (
-        Job.objects.filter(state__in=("queued", "running"))
-        if person and person.is_authenticated
-        else Job.objects.none()
-    )
+    busy = Job.objects.filter(state__in=(QUEUED, RUNNING)) if person and person.is_authenticated else Job.objects.none()
     return {
         "kinds": [(word, kind) for word, kind in KINDS.items()],
         "version": __version__,
@@ -52,11 +50,6 @@ def common(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def own(rows: Any, person: Any) -> Any:
-    """Of these rows what this person may see: their own; the owner sees all."""
-    return rows if person.is_superuser else rows.filter(owner=person)
-
-
 def home(request: HttpRequest) -> HttpResponse:
     """What one can do here, by what one has in hand; the last results; what this machine has."""
     hands: dict[str, list[tuple[str, str]]] = {PHOTO: [], "words": [], SUBJECT: [], "a set of pictures": []}
@@ -64,7 +57,7 @@ def home(request: HttpRequest) -> HttpResponse:
         if word.partition("-")[0] not in GROUPS and hand_of(word)[0]:
             hands[hand_of(word)[0]].append((word, kind.about))
     pictures = own(Picture.objects.filter(binned=None), request.user).select_related("job").order_by("-made", "-pk")
-    running = own(Job.objects.filter(state="running"), request.user)
+    running = own(Job.objects.filter(state=RUNNING), request.user)
     tools = [(word, KINDS[word].about) for word in KINDS if word.partition("-")[0] in GROUPS]
     found = pictures.prefetch_related("numbers")[:RECENT]
     return render(request, "home.html", {"hands": hands, "pictures": found, "running": running, "tools": tools})
@@ -111,7 +104,7 @@ def make(request: HttpRequest, word: str) -> HttpResponse:
             job = put_in_line(request.user, recipe, first=bool(request.POST.get("first")))
         if not wrong:
             if request.headers.get("HX-Request"):
-                return render(request, "now.html", {"job": job} | jobs_panel(job))
+                return render(request, "now.html", {"job": job} | panel(job))
             return HttpResponseRedirect(f"/jobs/{job.pk}/")
     return shown_form(request, word, typed, wrong, status=422)
 
@@ -120,16 +113,9 @@ def put_in_line(person: Any, recipe: Recipe, *, first: bool) -> Job:
     """Put a recipe into the queue; `first` is before all others for the owner, and before their own for others."""
     job = queue.enqueue(person, recipe, priority=1 if first and person.is_superuser else 0)
     if first and not person.is_superuser:
-        own_first = Job.objects.filter(state="queued", owner=person).order_by("-priority", "place", "pk").first()
+        own_first = Job.objects.filter(state=QUEUED, owner=person).order_by("-priority", "place", "pk").first()
         queue.move_among(job, person, before=own_first if own_first != job else None)
     return job
-
-
-def jobs_panel(job: Job) -> dict[str, Any]:
-    """What the page of a job shows that changes."""
-    from easel.web.jobs import panel
-
-    return panel(job)
 
 
 def shown_form(

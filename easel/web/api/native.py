@@ -19,8 +19,9 @@ from easel.recipes import Recipe, recipe_from
 from easel.result import Result
 from easel.version import __version__
 from easel.web import gate, queue, uploads
+from easel.web.gate import own
 from easel.web.models import DONE, STATES, Job
-from easel.web.views import model_choices, own
+from easel.web.views import model_choices
 
 api = NinjaAPI(
     title="easel",
