@@ -15,7 +15,7 @@ from easel.charts import Course, Spot, front_chart, sweep_curves
 from easel.errors import EaselError, printable
 from easel.images import open_picture
 from easel.jobs.compare import report
-from easel.jobs.compare.advice import AXES, Advice, advice, label_of
+from easel.jobs.compare.advice import AXES, UNTRAINED, Advice, advice, label_of
 from easel.jobs.compare.cells import Row
 from easel.jobs.compare.page import page
 from easel.jobs.compare.pictures import Shown
@@ -108,7 +108,7 @@ def rows_of(cells: Sequence[Row]) -> list[Row]:
             files = cell["pictures"] if number is None else cell["pictures"][number * count : (number + 1) * count]
             row = {"candidate": label, "photo": place, "seed": cell["seed"], "pictures": files, "values": values}
             found.setdefault((label, place, cell["seed"]), row | {"training": cell["training"], "notes": []})
-    return sorted(found.values(), key=lambda row: not row["candidate"].startswith("untrained"))
+    return sorted(found.values(), key=lambda row: not row["candidate"].startswith(UNTRAINED))
 
 
 def failures(sweep: Sweep) -> list[Row]:
@@ -206,7 +206,7 @@ def overview(sweep: Sweep, cells: Sequence[Row], said: Advice) -> Image.Image:
             colour = TAKEN if said.take is not None and said.take.label == label else colour
             pictures.append(_small(sweep, own[step], colour))
         lines.append(Line(", ".join([training, *([drawing] if drawing else [])]), tuple(pictures)))
-    heads = [(f"{step} steps" if step else "untrained", ()) for step in steps]
+    heads = [(f"{step} steps" if step else UNTRAINED, ()) for step in steps]
     return grid(heads, lines, f"{said.text} (green frame: to take; red: learned by heart)")
 
 
