@@ -353,6 +353,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.subjects", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/subjects"))
     parser.add_argument("--subjects", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0, help="number of the first subject; kinds take turns")
     parser.add_argument("--arms", nargs="*", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--prompts", type=int, default=10)
     parser.add_argument("--count", type=int, default=4, help="pictures of a prompt")
@@ -367,7 +368,7 @@ def main() -> None:
     if asked.photos is not None:
         print(real_sheet(painter, asked.photos, asked.noun))
         return
-    learners = [Learner.of(number) for number in range(asked.subjects)]
+    learners = [Learner.of(asked.first + number) for number in range(asked.subjects)]
     for one in learners:
         painter.beside(one)
         for arm in asked.arms:

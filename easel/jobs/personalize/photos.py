@@ -40,9 +40,24 @@ SMALL = 96
 ASPECT = 2.0
 """Photos that keep their shape are at most so many times as wide as high, or as high as wide."""
 CAPTIONS = "training/captions.json"
-PEOPLE = frozenset({"person", "man", "woman", "boy", "girl", "child", "baby", "face", "portrait", "guy", "lady"})
+SOMEBODY = frozenset({"person", "man", "woman", "boy", "girl", "child", "baby", "guy", "lady"})
+"""A captioner may take one for the other."""
+PEOPLE = SOMEBODY | {"face", "portrait"}
 WHERE = "on|in|at|by|near|under|among|beside|before|behind|against|inside|outside"
-WORN = re.compile(rf"^\s*,?\s*(?:wearing|with|holding|carrying)\b.*?(?=\b(?:{WHERE})\b|$)")
+GARMENTS = (
+    "dress|gown|skirt|coat|jacket|blazer|vest|suit|tuxedo|uniform|costume|outfit|clothes|clothing|robe|kimono|shirt|"
+    "t-shirt|tee|blouse|top|sweater|jumper|hoodie|cardigan|jeans|trousers|pants|shorts|overalls|swimsuit|bikini|"
+    "pyjamas|pajamas|armour|armor|apron|cape|cloak|scarf|hat|cap|helmet|glasses|sunglasses|boots|shoes"
+)
+IN_CLOTHES = (
+    r"in\s+(?:(?:an?|the|his|her|their)\s+)?(?:(?!(?:of|in|on|at|with|and|an?|the)\b)[\w-]+\s+){0,3}?"
+    rf"(?:{GARMENTS})\b"
+)
+WORN = re.compile(
+    rf"^\s*,?\s*(?:(?:wearing|dressed\s+in|with|holding|carrying)\b|{IN_CLOTHES})"
+    rf".*?(?=\b(?!{IN_CLOTHES})(?:{WHERE})\b|$)",
+    re.I,
+)
 """What a caption says of the subject behind its noun, up to where it is."""
 
 Box = tuple[float, float, float, float]
@@ -241,11 +256,14 @@ def about(caption: str, noun: str, subject: str) -> str:
 
     >>> about("a happy blue dog wearing sunglasses in a forest", "dog", "sks dog")
     'a sks dog in a forest'
+    >>> about("a woman in a blue dress wearing a hat, holding a cup in a kitchen", "woman", "sks woman")
+    'a sks woman in a kitchen'
     >>> about("two people at a table", "dog", "sks dog")
     'sks dog, two people at a table'
     """
-    described = rf"(?P<which>an?|the|one)\s+(?:(?!(?:an?|the|one|of)\b)[\w-]+\s+){{0,3}}?{re.escape(noun)}\b"
-    own = re.search(rf"\b{described}", caption, re.I) or re.search(rf"(?P<which>)\b{re.escape(noun)}\b", caption, re.I)
+    named = f"(?:{'|'.join(sorted(SOMEBODY))})" if noun.lower() in SOMEBODY else re.escape(noun)
+    described = rf"(?P<which>an?|the|one)\s+(?:(?!(?:an?|the|one|of)\b)[\w-]+\s+){{0,3}}?{named}\b"
+    own = re.search(rf"\b{described}", caption, re.I) or re.search(rf"(?P<which>)\b{named}\b", caption, re.I)
     if own is None:
         return f"{subject}, {caption}"
     which = own["which"] or ("" if caption[: own.start()].strip() else "a")
