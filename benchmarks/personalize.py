@@ -135,7 +135,7 @@ def ours(model: str, steps: int, into: Path, dtype: str) -> None:
     meter = Meter(steps, into)
     meter.install()
     recipe = Personalize(
-        photos=str(PHOTOS),
+        photos=str(_photos(into)),
         subject="sks dog",
         model=model,
         captions="template",
@@ -157,6 +157,15 @@ def ours(model: str, steps: int, into: Path, dtype: str) -> None:
     for step in range(steps):
         numbers = training.trainer.step(step)
         meter.losses.append(float(numbers["instance"]))
+
+
+def _photos(into: Path) -> Path:
+    """A folder of a batch of photos, so that every step is of a whole batch: the peer's last one is what is left."""
+    folder = into.with_suffix(".photos")
+    folder.mkdir()
+    for photo in sorted(PHOTOS.glob("*.jpg"))[:BATCH]:
+        shutil.copy(photo, folder)
+    return folder
 
 
 def _noted(meter: Meter, batch: Callable[[int], Any], step: int) -> Any:
@@ -201,14 +210,10 @@ def peer(path: Path, model: str, steps: int, into: Path, dtype: str) -> None:
         shown(bar, *args, **more)
 
     tqdm.set_postfix = noted
-    photos = into.with_suffix(".photos")
-    photos.mkdir()
-    for photo in PHOTOS.glob("*.jpg"):
-        shutil.copy(photo, photos)
     mixed = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}[dtype]
     words = {
         "pretrained_model_name_or_path": folder,
-        "instance_data_dir": photos,
+        "instance_data_dir": _photos(into),
         "instance_prompt": PROMPT,
         "output_dir": into.with_suffix(".out"),
         "resolution": SIDE,
