@@ -18,6 +18,10 @@ class EaselError(Exception):
     """Something a person can put right. The message is one line: what is wrong, where, and what to do."""
 
 
+class NoRoom(EaselError):
+    """The disk is full: nothing else of a run would go better, so that it stops. What was done is kept."""
+
+
 class UnexpectedError(EaselError):
     """A fault of easel's own. The message says where the traceback was written; the cause is the fault itself."""
 

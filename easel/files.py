@@ -12,8 +12,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from easel.errors import EaselError, shortened
+from easel.errors import EaselError, NoRoom, shortened
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 ROOM_WANTED = 32 * 1024 * 1024
 """Bytes that must be free before a run starts: enough for a handful of pictures and the sheet."""
 
@@ -97,7 +98,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         part.replace(path)
         _sync_folder(path.parent)
     except (OSError, UnicodeEncodeError) as problem:
-        raise EaselError(advice(problem, path)) from problem
+        raise unwritable(problem, path) from problem
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
@@ -121,17 +122,23 @@ def check_folder(folder: Path) -> None:
             raise OSError(errno.ENOSPC, "only a little is free")
         probe.write_bytes(b"easel")
     except OSError as problem:
-        raise EaselError(advice(problem, folder)) from problem
+        raise unwritable(problem, folder) from problem
     finally:
         with contextlib.suppress(OSError):
             probe.unlink(missing_ok=True)
+
+
+def unwritable(problem: OSError | ValueError, path: Path) -> EaselError:
+    """The error of a failed write, a NoRoom where the disk is full."""
+    full = isinstance(problem, OSError) and problem.errno in FULL
+    return (NoRoom if full else EaselError)(advice(problem, path))
 
 
 def advice(problem: OSError | ValueError, path: Path) -> str:
     """What a failed write means to the person who asked for it, in one line."""
     if not isinstance(problem, OSError):
         return f"cannot write {shortened(path, 100)}: {problem}; choose another --out"
-    if problem.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if problem.errno in FULL:
         return f"cannot write {path}: the disk is full; free at least {ROOM_WANTED >> 20} MB or choose another --out"
     if problem.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return f"cannot write {path}: you may not write there; choose another --out"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,12 @@ import torch
 from PIL import Image
 
 from easel import models, runners
-from easel.errors import EaselError, Unconfirmed
+from easel.errors import EaselError, NoRoom, Unconfirmed
+from easel.files import ROOM_WANTED
 from easel.jobs.compare import advice as advising
 from easel.jobs.compare import sweep, sweep_report
 from easel.jobs.compare.sweep_report import rows_of
+from easel.jobs.journal import Journal
 from easel.jobs.judges import CLIP_T
 from easel.jobs.likeness import COPIES, DIV, LEARNED, SUBJECT
 from easel.jobs.personalize import setup, words
@@ -509,6 +513,42 @@ def test_very_many_cells_ask_first_and_go_on(shelf: Path, tmp_path: Path, monkey
     assert [row["step"] for row in rows] == [0, 1]
     result = run(recipe_from(recipe.plain() | {"yes": True}), tmp_path / "out")  # type: ignore[arg-type]
     assert len(result.pictures) == 2 * 3 * 4
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_a_disk_too_small_for_all_checkpoints_is_said_at_the_first(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check, real = sweep.Sweep._check_room, shutil.disk_usage
+    more = -1
+
+    def beside(self: Any, plan: Any, training: Any, size: int, folder: Path) -> None:
+        free = 4 * size + ROOM_WANTED + more  # two trainings of two checkpoints
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "disk_usage", lambda place: real(place)._replace(free=free))
+            check(self, plan, training, size, folder)
+
+    monkeypatch.setattr(sweep.Sweep, "_check_room", beside)
+    with pytest.raises(NoRoom, match=r"the 4 checkpoints .* take about .* evaluate_every higher"):
+        run(small(shelf), tmp_path / "out")
+    assert not list((tmp_path / "out").glob("trainings/*/*/5/training/steps/*"))
+    more = 0
+    run(small(shelf), tmp_path / "out")
+    assert len(list((tmp_path / "out").glob("trainings/*/*/5/training/steps/*"))) == 4
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_a_full_disk_ends_a_sweep_and_is_no_failure_of_a_training(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save_file", full)
+    with pytest.raises(EaselError, match="the disk is full"):
+        run(small(shelf), tmp_path / "out")
+    rows = Journal(tmp_path / "out" / "progress.jsonl", sweep.is_row).rows
+    assert not [row for row in rows.values() if "failed" in row]
 
 
 @pytest.mark.usefixtures("no_charts")

@@ -28,7 +28,7 @@ from easel.data.item import Item
 from easel.data.layouts import PictureSet
 from easel.data.square import cut
 from easel.errors import EaselError, shortened
-from easel.files import advice, write_atomic
+from easel.files import unwritable, write_atomic
 
 MOST_SIDE = 1024
 CHUNK_BYTES = 24 * 2**20
@@ -78,7 +78,7 @@ def packed(
         try:
             _pack_alone(packing, place, say, workers or cores())
         except OSError as problem:
-            raise EaselError(advice(problem, place)) from problem
+            raise unwritable(problem, place) from problem
     return load(place)
 
 

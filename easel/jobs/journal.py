@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from easel.errors import EaselError
-from easel.files import advice, check_regular
+from easel.files import check_regular, unwritable
 
 NAME = "progress.jsonl"
 
@@ -48,7 +47,7 @@ class Journal:
             if len(whole) < len(content):
                 os.truncate(path, len(whole))
         except OSError as problem:
-            raise EaselError(advice(problem, path)) from problem
+            raise unwritable(problem, path) from problem
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep rows, each with its "key": on disk before this returns. Raises EaselError when the disk is full."""
@@ -61,7 +60,7 @@ class Journal:
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as problem:
-            raise EaselError(advice(problem, self.path)) from problem
+            raise unwritable(problem, self.path) from problem
         self.rows |= {row["key"]: dict(row) for row in rows}
 
 

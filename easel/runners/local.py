@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from easel.errors import FAULT, EaselError, unexpected
-from easel.files import advice, sweep
+from easel.files import sweep, unwritable
 from easel.recipes.base import Recipe
 from easel.result import Result
 from easel.runners import machine
@@ -90,7 +90,7 @@ def is_missing(folder: Path) -> bool:
     except FileNotFoundError:
         return True
     except (OSError, ValueError) as problem:
-        raise EaselError(advice(problem, folder)) from problem
+        raise unwritable(problem, folder) from problem
     return False
 
 
@@ -117,5 +117,5 @@ def default_folder(recipe: Recipe) -> Path:
                 folder.mkdir()
                 return folder
     except OSError as problem:
-        raise EaselError(advice(problem, first)) from problem
+        raise unwritable(problem, first) from problem
     return first

@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from easel.errors import EaselError, shortened
-from easel.files import atomic_path
+from easel.errors import EaselError, NoRoom, shortened
+from easel.files import FULL, atomic_path
 from easel.training.state import Position
 
 POSITION, CHECKSUM = "position", "checksum"
@@ -34,9 +34,10 @@ def write(path: Path, tensors: Mapping[str, Tensor], position: Position) -> None
         with atomic_path(path) as part:
             save_file(plain, part, {POSITION: words, CHECKSUM: checksum(plain, words)})
     except EaselError as problem:
-        raise EaselError(f"{problem}{kept}") from problem
+        raise type(problem)(f"{problem}{kept}") from problem
     except SafetensorError as problem:  # what safetensors makes of an error of the disk
-        raise EaselError(f"cannot write {path}: {shortened(problem, 120)}{kept}") from problem
+        kind = NoRoom if any(f"os error {number})" in str(problem) for number in FULL) else EaselError
+        raise kind(f"cannot write {path}: {shortened(problem, 120)}{kept}") from problem
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], Position]:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from easel.errors import EaselError
-from easel.files import advice
+from easel.files import unwritable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -44,7 +43,7 @@ class TensorBoard:
                 self._writer.add_image(name, np.asarray(picture.convert("RGB")), step, dataformats="HWC")
             self._writer.flush()
         except OSError as problem:
-            raise EaselError(advice(problem, self.folder)) from problem
+            raise unwritable(problem, self.folder) from problem
 
     def close(self) -> None:
         """Close the file; a later `write` begins another."""

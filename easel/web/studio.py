@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from filelock import FileLock, Timeout
 
 from easel.errors import EaselError, shortened
-from easel.files import advice, check_folder, write_atomic
+from easel.files import check_folder, unwritable, write_atomic
 
 FOLDERS = ("uploads", "out", "previews", "thumbs")
 """What people put in; what was made; pictures of runs under way; small copies."""
@@ -44,7 +44,7 @@ def enter(folder: str | Path) -> Path:
         for name in FOLDERS:
             (folder / name).mkdir(exist_ok=True)
     except OSError as problem:
-        raise EaselError(advice(problem, folder)) from problem
+        raise unwritable(problem, folder) from problem
     try:
         with FileLock(folder / ".studio.lock", timeout=120):
             make_secret(folder / "secret.key")

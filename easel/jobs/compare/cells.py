@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from easel import jobs
-from easel.errors import FAULT, Cancelled, EaselError, Unconfirmed, printable, unexpected
+from easel.errors import FAULT, Cancelled, EaselError, NoRoom, Unconfirmed, printable, unexpected
 from easel.jobs.inputs import file_name
 from easel.recipes import Recipe
 from easel.recipes.compare import Candidate, Compare
@@ -32,11 +32,11 @@ Row = dict[str, Any]
 @contextlib.contextmanager
 def failing_alone(row: Row, folder: Path) -> Iterator[None]:
     """What goes wrong with one cell or training is kept with it as `failed`, and the rest goes on; a fault of easel's
-    own leaves its traceback in the folder, which goes when all is well. Raises Cancelled and Unconfirmed.
+    own leaves its traceback in the folder, which goes when all is well. Raises Cancelled, Unconfirmed and NoRoom.
     """
     try:
         yield
-    except (Cancelled, Unconfirmed):
+    except (Cancelled, Unconfirmed, NoRoom):
         raise
     except EaselError as problem:
         row["failed"] = printable(problem)

@@ -17,7 +17,8 @@ from typing import Any
 
 from PIL import Image
 
-from easel.errors import Cancelled, EaselError, Unconfirmed, printable
+from easel.errors import Cancelled, EaselError, NoRoom, Unconfirmed, printable
+from easel.files import ROOM_WANTED
 from easel.jobs import likeness, personalize
 from easel.jobs.compare.cells import Row, failing_alone
 from easel.jobs.inputs import file_name
@@ -103,6 +104,8 @@ class Sweep:
     """Of a training by its method and model, how many evaluations it has."""
     paces: list[float] = field(default_factory=list)
     """Seconds from one evaluation to the next, this run's alone."""
+    checked: set[str] = field(default_factory=set)
+    """Folders of trainings for whose checkpoints there is room."""
     asks: str = ""
     """What is to be asked before it goes on."""
 
@@ -117,7 +120,7 @@ class Sweep:
         return row is not None and all(self.workspace.path(name).is_file() for name in row["pictures"])
 
     def run(self) -> None:
-        """Train what is left. Raises Cancelled, and Unconfirmed before very many cells."""
+        """Train what is left. Raises Cancelled, Unconfirmed before very many cells, and NoRoom."""
         for number, plan in enumerate(self.plans):
             if not self.is_finished(plan):
                 self.done.append([self._train(plan, number)])
@@ -199,7 +202,9 @@ class Sweep:
         training = observer.training
         weights = self.workspace.path(weights_of(plan, step))
         if step and not weights.is_file():
-            checkpoints.write(weights, training.trainer.learned(), Position(step, belongs_to={"model": training.base}))
+            learned = training.trainer.learned()
+            self._check_room(plan, training, sum(tensor.nbytes for tensor in learned.values()), weights.parent)
+            checkpoints.write(weights, learned, Position(step, belongs_to={"model": training.base}))
         number = list(self.recipe.drawings(plan.candidate)).index(drawing)
         place = f"{plan.folder.replace(FOLDER, CELLS, 1)}/{step:06d}-{number}"
         files = []
@@ -214,9 +219,26 @@ class Sweep:
         row["judges"] = {score: observer.judges.name_of(score) for score in values}
         self.done.append([row])
 
+    def _check_room(self, plan: Planned, training: setup.Training, size: int, folder: Path) -> None:
+        """Raise NoRoom, before a training's first checkpoint is written, where the disk cannot hold all of a like size:
+        those of this training, and of those to come.
+        """
+        if folder.exists() or plan.folder in self.checked:
+            return
+        self.checked.add(plan.folder)
+        at = self.plans.index(plan)
+        count = _looks(plan, training) * (len(self.plans) - at)
+        free = shutil.disk_usage(self.workspace.folder).free
+        if count * size + ROOM_WANTED > free:
+            raise NoRoom(
+                f"the {count} checkpoints that are to come take about {count * size / 1e9:.3g} GB, and "
+                f"{free / 1e9:.3g} GB are free in {self.workspace.folder}: free room, set evaluate_every higher, try "
+                "fewer settings, or choose another --out"
+            )
+
     def _ask(self, plan: Planned, training: setup.Training, number: int) -> None:
         """Raise Cancelled where the cells that are left are many, once it is known how long one takes."""
-        count = math.ceil(training.plan.steps / finetune.every(training.plan, plan.recipe.evaluate_every)) + 1
+        count = _looks(plan, training) + 1
         if self.recipe.yes or not self.paces:
             return
         left = count * (len(self.plans) - number) - 2
@@ -229,6 +251,11 @@ class Sweep:
 
 MOST_UNASKED = 500
 """Cells that are run without a yes."""
+
+
+def _looks(plan: Planned, training: setup.Training) -> int:
+    """Checkpoints of a training, beside its beginning."""
+    return math.ceil(training.plan.steps / finetune.every(training.plan, plan.recipe.evaluate_every))
 
 
 def weights_of(plan: Planned, step: int) -> str:

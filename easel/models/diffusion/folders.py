@@ -8,8 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from easel.errors import EaselError
-from easel.files import advice, write_atomic
+from easel.files import unwritable, write_atomic
 from easel.models.catalog import checks
 from easel.models.diffusion.lora import save_weights, with_old_prefix
 from easel.models.diffusion.pipelines import PARTS, family_of
@@ -43,13 +42,13 @@ def write(pipeline: Any, folder: Path, source: Path, changed: Collection[str], s
             shutil.rmtree(folder / part, ignore_errors=True)
             made.rename(folder / part)
         except OSError as problem:
-            raise EaselError(advice(problem, folder / part)) from problem
+            raise unwritable(problem, folder / part) from problem
         finally:
             shutil.rmtree(made, ignore_errors=True)
     try:
         pipeline.save_config(folder)
     except OSError as problem:
-        raise EaselError(advice(problem, folder)) from problem
+        raise unwritable(problem, folder) from problem
     write_atomic(folder / "easel.json", (json.dumps(settings, indent=1) + "\n").encode())
     return dtype
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from easel.errors import EaselError, shortened
-from easel.files import advice, check_regular
+from easel.files import check_regular, unwritable
 
 NAME = "manifest.sqlite"
 VERSION = "1"
@@ -74,7 +74,7 @@ class Manifest:
                 f"{path} is damaged ({shortened(problem)}): move it away to begin again; what was made stays"
             ) from problem
         except OSError as problem:
-            raise EaselError(advice(problem, path)) from problem
+            raise unwritable(problem, path) from problem
 
     def close(self) -> None:
         """Let go of the file, everything in it."""
