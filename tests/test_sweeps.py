@@ -516,6 +516,27 @@ def test_very_many_cells_ask_first_and_go_on(shelf: Path, tmp_path: Path, monkey
 
 
 @pytest.mark.usefixtures("no_charts")
+def test_several_subjects_are_learned_each_and_a_photo_is_redrawn(shelf: Path, tmp_path: Path) -> None:
+    photo = shelf / "dog" / "3.png"
+    subjects = [{"photos": str(shelf / "dog"), "name": name, "subject": f"{name} dog"} for name in ("sks", "zwx")]
+    recipe = small(
+        shelf,
+        base={"evaluate_every": 2},
+        photos=[],
+        subjects=subjects,
+        axes={"learning_rate": [1e-3]},
+        generate={"photo": str(photo), "strength": [0.3, 0.9], "steps": 4},
+    )
+    result = run(recipe, tmp_path / "out")
+    lines = list(csv.DictReader((tmp_path / "out" / "trainings.csv").read_text().splitlines()))
+    assert {line["subject"] for line in lines} == {"sks", "zwx"}
+    assert len(result.pictures) == 2 * 2 * 2 * 2 * 2  # subjects, checkpoints, strengths, prompts, pictures
+    (end,) = (tmp_path / "out" / "cells").glob("*/01-*/5/000002-0")
+    first, second = (np.asarray(Image.open(end.with_name(f"000002-{way}") / "00-00.png")) for way in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.usefixtures("no_charts")
 def test_a_disk_too_small_for_all_checkpoints_is_said_at_the_first(
     shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
