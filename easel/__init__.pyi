@@ -303,7 +303,7 @@ def personalize(
     batch_size: int | None = None,
     learning_rate: float | None = None,
     text_learning_rate: float | None = None,
-    optimizer: Literal["adamw", "adamw-8bit"] = "adamw",
+    optimizer: Literal["adamw", "adamw-8bit", "prodigy"] = "adamw",
     weight_decay: float = 0.01,
     lr_schedule: Literal["constant", "cosine"] = "constant",
     warmup: int = 0,

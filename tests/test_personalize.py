@@ -33,6 +33,8 @@ from easel.recipes.generate import Generate
 from easel.recipes.personalize import Personalize, split_subject
 from easel.result import Result
 from easel.training import checkpoints, finetune
+from easel.training.state import Position
+from easel.training.trainer import Context, Measured, Phase, Trainer, seeds_of
 from easel.workspace import Step
 from tests import tiny
 from tests.conftest import drawn, killed_in_training
@@ -319,7 +321,7 @@ def killing(done: int, phase: str = "training") -> Any:
 FORMS: list[dict[str, Any]] = [
     {"method": "lora", "text_encoder": True, "dora": True, "ema": 0.9},
     {"method": "full", "prior_weight": 1.0, "prior_pictures": 2, "lr_schedule": "cosine", "warmup": 2},
-    {"method": "textual-inversion", "fit": "buckets", "mirror": True},
+    {"method": "textual-inversion", "fit": "buckets", "mirror": True, "optimizer": "prodigy"},
 ]
 
 
@@ -352,6 +354,41 @@ def test_killed_at_any_moment_it_ends_where_an_unbroken_run_ends(
     assert [score.value for score in whole.scores] == [score.value for score in cut.scores]
     run(recipe, tmp_path / "cut")  # nothing is left to do
     assert same(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_prodigy_finds_a_rate_and_a_checkpoint_keeps_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def trainer() -> Trainer:
+        torch.manual_seed(0)
+        player = torch.nn.Linear(4, 1)
+        learning = finetune.Learning(finetune.PRODIGY, weight_decay=0.01)
+        optimizer = finetune.optimizer_for("unet", player, finetune.FinetunePlan(1.0, 9), learning)
+
+        def loss(context: Context) -> Measured:
+            x = torch.randn(8, 4, generator=context.shared)
+            error = (context.players["unet"](x) - x.sum(1, keepdim=True)).square().mean()
+            return Measured(error, {"error": error})
+
+        phases = [Phase("instance", ("unet",), 1, loss)]
+        return Trainer({"unet": player}, phases, {"unet": optimizer}, seeds_of(1))
+
+    whole = trainer()
+    errors = [float(whole.step(at)["error"]) for at in range(200)]
+    rate = whole.optimizers["unet"].param_groups[0]["d"]
+    assert rate > 1e-4  # from 1e-6, told nothing
+    assert errors[-1] < 0.1 * errors[0]
+    first = trainer()
+    for at in range(100):
+        first.step(at)
+    first.save(tmp_path / "at", Position(100))
+    second = trainer()
+    second.restore(tmp_path / "at")
+    for at in range(100, 200):
+        second.step(at)
+    assert second.optimizers["unet"].param_groups[0]["d"] == rate
+    mine, theirs = whole.state_dict(), second.state_dict()
+    assert mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_real_kill_twice_leaves_a_whole_checkpoint(

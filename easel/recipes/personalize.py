@@ -92,8 +92,10 @@ class Personalize(Recipe):
     """Learning rate; more learns faster until it runs away. The method's and model's own when not given."""
     text_learning_rate: Annotated[Rate | None, WEIGHTS] = None
     """Learning rate of the text encoder, or of a new token; the learning rate when not given."""
-    optimizer: Literal["adamw", "adamw-8bit"] = "adamw"
-    """Optimizer; adamw-8bit keeps its moments in a byte each and needs the package bitsandbytes."""
+    optimizer: Literal["adamw", "adamw-8bit", "prodigy"] = "adamw"
+    """Optimizer; adamw-8bit keeps its moments in a byte each and needs the package bitsandbytes, prodigy finds the
+    learning rate itself, and takes what is given times it (1 when not given).
+    """
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Weight decay of AdamW."""
     lr_schedule: Literal["constant", "cosine"] = "constant"

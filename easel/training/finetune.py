@@ -5,6 +5,7 @@ The players are the UNet and the text encoders; a weight learns if an optimizer 
 keeps the class as it was, `instance` learns the subject; their gradients add up to one step (DreamBooth, equation 2).
 """
 
+import contextlib
 import importlib.util
 import math
 import time
@@ -45,6 +46,7 @@ class FinetunePlan:
     clip: float = 1.0
 
 
+PRODIGY = "prodigy"
 PLANS = {
     "full": FinetunePlan(5e-6, 800, prior_weight=1.0),  # DreamBooth, section 4 (Stable Diffusion)
     "lora": FinetunePlan(1e-4, 1000),
@@ -266,13 +268,21 @@ def trainer_for(
 
 
 def optimizer_for(name: str, player: nn.Module, plan: FinetunePlan, learning: Learning) -> torch.optim.Optimizer:
-    """AdamW over a player's weights that ask for a gradient. Raises EaselError where a package is missing."""
+    """The optimizer of a player's weights that ask for a gradient: AdamW, the same with moments of a byte (Dettmers
+    2022, arXiv 2110.02861), or Prodigy, which finds the rate itself and takes ours times it (Mishchenko and Defazio
+    2023, arXiv 2306.06101). Raises EaselError where a package is missing.
+    """
     weights = [weight for weight in player.parameters() if weight.requires_grad]
     lr = plan.learning_rate if name == "unet" else plan.text_learning_rate or plan.learning_rate
     if learning.optimizer == "adamw-8bit":
         check_optimizer(learning.optimizer)
         made = importlib.import_module("bitsandbytes").optim.AdamW8bit
         return made(weights, lr=lr, weight_decay=learning.weight_decay)  # type: ignore[no-any-return]
+    if learning.optimizer == PRODIGY:
+        from prodigyopt import Prodigy
+
+        with contextlib.redirect_stdout(None):  # it tells that its weight decay is AdamW's
+            return Prodigy(weights, lr=lr, weight_decay=learning.weight_decay, safeguard_warmup=learning.warmup > 0)
     return torch.optim.AdamW(weights, lr=lr, weight_decay=learning.weight_decay, fused=True)
 
 

@@ -22,6 +22,8 @@ from easel.training import checkpoints
 from easel.training.distributed import ALONE, Team
 from easel.training.state import Position, State
 
+GROUP = "group"
+"""In a checkpoint, in a weight's place: numbers that an optimizer keeps beside its moments, as Prodigy its rate."""
 FOLLOWING = ("average", "running_mean", "running_var")
 """Buffers that follow what a process sees: of StyleGAN's mapping, and of batch norm."""
 
@@ -104,6 +106,7 @@ class Trainer:
             named = self.players[name].named_parameters()
             self.weights[name] = {key: weight for key, weight in named if id(weight) in held}
             self._lrs += [(group, float(group["lr"])) for group in optimizer.param_groups]
+        self._given = {name: [dict(group) for group in o.param_groups] for name, o in self.optimizers.items()}
         self.average = {
             name: {key: weight.detach().clone().float() for key, weight in self.weights[name].items()}
             for name in self.averages
@@ -214,6 +217,13 @@ class Trainer:
                     f"moment/{name}/{names[id(weight)]}/{key}": torch.as_tensor(moment)
                     for key, moment in moments.items()
                 }
+            for number, (group, given) in enumerate(zip(optimizer.param_groups, self._given[name], strict=True)):
+                own = {key: value for key, value in group.items() if key != "lr" and isinstance(value, int | float)}
+                found |= {
+                    f"moment/{name}/{GROUP}/{number}.{key}": torch.tensor(value, dtype=torch.float64)
+                    for key, value in own.items()
+                    if value != given.get(key)
+                }
         return found
 
     def save(self, file: Path, position: Position) -> None:
@@ -262,9 +272,14 @@ class Trainer:
         return {key: one for key, one in player.state_dict().items() if key in learning or key not in parameters}
 
     def _restore_moments(self, name: str, tensors: dict[str, Tensor]) -> None:
-        state = self.optimizers[name].state
+        state, groups = self.optimizers[name].state, self.optimizers[name].param_groups
         for key, tensor in tensors.items():
             word, _, kind = key.rpartition("/")
+            if word == GROUP:
+                number, _, kind = kind.partition(".")
+                value = float(tensor)
+                groups[int(number)][kind] = int(value) if isinstance(groups[int(number)].get(kind), int) else value
+                continue
             weight = self.weights[name][word]
             if kind == "step" and not tensor.is_floating_point():  # of an optimizer that counts in Python's own numbers
                 state[weight][kind] = int(tensor)

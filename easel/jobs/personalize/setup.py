@@ -198,6 +198,8 @@ def load_base(recipe: Personalize, workspace: Workspace, team: Team) -> Base:
         dtype = "float32" if is_whole else workspace.computed_in
         model = models.load(recipe.model, "text-to-image", workspace.device, dtype, config=recipe.config)
     chosen = {name: getattr(recipe, name) for name in CHOSEN}
+    if recipe.optimizer == finetune.PRODIGY and recipe.learning_rate is None:
+        chosen["learning_rate"] = 1.0
     plan = finetune.plan_for(recipe.method, model.defaults.personalize, chosen)
     if plan.batch_size % team.size:
         raise EaselError(f"batch_size {plan.batch_size} cannot be shared among {team.size} processes: take a multiple")
