@@ -282,7 +282,9 @@ def optimizer_for(name: str, player: nn.Module, plan: FinetunePlan, learning: Le
         from prodigyopt import Prodigy
 
         with contextlib.redirect_stdout(None):  # it tells that its weight decay is AdamW's
-            return Prodigy(weights, lr=lr, weight_decay=learning.weight_decay, safeguard_warmup=learning.warmup > 0)
+            return Prodigy(  # type: ignore[no-any-return]
+                weights, lr=lr, weight_decay=learning.weight_decay, safeguard_warmup=learning.warmup > 0
+            )
     return torch.optim.AdamW(weights, lr=lr, weight_decay=learning.weight_decay, fused=True)
 
 
