@@ -21,6 +21,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -171,13 +172,19 @@ def _rate(photos: Path, out: Path, workers: int) -> float:
     return (last[1] - first[1]) / (last[0] - first[0])
 
 
-def killed(folder: Path, count: int) -> None:
-    """The driver is killed with SIGKILL at a third and at two thirds."""
+def killed(folder: Path, count: int, model: str = "pocket") -> None:
+    """The driver is killed with SIGKILL at a third and at two thirds. ``model``: a captioner, or 'tiny' for one of few
+    weights, so that what takes the time is the sharing.
+    """
     begun = time.perf_counter()
     photos, out = shards(folder / "photos", count, drawn=True), folder / "out"
     print(f"{count:,} pictures in {-(-count // SHARD)} shards drawn in {time.perf_counter() - begun:.0f} s")
     words = [sys.executable, "-m", "easel", "caption", str(photos), "--on", "local-cluster", "--workers", "2"]
-    words += ["--out", str(out), "--seed", "1", "--quiet"]
+    if model == "tiny":
+        from tests.tiny import blip
+
+        model = str(blip(folder / "captioner"))
+    words += ["--model", model, "--out", str(out), "--seed", "1", "--quiet"]
     begun = time.perf_counter()
     for share in (1 / 3, 2 / 3, None):
         driver = subprocess.Popen(words, stdout=subprocess.DEVNULL)
@@ -210,8 +217,11 @@ def main(words: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", nargs="?", choices=modes, default="overhead")
     parser.add_argument("--count", type=int, help="photos; a million for tiny, 100,000 for killed when not given")
+    parser.add_argument("--model", default="pocket", help="of killed: a captioner, or 'tiny'")
     asked = parser.parse_args(words)
     do, usual = modes[asked.mode]
+    if asked.mode == "killed":
+        do = partial(killed, model=asked.model)
     folder = Path(tempfile.mkdtemp(prefix="easel-cluster-"))
     try:
         do(folder, asked.count or usual)
