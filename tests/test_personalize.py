@@ -18,6 +18,7 @@ from diffusers import DiffusionPipeline, StableDiffusionPipeline
 from PIL import Image
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
+from transformers import CLIPTokenizer
 
 from easel import models, runners
 from easel.errors import Cancelled, EaselError
@@ -26,7 +27,8 @@ from easel.jobs.personalize import export, setup, words
 from easel.jobs.personalize import photos as photo_files
 from easel.jobs.personalize.observer import BALANCE, BEST, balance
 from easel.metrics.intervals import Estimate
-from easel.models.diffusion import inversion, lora
+from easel.models.catalog.tables import PACKAGE
+from easel.models.diffusion import inversion, lora, prompts
 from easel.models.diffusion.batch import PictureRequest
 from easel.models.diffusion.settings import Sampling
 from easel.recipes.generate import Generate
@@ -647,6 +649,28 @@ def test_how_the_identifier_is_read(shelf: Path) -> None:
     assert words.word_of("my dog") == "<my-dog>"
     with pytest.raises(EaselError, match="cannot stand in a prompt"):
         words.word_of("a(b")
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("a sks dog, SKS", "a <sks> dog, <sks>"),
+        ("a <sks> dog and sks", "a <sks> dog and sks"),  # who writes the brackets means what is written
+        ("tasks and sks-like", "tasks and <sks>-like"),
+        ("a dog", "a dog"),  # <dog> was learned, and a dog is still a dog
+        ("my-toy's", "<my-toy>'s"),
+        ("unused-9", "unused-9"),
+    ],
+)
+def test_a_learned_word_is_read_without_its_brackets(said: str, read: str) -> None:
+    tokenizer = CLIPTokenizer.from_pretrained(PACKAGE / "pocket" / "weights" / "diffusion" / "tokenizer")
+    tokenizer.add_tokens(["<sks>", "<sks>_1", "<dog>", "<my-toy>", "<unused-9>"])
+    assert inversion.bracketed(tokenizer, said) == read
+    if "dog" not in said:
+        return
+    ids = prompts.chunk(said, tokenizer, 77).ids[0]
+    assert ids.count(tokenizer.convert_tokens_to_ids("<dog>")) == 0
+    assert ids.count(tokenizer.convert_tokens_to_ids("<sks>")) == read.count("<sks>")
 
 
 @pytest.mark.parametrize(

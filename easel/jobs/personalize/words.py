@@ -13,7 +13,7 @@ from easel.jobs.generate.prompts import Prompt
 from easel.jobs.inputs import read_rows
 from easel.jobs.personalize.photos import PEOPLE
 from easel.models.diffusion import prompts
-from easel.models.diffusion.inversion import checked_word
+from easel.models.diffusion.inversion import checked_word, is_common
 from easel.recipes.personalize import HOLE, Personalize
 
 EVALUATION = (
@@ -25,8 +25,6 @@ EVALUATION = (
 """What is drawn at every evaluation where no prompts are given."""
 LIVE = frozenset({"dog", "cat", "bird", "horse", "rabbit", "animal", "puppy", "kitten"})
 """Class nouns that have the prompts for live subjects in the DreamBooth paper's file, beside people."""
-RARE = 0.9
-"""Words beyond this share of a tokenizer's vocabulary, which is in order of frequency, are rare."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def reading(pipeline: Any, identifier: str) -> list[str]:
     ids = list(tokenizer(identifier, add_special_tokens=False).input_ids)
     parts = [str(one).removesuffix("</w>") for one in tokenizer.convert_ids_to_tokens(ids)]
     said = [f"identifier '{identifier}': read as {len(parts)} token{'s' if len(parts) > 1 else ''} ({' '.join(parts)})"]
-    if len(ids) == 1 and ids[0] < RARE * len(tokenizer):
+    if is_common(tokenizer, identifier):
         said.append(
             f"identifier '{identifier}' is a common word: the model knows something by it already, which must be "
             "unlearned first; one that means nothing is learned faster"

@@ -25,6 +25,9 @@ FILE = "learned_embeds.safetensors"
 A1111, LARGE = "emb_params", ("clip_l", "clip_g")
 """Names of the tensors in A1111's files: of Stable Diffusion, and of SDXL's two text encoders."""
 MOST_VECTORS = 75
+UNUSED = "unused-"
+RARE = 0.9
+"""Words beyond this share of a tokenizer's vocabulary, which is in order of frequency, are rare."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +117,7 @@ def add(pipeline: Any, embedding: Embedding) -> list[Any]:
             raise EaselError(
                 f"the tokenizer knows {len(tokenizer):,} words, and the text encoder {table.num_embeddings:,}"
             )
-        filler = [f"<unused-{len(tokenizer) + at}>" for at in range(missing)]  # rows that no token leads to
+        filler = [f"<{UNUSED}{len(tokenizer) + at}>" for at in range(missing)]  # rows that no token leads to
         tokenizer.add_tokens(
             [*filler, *(AddedToken(one, single_word=True, normalized=False) for one in embedding.tokens)]
         )
@@ -122,6 +125,26 @@ def add(pipeline: Any, embedding: Embedding) -> list[Any]:
         encoder.set_input_embeddings(made)
         found.append(made)
     return found
+
+
+def is_common(tokenizer: Any, word: str) -> bool:
+    """Whether a tokenizer reads a word as one token that is not among its rarest: it means something already."""
+    ids = tokenizer(word, add_special_tokens=False).input_ids
+    return len(ids) == 1 and ids[0] < RARE * len(tokenizer)
+
+
+def bracketed(tokenizer: Any, text: str) -> str:
+    """A prompt with learned words in the brackets they have: 'a sks dog' is 'a <sks> dog' where <sks> was learned.
+
+    A common word means what it meant: where <dog> was learned, 'dog' stays. So does all of a prompt with brackets.
+    """
+    for token in tokenizer.added_tokens_encoder:
+        bare = token[1:-1]
+        if token != f"<{bare}>" or bare.startswith(UNUSED) or token in text or bare.lower() not in text.lower():
+            continue
+        if not is_common(tokenizer, bare):
+            text = re.sub(rf"(?<![\w<|]){re.escape(bare)}(?![\w>|])", lambda _, token=token: token, text, flags=re.I)
+    return text
 
 
 def expanded(tokenizer: Any, ids: Sequence[int]) -> list[int]:

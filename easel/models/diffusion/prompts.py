@@ -163,7 +163,8 @@ def chunk(text: str, tokenizer: Any, window: int, *, at_least: int = 1) -> Chunk
 
 
 def _token_ids(tokenizer: Any, text: str) -> list[int]:
-    ids = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids
+    said = inversion.bracketed(tokenizer, text)
+    ids = tokenizer(said, add_special_tokens=False, truncation=False, verbose=False).input_ids
     return inversion.expanded(tokenizer, ids)
 
 
