@@ -50,7 +50,7 @@ SEEDS = FIRST + 10**6
 RESULTS = Path(__file__).parent.parent / "docs" / "lab" / "subjects.json"
 ARMS: dict[str, dict[str, Any]] = {
     "lora": {"method": "lora"},
-    "lora, a token of its own": {"method": "lora", "new_token": True},
+    "lora, the letters": {"method": "lora", "new_token": False},
     "lora, prior": {"method": "lora", "prior_weight": 1.0},
     "full": {"method": "full", "prior_weight": 0.0},
     "full, prior": {"method": "full", "prior_weight": 1.0},

@@ -143,7 +143,7 @@ def bracketed(tokenizer: Any, text: str) -> str:
         if token != f"<{bare}>" or bare.startswith(UNUSED) or token in text or bare.lower() not in text.lower():
             continue
         if not is_common(tokenizer, bare):
-            text = re.sub(rf"(?<![\w<|]){re.escape(bare)}(?![\w>|])", lambda _, token=token: token, text, flags=re.I)
+            text = re.sub(rf"(?<![\w<|]){re.escape(bare)}(?![\w>|])", token.replace("\\", r"\\"), text, flags=re.I)
     return text
 
 
