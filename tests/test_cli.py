@@ -144,6 +144,12 @@ def test_lists_and_repeated_flags(fake_job, photo, tmp_path):
     assert recipe["negative_prompt"] == "-x"
 
 
+@pytest.mark.parametrize(("flag", "meant"), [((), None), (("--new-token",), True), (("--no-new-token",), False)])
+def test_a_switch_that_may_be_left_open_has_a_no(fake_job, tmp_path, flag, meant):
+    assert easel("personalize", tmp_path, "--subject", "sks dog", *flag, "--out", tmp_path / "out") == 0
+    assert read_provenance(tmp_path / "out" / "000.png")["easel"]["recipe"]["new_token"] is meant
+
+
 def test_the_default_folder_names_kind_and_seed(fake_job, photo, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):

@@ -102,6 +102,21 @@ def test_a_list_of_numbers_is_numbers(client: Any) -> None:
     assert (getattr(recipe, "seeds", None), wrong) == ((3, 5), {})
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("", None), ("yes", True), ("no", False)])
+def test_a_switch_may_be_left_to_the_model(typed: str, meant: bool | None) -> None:
+    from easel.recipes.personalize import Personalize
+    from easel.recipes.describe import settings
+    from easel.web import forms
+
+    values = forms.values_of(Personalize, {"new_token": [typed], "mirror": [typed]})
+    assert values.get("new_token") == meant
+    assert values["mirror"] is (typed == "yes")
+    setting = next(one for one in settings(Personalize) if one.name == "new_token")
+    field = forms.field_of(Personalize, setting, [typed])
+    assert (field.widget, field.choices) == ("list", ("yes", "no"))
+    assert forms.typed_from(Personalize, values).get("new_token", [""]) == [typed]
+
+
 def test_a_job_s_settings_are_compared(client: Any, owner: Any) -> None:
     from easel.recipes import recipe_from
     from easel.web import queue

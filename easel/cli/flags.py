@@ -98,14 +98,14 @@ def _positional(setting: Setting) -> inspect.Parameter:
 
 def _flag(setting: Setting) -> inspect.Parameter:
     """A setting with a flag. None stands for 'not given', so that a --recipe's value is kept."""
-    several = get_origin(setting.form) is tuple
+    several, switch = get_origin(setting.form) is tuple, setting.form in (bool, bool | None)
     mark = Parameter(
         name=setting.flag,
         help=_help(setting),
         show_default=(lambda _: setting.default) if setting.default else False,
-        negative=None if setting.form is bool else (),
+        negative=None if switch else (),
         consume_multiple=(1, None) if several and not setting.is_repeated else False,
-        allow_leading_hyphen=setting.form is not bool and not several,
+        allow_leading_hyphen=not switch and not several,
         converter=_converter(setting.form),
         group=Group(f"Settings of {shortened(setting.only.title)}", sort_key=50) if setting.only else SETTINGS_GROUP,
     )

@@ -214,9 +214,9 @@ def field_of(kind: type[Recipe], setting: Setting, given: Sequence[str]) -> Fiel
         limits=setting.limits,
         required=setting.required,
         values=held,
-        choices=setting.choices or tuple(known),
+        choices=setting.choices or tuple(known) or (("yes", "no") if widget == "list" else ()),
         known=known,
-        is_closed=bool(setting.choices),
+        is_closed=bool(setting.choices) or (widget == "list" and not known),
         least="" if low is None else f"{low:g}",
         most="" if high is None or high >= 2**31 else f"{high:g}",
         step="" if not is_float else "0.01" if high is not None and high <= 10 else "any",
@@ -260,7 +260,7 @@ def widget_of(kind: type[Recipe], setting: Setting) -> str:
         return "some" if any(isinstance(mark, IsWords) and mark.among for mark in marks) else "lines"
     parts = (setting.form, *get_args(setting.form))
     if bool in parts:
-        return "switch"
+        return "list" if type(None) in parts else "switch"
     if int in parts or float in parts:
         return "number"
     long = any(isinstance(mark, IsWords) and mark.long for mark in marks)
@@ -308,7 +308,7 @@ def values_of(kind: type[Recipe], typed: Typed) -> dict[str, Any]:
             if lines:
                 values[one.name] = [_value(one.form, line) for line in lines]
         elif bool in (one.form, *get_args(one.form)):
-            if one.name in typed:
+            if texts or (one.name in typed and one.form is bool):  # of one that may be left open nothing is not no
                 values[one.name] = bool(texts) and texts[-1] in {"on", "yes", "true"}
         elif texts:
             values[one.name] = _value(one.form, texts[0])
@@ -376,7 +376,7 @@ def typed_from(kind: type[Recipe], values: Mapping[str, Any]) -> dict[str, list[
             is_files = widget_of(kind, one) in FILES
             typed[one.name] = [str(item) for item in value] if is_files else ["\n".join(map(str, value))]
         elif isinstance(value, bool):
-            typed[one.name] = ["yes" if value else ""]
+            typed[one.name] = ["yes" if value else "" if one.form is bool else "no"]
         else:
             typed[one.name] = [f"{value:g}" if isinstance(value, float) else str(value)]
     return typed
