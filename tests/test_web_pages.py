@@ -104,8 +104,8 @@ def test_a_list_of_numbers_is_numbers(client: Any) -> None:
 
 @pytest.mark.parametrize(("typed", "meant"), [("", None), ("yes", True), ("no", False)])
 def test_a_switch_may_be_left_to_the_model(typed: str, meant: bool | None) -> None:
-    from easel.recipes.personalize import Personalize
     from easel.recipes.describe import settings
+    from easel.recipes.personalize import Personalize
     from easel.web import forms
 
     values = forms.values_of(Personalize, {"new_token": [typed], "mirror": [typed]})
