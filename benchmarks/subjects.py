@@ -43,21 +43,31 @@ from easel.workspace import Workspace
 if TYPE_CHECKING:
     from easel.models.diffusion import Diffusion
 
+SHOWN = 6
+"""Prompts in the picture."""
 KINDS = ("dog", "woman", "vase", "cat", "man", "house", "bird", "car", "fruit", "lamp")
 PHOTOS, SIDE, CLASS, TILE = 5, 256, 8, 108
 SEEDS = FIRST + 10**6
 """Where the subjects' seeds begin: no training, no score and no other study has them."""
 RESULTS = Path(__file__).parent.parent / "docs" / "lab" / "subjects.json"
+GUIDANCE = "guidance_scale"
 ARMS: dict[str, dict[str, Any]] = {
     "lora": {"method": "lora"},
+    "lora, guidance 1.5": {"method": "lora", GUIDANCE: 1.5},
     "lora, the letters": {"method": "lora", "new_token": False},
     "lora, prior": {"method": "lora", "prior_weight": 1.0},
     "full": {"method": "full", "prior_weight": 0.0},
     "full, prior": {"method": "full", "prior_weight": 1.0},
     "textual-inversion": {"method": "textual-inversion"},
 }
+"""Settings of the training, and the guidance scale of the pictures where that is not the model's own."""
 PHOTOGRAPHED, UNTOUCHED = "photos", "untouched"
-TOLD, ALIKE, CEILING = BESIDE = ("untouched, told in words", "look-alikes", "the subject itself (ceiling)")
+TOLD, TOLD_LOW, ALIKE, CEILING = BESIDE = (
+    "untouched, told in words",
+    "untouched, told in words, guidance 1.5",
+    "look-alikes",
+    "the subject itself (ceiling)",
+)
 REAL_PROMPTS = (
     "on the beach",
     "on the moon",
@@ -157,14 +167,17 @@ class Painter:
         for name, scenes in {PHOTOGRAPHED: one.photos(), ALIKE: others, CEILING: targets}.items():
             if not self.place(one, name).exists():
                 self.keep(one, name, [[picture] for picture in shown(scenes)])
-        if not self.place(one, TOLD).exists():
-            model = models.load("pocket", "text-to-image")
-            told = self.drawn(model, [captions(scene)[0] for scene in targets], range(self.asked.count))
-            self.keep(one, TOLD, told)
+        for name, guidance in {TOLD: None, TOLD_LOW: 1.5}.items():
+            if not self.place(one, name).exists():
+                model, texts = models.load("pocket", "text-to-image"), [captions(scene)[0] for scene in targets]
+                self.keep(one, name, self.drawn(model, texts, range(self.asked.count), guidance))
 
-    def drawn(self, model: Diffusion, texts: Sequence[str], seeds: Sequence[int]) -> list[list[Image.Image]]:
+    def drawn(
+        self, model: Diffusion, texts: Sequence[str], seeds: Sequence[int], guidance: float | None = None
+    ) -> list[list[Image.Image]]:
         """Pictures of each text."""
-        sampling = Sampling(steps=self.asked.sampling_steps, width=SIDE, height=SIDE)
+        steps = self.asked.sampling_steps
+        sampling = Sampling(steps=steps, width=SIDE, height=SIDE, guidance_scale=guidance)
         requests = [
             PictureRequest(text, 1000 * number + seed, sampling=sampling)
             for number, text in enumerate(texts)
@@ -185,7 +198,8 @@ class Painter:
     def taught(self, photos: Path, noun: str, arm: str, texts: Sequence[str]) -> Taught:
         """What a model draws that has learned a folder of photos: with its last weights, not the best of those seen."""
         settings: dict[str, Any] = {"photos": str(photos), "subject": f"sks {noun}", "class_noun": noun, "seed": 1}
-        settings |= {"captions": "captioner", "hold_back": 0, "sampling_steps": self.asked.sampling_steps} | ARMS[arm]
+        settings |= {"captions": "captioner", "hold_back": 0, "sampling_steps": self.asked.sampling_steps}
+        settings |= {name: value for name, value in ARMS[arm].items() if name != GUIDANCE}
         settings |= {"steps": self.asked.steps} if self.asked.steps else {}
         recipe = Personalize.model_validate(settings)
         work = self.folder / "work" / f"{photos.parent.name} {photos.name}" / arm
@@ -196,7 +210,7 @@ class Painter:
                 print(f"{photos}, {arm}: {step + 1} of {training.plan.steps} steps", flush=True)
         asked = [text.replace(HOLE, training.subject) for text in texts]
         with training.drawing() as model:
-            made = self.drawn(model, asked, range(self.asked.count))
+            made = self.drawn(model, asked, range(self.asked.count), ARMS[arm].get(GUIDANCE))
             [of_class] = self.drawn(model, [words.class_prompt(recipe)], setup.class_seeds(recipe, CLASS))
         return Taught(made, of_class, training.untouched.of_class)
 
@@ -269,13 +283,17 @@ def likeness(numbers: dict[str, Any]) -> float:
 
 
 def summary(found: dict[str, Numbers]) -> dict[str, dict[str, Any]]:
-    """Arm -> score -> value, low, high, n subjects. What is compared is compared on the subjects that both have."""
+    """Arm -> score -> value, low, high, n subjects. What is compared is compared on the subjects that both have,
+    and words by the guidance that is better for them.
+    """
 
     def kept(estimate: Estimate) -> dict[str, Any]:
         return {name: value if value is None else round(value, 4) for name, value in estimate._asdict().items()}
 
     table: dict[str, dict[str, Any]] = {}
-    told, ceiling = found.get(TOLD, {}), found.get(CEILING, {})
+    words = [found[name] for name in (TOLD, TOLD_LOW) if name in found]
+    told = max(words, key=lambda rows: np.mean([likeness(one) for one in rows.values()])) if words else {}
+    ceiling = found.get(CEILING, {})
     for arm, subjects in found.items():
         row: dict[str, Any] = {}
         if all(one["likeness"] for one in subjects.values()):
@@ -376,7 +394,9 @@ def main() -> None:
     table = summary(judged(painter, learners))
     print(markdown(table))
     if asked.picture:
-        gallery(painter, learners, asked.arms[0], asked.prompts).save(asked.picture, quality=76, optimize=True)
+        gallery(painter, learners, asked.arms[0], min(SHOWN, asked.prompts)).save(
+            asked.picture, quality=76, optimize=True
+        )
     if asked.write:
         facts = {"prompts": asked.prompts, "pictures of a prompt": asked.count, "sampling steps": asked.sampling_steps}
         RESULTS.write_text(json.dumps(facts | {"arms": table}, indent=1) + "\n", encoding="utf-8")
