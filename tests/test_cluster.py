@@ -33,8 +33,8 @@ from easel.runners import cluster
 from easel.runners.cluster import glue, sources
 from easel.runners.cluster.manifest import Manifest, Part
 from easel.runners.cluster.naming import renumbered
-from easel.runners.cluster.part import Worker
 from easel.runners.cluster.task import Task
+from easel.runners.cluster.worker import Worker
 from easel.workspace import Step
 from tests.cluster_toy import KIND, Tally, level_of
 from tests.toy.recipe import Frame

@@ -14,8 +14,10 @@ import os
 import platform
 import re
 import shutil
+import signal
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -47,19 +49,17 @@ def connect(on: str, most: int | None) -> Any:
 
     A connection that is there already is kept. Raises EaselError, within seconds where nobody answers.
     """
-    if importlib.util.find_spec("ray") is None:
-        raise EaselError(f"--on {shortened(on)} needs Ray, which is not installed: pip install 'easel[ray]'")
+    check(on)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if on != LOCAL:
-        check_address(on)
         _take_token(on)
     import ray  # which reads there whether it is to send a token
 
     if ray.is_initialized():
         return ray
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
-    try:
+    with explaining(on), _own_signals():
         if on == LOCAL:
             _start_local(ray, most, quiet)
         else:
@@ -67,9 +67,24 @@ def connect(on: str, most: int | None) -> Any:
             env = {"env_vars": {"OMP_NUM_THREADS": threads}} if threads else {}
             given = {} if on.startswith("ray://") else quiet
             ray.init(address=on, runtime_env=env, **given)
-    except Exception as problem:
-        raise _unreachable(on, problem) from problem
     return ray
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """A process that means something by SIGTERM, as the studio's workers do, keeps it: Ray would end the process."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if callable(before) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
+
+
+def check(on: str) -> None:
+    """Raise EaselError, within seconds, where Ray is not installed, or nobody answers."""
+    if importlib.util.find_spec("ray") is None:
+        raise EaselError(f"--on {shortened(on)} needs Ray, which is not installed: pip install 'easel[ray]'")
+    if on != LOCAL:
+        check_address(on)
 
 
 def _start_local(ray: Any, most: int | None, quiet: Mapping[str, Any]) -> None:
@@ -158,20 +173,58 @@ def check_address(on: str) -> None:
         ) from problem
 
 
-def _unreachable(on: str, problem: Exception) -> EaselError:
-    """Why a cluster cannot be joined, in words."""
-    words = shortened(problem, 300)
-    if "ersion" in str(problem) and "mismatch" in str(problem).lower():
-        return EaselError(
-            f"the cluster at {on} has other versions than this process ({words}): use the same Ray and Python on both"
-        )
-    if on == "auto" and ("any running Ray" in str(problem) or "Could not find" in str(problem)):
+@contextlib.contextmanager
+def explaining(on: str) -> Iterator[None]:
+    """Whatever Ray raises, as one line of advice."""
+    try:
+        yield
+    except EaselError:
+        raise
+    except Exception as problem:
+        raise explained(on, problem) from problem
+
+
+VERSIONS = re.compile(r"\b(Ray|Python): *([\w.]+)")
+
+
+def explained(on: str, problem: BaseException) -> EaselError:
+    """Why a cluster cannot be joined, or cannot be worked on, in words: what differs there, and what to do."""
+    text, words = str(problem), shortened(problem, 300)
+    if found := _lacking(on, text):
+        return found
+    if "ersion mismatch" in text:
+        told = VERSIONS.findall(text)
+        there, here = (" and ".join(" ".join(one) for one in told[at : at + 2]) for at in (0, 2))
+        what = f"{there}, and this process {here}" if len(told) == 4 else words
+        return EaselError(f"the cluster at {on} has {what}: use the same on all machines")
+    if on == "auto" and ("any running Ray" in text or "Could not find" in text):
         return EaselError(
             f"--on auto: no cluster runs on this machine: start one with `ray start --head`, or use {LOCAL}"
         )
     if on == LOCAL:
-        return EaselError(f"a local cluster cannot start: {words}")
-    return EaselError(f"the cluster at {on} answers, and cannot be joined: {words}")
+        return EaselError(f"a local cluster cannot start, or has ended: {words}")
+    return EaselError(
+        f"the cluster at {on} answers, and does not do what it is asked ({type(problem).__name__}: {words}): see "
+        "`ray status` on its head; what is done is kept, and the same command goes on"
+    )
+
+
+def _lacking(on: str, text: str) -> EaselError | None:
+    """What is not there, or not the same, where easel cannot be imported on a machine; None where that is not why."""
+    if "No module named 'easel'" in text:
+        return EaselError(
+            f"easel is not installed on the machines of the cluster at {on}: install easel {__version__} there"
+        )
+    if "No module named 'easel." in text or re.search(r"(attribute|import name) .*easel", text):
+        return EaselError(
+            f"easel on the machines of the cluster at {on} is another than here: install easel {__version__} there"
+        )
+    if missing := re.search(r"No module named '([\w.]+)'", text):
+        return EaselError(
+            f"{missing[1]} is not installed on the machines of the cluster at {on}: install easel {__version__} with "
+            "all its packages there"
+        )
+    return None
 
 
 def cores_each() -> int:
@@ -186,7 +239,8 @@ class Pool:
     def __init__(self, on: str, least: int, most: int | None, worker: Callable[[], Any], device: str = "auto") -> None:
         """Join the cluster. `most` is what the cluster has room for, where it is not given. Raises EaselError."""
         self._ray, self.on = connect(on, most), on
-        have = self._ray.cluster_resources()
+        with explaining(on):
+            have = self._ray.cluster_resources()
         gpus = device in {"auto", "cuda"} and have.get("GPU", 0) > 0
         self._needs = {"num_gpus": 1} if gpus else {"num_cpus": cores_each()}
         if device == "cuda" and not gpus:
@@ -224,8 +278,9 @@ class Pool:
         """Have workers for so many waiting parts, within the pool's limits."""
         wanted = min(self.most, max(self.least, waiting + len(self._tasks)))
         for _ in range(wanted - len(self._ready) - len(self._starting)):
-            actor = self._worker.options(max_restarts=0, max_task_retries=0, **self._needs).remote()
-            self._starting[actor.hello.remote()] = actor
+            with explaining(self.on):  # through ray:// the head reads the class at once
+                actor = self._worker.options(max_restarts=0, max_task_retries=0, **self._needs).remote()
+                self._starting[actor.hello.remote()] = actor
 
     def shrink(self) -> None:
         """Let go of workers that have nothing to do, down to the least."""
@@ -246,7 +301,8 @@ class Pool:
     def submit(self, method: str, task: Any, *words: Any) -> None:
         """Hand a part to the worker that has least to do; `words` are what its method is called with."""
         actor = min(self._ready, key=lambda one: len(self._ready[one]))
-        ref = getattr(actor, method).remote(*words)
+        with explaining(self.on):
+            ref = getattr(actor, method).remote(*words)
         self._tasks[ref] = (task, actor)
         self._ready[actor][ref] = None
 
@@ -256,9 +312,10 @@ class Pool:
         if not refs:
             time.sleep(seconds)
             return
-        ready, _ = self._ray.wait(refs, num_returns=1, timeout=seconds)
-        if ready:  # and whatever else is there
-            ready, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0)
+        with explaining(self.on):
+            ready, _ = self._ray.wait(refs, num_returns=1, timeout=seconds)
+            if ready:  # and whatever else is there
+                ready, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0)
         for ref in ready:
             if ref in self._starting:
                 self._arrived(ref, self._starting.pop(ref))
@@ -270,21 +327,13 @@ class Pool:
         try:
             who = self._ray.get(ref)
         except Exception as problem:
+            if found := _lacking(self.on, str(problem)):
+                raise found from problem
             self._failed_starts += 1
-            if self._failed_starts < 5 and "No module named" not in str(problem):
+            if self._failed_starts < 5:
                 return
-            if "No module named 'easel" in str(problem):
-                raise EaselError(
-                    f"easel is not installed on the machines of the cluster at {self.on}: install easel {__version__} "
-                    "there"
-                ) from problem
             raise EaselError(f"workers do not start at {self.on}: {_reason(problem)}") from problem
-        mine = {"easel": __version__, "python": platform.python_version()}
-        for name, version in mine.items():
-            if who[name] != version:
-                raise EaselError(
-                    f"{who['machine']} has {name} {who[name]}, and this process {version}: use the same on all machines"
-                )
+        check_versions(who)
         self._failed_starts = 0
         self._ready[actor] = {}
         self.who[actor] = f"{who['machine']}:{who['process']}"
@@ -320,6 +369,19 @@ class Pool:
         for actor in [*self._ready, *self._starting.values()]:
             self._kill(actor)
         self._ready, self._starting, self._tasks = {}, {}, {}
+
+
+def check_versions(who: Mapping[str, str]) -> None:
+    """Raise EaselError where a worker's machine has another easel than this process, or another Python but for the last
+    number, by which no result changes.
+    """
+    python = platform.python_version()
+    for name, theirs, mine in (("easel", who["easel"], __version__), ("Python", who["python"], python)):
+        same = theirs == mine if name == "easel" else theirs.split(".")[:2] == mine.split(".")[:2]
+        if not same:
+            raise EaselError(
+                f"{who['machine']} has {name} {theirs}, and this process {mine}: use the same on all machines"
+            )
 
 
 def _reason(problem: BaseException) -> str:
