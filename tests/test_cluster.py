@@ -344,8 +344,11 @@ def test_without_ray(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_other_versions(head: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from easel.runners import ray as engine
 
-    monkeypatch.setattr(engine, "__version__", "9.9")
-    pool = engine.Pool(head.address, 1, 1, Worker)
+    from easel.runners import joining
+    from easel.runners.ray import Pool
+
+    monkeypatch.setattr(joining, "__version__", "9.9")
+    pool = Pool(head.address, 1, 1, Worker)
     pool.grow(1)
 
     def look() -> None:

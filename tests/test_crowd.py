@@ -20,8 +20,9 @@ from easel.jobs.score import prompt, set_features
 from easel.kinds import KINDS
 from easel.recipes import Recipe
 from easel.result import Result
-from easel.runners import ray as engine
+from easel.runners import joining
 from easel.runners.cluster import Cluster, check, pools
+from easel.runners.ray import Died
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 PHOTOS = 10
@@ -51,7 +52,7 @@ class Desk:
         """Do it at once."""
         words = pickle.loads(pickle.dumps(words))
         if {getattr(item, "name", item) for item in words[0].items} & self.dying:
-            outcome: Any = engine.Died("its process was killed")
+            outcome: Any = Died("its process was killed")
         else:
             outcome = pickle.loads(pickle.dumps(getattr(self._worker, method)(*words)))
         self._back.append((part, outcome, "me"))
@@ -73,7 +74,7 @@ class Desk:
 def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Desk]]:
     """Clusters are desks."""
     monkeypatch.setattr(pools, "Pool", Desk)
-    monkeypatch.setattr(engine, "check", lambda _on: None)
+    monkeypatch.setattr(joining, "check", lambda _on: None)
     monkeypatch.setattr(Desk, "dying", frozenset())
     monkeypatch.setattr(Desk, "joined", 0)
     monkeypatch.setattr(set_features, "TOGETHER", FEW)
@@ -154,7 +155,7 @@ def test_likeness_and_styles(desk: type[Desk], real: Path, tmp_path: Path) -> No
     for name in ("alone", "shared"):
         shutil.rmtree(tmp_path / name)
     two = pictures(tmp_path / "two", 2)
-    recipe = easel.ScoreStyles(folder=str(two), style=("van-gogh",), steps=1, seed=1)  # type: ignore[attr-defined]
+    recipe = easel.ScoreStyles(folder=str(two), styles=("van-gogh",), steps=2, strength=1.0, seed=1)  # type: ignore[attr-defined]
     _, shared = both(recipe, tmp_path)
     assert len(shared.pictures) == 2
 
@@ -193,16 +194,16 @@ def test_versions_and_lacks_in_words() -> None:
         ("ModuleNotFoundError: No module named 'diffusers'", "diffusers is not installed on the machines"),
         ("the head went away", "what is done is kept"),
     ):
-        found = str(engine.explained("ray://head:10001", RuntimeError(text)))
+        found = str(joining.explained("ray://head:10001", RuntimeError(text)))
         assert said in found
         assert "\n" not in found
-    engine.check_versions({"machine": "node", "easel": easel.__version__, "python": "3.11.99"})
+    joining.check_versions({"machine": "node", "easel": easel.__version__, "python": "3.11.99"})
     for who, said in (
         ({"easel": "0.0", "python": "3.11.7"}, "node has easel 0.0"),
         ({"easel": easel.__version__, "python": "3.9.1"}, "node has Python 3.9.1"),
     ):
         with pytest.raises(EaselError, match=said):
-            engine.check_versions({"machine": "node"} | who)
+            joining.check_versions({"machine": "node"} | who)
 
 
 def test_buckets_by_another_file_system(tmp_path: Path) -> None:

@@ -66,12 +66,11 @@ def worker(
 
 def _hand_over(on: str | None, workers: str | None) -> None:
     """Have the studio's processes, which inherit it, run their jobs on a cluster. Raises EaselError."""
-    from easel.runners import cluster
-    from easel.runners import ray as engine
+    from easel.runners import cluster, joining
 
     for name, value in (("EASEL_ON", on), ("EASEL_WORKERS", workers)):
         if value:
             os.environ[name] = value
     if on:
         cluster.Cluster.asked(on, workers)
-        engine.check(on)
+        joining.check(on)

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import importlib.util
 import logging
 import os
-import platform
-import re
 import shutil
 import signal
-import socket
 import tempfile
 import threading
 import time
@@ -24,18 +20,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from easel.errors import EaselError, shortened
-from easel.version import __version__
+from easel.runners.joining import LOCAL, check, check_versions, explaining, lacking
 
-LOCAL = "local-cluster"
 AHEAD = 2
 """Parts that a worker has at hand: the one it does, and the next."""
-ANSWERS_IN = 5.0
-"""Seconds in which an address must answer."""
+CLIENT_TRIES = 3
+"""Times that a head is asked for the process that it starts for each ray:// connection: a busy one may be late."""
 STORE = 256 * 1024 * 1024
 """Bytes of a local cluster's object store: parts on their way back, and what does not fit goes to the disk."""
-TOKEN = Path("~/.ray/auth_token")
-CURRENT = Path("/tmp/ray/ray_current_cluster")  # noqa: S108
-"""Where `ray start` leaves its address."""
 
 
 class Died(NamedTuple):
@@ -49,13 +41,14 @@ def connect(on: str, most: int | None) -> Any:
 
     A connection that is there already is kept. Raises EaselError, within seconds where nobody answers.
     """
-    check(on)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if on != LOCAL:
-        _take_token(on)
+    check(on)
     import ray  # which reads there whether it is to send a token
 
+    for handler in logging.getLogger("ray").handlers:  # it sets its loggers' levels anew; what matters is raised
+        handler.setLevel(logging.CRITICAL)
+    logging.getLogger("ray.util.client.logsclient").addHandler(logging.NullHandler())  # the head's own log
     if ray.is_initialized():
         return ray
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
@@ -65,8 +58,14 @@ def connect(on: str, most: int | None) -> Any:
         else:
             threads = os.environ.get("OMP_NUM_THREADS")
             env = {"env_vars": {"OMP_NUM_THREADS": threads}} if threads else {}
-            given = {} if on.startswith("ray://") else quiet
-            ray.init(address=on, runtime_env=env, **given)
+            is_client = on.startswith("ray://")
+            for turn in range(CLIENT_TRIES if is_client else 1):
+                try:
+                    ray.init(address=on, runtime_env=env, **({} if is_client else quiet))
+                    break
+                except ConnectionAbortedError as problem:
+                    if turn == CLIENT_TRIES - 1 or "Starting Ray client server failed" not in str(problem):
+                        raise
     return ray
 
 
@@ -77,14 +76,6 @@ def _own_signals() -> Iterator[None]:
     yield
     if callable(before) and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)
-
-
-def check(on: str) -> None:
-    """Raise EaselError, within seconds, where Ray is not installed, or nobody answers."""
-    if importlib.util.find_spec("ray") is None:
-        raise EaselError(f"--on {shortened(on)} needs Ray, which is not installed: pip install 'easel[ray]'")
-    if on != LOCAL:
-        check_address(on)
 
 
 def _start_local(ray: Any, most: int | None, quiet: Mapping[str, Any]) -> None:
@@ -101,130 +92,6 @@ def _start_local(ray: Any, most: int | None, quiet: Mapping[str, Any]) -> None:
         _temp_dir=folder,
         **quiet,
     )
-
-
-def _token() -> str:
-    """This process's token, from where Ray takes it; '' where there is none."""
-    found = os.environ.get("RAY_AUTH_TOKEN", "")
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or TOKEN).expanduser()
-        found = found or path.read_text(encoding="utf-8").strip()
-    return found
-
-
-def _take_token(on: str) -> None:
-    """`ray start` makes a cluster ask for a token, and a plain driver sends none and waits half a minute; to one that
-    asks for none a token does harm. So the cluster is asked first. Raises EaselError where there is none, or another.
-    """
-    address = _found() if on == "auto" else on.removeprefix("ray://")
-    if not address or importlib.util.find_spec("grpc") is None:
-        return
-    if not _refuses(address, on, ""):
-        os.environ["RAY_AUTH_MODE"] = "disabled"
-        return
-    os.environ["RAY_AUTH_MODE"] = "token"
-    token = _token()
-    if not token or _refuses(address, on, token):
-        what = "the token here is another" if token else "there is none here"
-        raise EaselError(
-            f"the cluster at {shortened(on)} asks for a token, and {what}: copy {TOKEN} from its head, or set "
-            "RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH to a file with it"
-        )
-
-
-def _found() -> str:
-    """The address of the cluster that runs on this machine; '' where there is none that can be seen."""
-    said = os.environ.get("RAY_ADDRESS", "")
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        said = said or CURRENT.read_text(encoding="utf-8").strip()
-    return said if re.fullmatch(r"[^\s/]+:\d+", said) else ""
-
-
-def _refuses(address: str, on: str, token: str) -> bool:
-    """Whether a cluster refuses a call with this token, or without one."""
-    import grpc
-
-    method = "RayletDriver/ClusterInfo" if on.startswith("ray://") else "NodeInfoGcsService/CheckAlive"
-    with grpc.insecure_channel(address) as channel:
-        call = channel.unary_unary(f"/ray.rpc.{method}", request_serializer=bytes, response_deserializer=bytes)
-        try:
-            call(b"", timeout=ANSWERS_IN, metadata=[("authorization", f"Bearer {token}")] if token else None)
-        except grpc.RpcError as problem:
-            return bool(problem.code() == grpc.StatusCode.UNAUTHENTICATED)
-    return False
-
-
-def check_address(on: str) -> None:
-    """Raise EaselError where an address is none, or nobody listens there."""
-    if on == "auto":
-        return
-    host, colon, port = on.removeprefix("ray://").rpartition(":")
-    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise EaselError(
-            f"--on {shortened(on)} is no address: use {LOCAL}, auto, HOST:PORT of a cluster, or ray://HOST:PORT"
-        )
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWERS_IN).close()
-    except OSError as problem:
-        usual = "6379, or 10001 for ray://"
-        raise EaselError(
-            f"nobody answers at {shortened(on)} ({shortened(getattr(problem, 'strerror', None) or problem)}): is the "
-            f"cluster up (`ray status` on its head), and is this its port (by default {usual})?"
-        ) from problem
-
-
-@contextlib.contextmanager
-def explaining(on: str) -> Iterator[None]:
-    """Whatever Ray raises, as one line of advice."""
-    try:
-        yield
-    except EaselError:
-        raise
-    except Exception as problem:
-        raise explained(on, problem) from problem
-
-
-VERSIONS = re.compile(r"\b(Ray|Python): *([\w.]+)")
-
-
-def explained(on: str, problem: BaseException) -> EaselError:
-    """Why a cluster cannot be joined, or cannot be worked on, in words: what differs there, and what to do."""
-    text, words = str(problem), shortened(problem, 300)
-    if found := _lacking(on, text):
-        return found
-    if "ersion mismatch" in text:
-        told = VERSIONS.findall(text)
-        there, here = (" and ".join(" ".join(one) for one in told[at : at + 2]) for at in (0, 2))
-        what = f"{there}, and this process {here}" if len(told) == 4 else words
-        return EaselError(f"the cluster at {on} has {what}: use the same on all machines")
-    if on == "auto" and ("any running Ray" in text or "Could not find" in text):
-        return EaselError(
-            f"--on auto: no cluster runs on this machine: start one with `ray start --head`, or use {LOCAL}"
-        )
-    if on == LOCAL:
-        return EaselError(f"a local cluster cannot start, or has ended: {words}")
-    return EaselError(
-        f"the cluster at {on} answers, and does not do what it is asked ({type(problem).__name__}: {words}): see "
-        "`ray status` on its head; what is done is kept, and the same command goes on"
-    )
-
-
-def _lacking(on: str, text: str) -> EaselError | None:
-    """What is not there, or not the same, where easel cannot be imported on a machine; None where that is not why."""
-    if "No module named 'easel'" in text:
-        return EaselError(
-            f"easel is not installed on the machines of the cluster at {on}: install easel {__version__} there"
-        )
-    if "No module named 'easel." in text or re.search(r"(attribute|import name) .*easel", text):
-        return EaselError(
-            f"easel on the machines of the cluster at {on} is another than here: install easel {__version__} there"
-        )
-    if missing := re.search(r"No module named '([\w.]+)'", text):
-        return EaselError(
-            f"{missing[1]} is not installed on the machines of the cluster at {on}: install easel {__version__} with "
-            "all its packages there"
-        )
-    return None
 
 
 def cores_each() -> int:
@@ -327,7 +194,7 @@ class Pool:
         try:
             who = self._ray.get(ref)
         except Exception as problem:
-            if found := _lacking(self.on, str(problem)):
+            if found := lacking(self.on, str(problem)):
                 raise found from problem
             self._failed_starts += 1
             if self._failed_starts < 5:
@@ -369,19 +236,6 @@ class Pool:
         for actor in [*self._ready, *self._starting.values()]:
             self._kill(actor)
         self._ready, self._starting, self._tasks = {}, {}, {}
-
-
-def check_versions(who: Mapping[str, str]) -> None:
-    """Raise EaselError where a worker's machine has another easel than this process, or another Python but for the last
-    number, by which no result changes.
-    """
-    python = platform.python_version()
-    for name, theirs, mine in (("easel", who["easel"], __version__), ("Python", who["python"], python)):
-        same = theirs == mine if name == "easel" else theirs.split(".")[:2] == mine.split(".")[:2]
-        if not same:
-            raise EaselError(
-                f"{who['machine']} has {name} {theirs}, and this process {mine}: use the same on all machines"
-            )
 
 
 def _reason(problem: BaseException) -> str:

@@ -80,11 +80,11 @@ class _Run:
         jobs.facts_of(recipe)
         named = [] if recipe.shared_by == "count" else self._named()
         found = sources.sources(named) if named and not path.exists() else []
-        workspace.place_for(NAME)
-        with contextlib.closing(Manifest(path)) as self.manifest:
-            self._begin()
-            write_yaml(recipe, workspace.place_for("recipe.yaml"))
-            with pools.joined(self.cluster, workspace) as pool:
+        with pools.joined(self.cluster, workspace) as pool:  # where nobody lets us in, nothing is left behind
+            workspace.place_for(NAME)
+            with contextlib.closing(Manifest(path)) as self.manifest:
+                self._begin()
+                write_yaml(recipe, workspace.place_for("recipe.yaml"))
                 self.handing = Handing(self.manifest, workspace, pool, self.began)
                 if self.manifest.total is None:
                     self._find(pool, found or sources.sources(named), named)

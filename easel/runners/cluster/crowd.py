@@ -19,13 +19,13 @@ from easel.errors import EaselError, printable
 from easel.kinds import KINDS
 from easel.recipes.base import Recipe
 from easel.result import Result
-from easel.runners import machine
-from easel.runners import ray as engine
+from easel.runners import joining, machine
 from easel.runners.cluster import places, pools
 from easel.runners.cluster.handing import Handing
 from easel.runners.cluster.manifest import NAME, Manifest, Part
 from easel.runners.cluster.pools import Cluster
 from easel.runners.cluster.task import Chunk, Outcome
+from easel.runners.ray import Pool
 from easel.workspace import Made, Work, Workspace
 
 ARRAY = "an array"
@@ -44,7 +44,7 @@ def run(recipe: Recipe, workspace: Workspace, cluster: Cluster) -> Result:
                 f"{recipe.kind} reads folders with their tables on a disk that all machines of the cluster share, and "
                 f"not {name}: mount the bucket there, or copy it"
             )
-    engine.check(cluster.on)
+    joining.check(cluster.on)
     asked = workspace.device
     try:
         workspace.device, workspace.computed_in = machine.resolve(asked, workspace.dtype)
@@ -72,7 +72,7 @@ class Crowd:
 
     def __init__(self, workspace: Workspace, cluster: Cluster, device: str, stack: contextlib.ExitStack) -> None:
         self._workspace, self._cluster, self._device, self._stack = workspace, cluster, device, stack
-        self._pool: engine.Pool | None = None
+        self._pool: Pool | None = None
         self._turns, self._key = 0, f"{workspace.folder.absolute()} {time.time_ns()}"
         self.notes: list[str] = []
         self.versions: dict[str, str] = {}
