@@ -243,3 +243,13 @@ def test_google_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name in none else find(name, *more))
     with pytest.raises(EaselError, match=r"gs:// needs gcsfs, which is not installed: pip install gcsfs"):
         places.system("gs://bucket/photos")
+
+
+def test_generate_from_end_to_end(desk: type[Desk], tmp_path: Path) -> None:
+    """Nothing is named that a source could be looked for in."""
+    recipe = easel.Generate(prompt="a red bird", count=2, steps=1, width=64, height=64, seed=1)  # type: ignore[attr-defined]
+    alone = runners.run(recipe, tmp_path / "alone", "cpu", "float32")
+    shared = runners.run(recipe, tmp_path / "shared", "cpu", "float32", on="local-cluster")
+    assert shared.pictures == alone.pictures
+    for name in alone.pictures:
+        assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()

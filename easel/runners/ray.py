@@ -61,7 +61,7 @@ def connect(on: str, most: int | None) -> Any:
             is_client = on.startswith("ray://")
             for turn in range(CLIENT_TRIES if is_client else 1):
                 try:
-                    ray.init(address=on, runtime_env=env, **({} if is_client else quiet))
+                    ray.init(address=on, runtime_env=env, **({"log_to_driver": False} if is_client else quiet))
                     break
                 except ConnectionAbortedError as problem:
                     if turn == CLIENT_TRIES - 1 or "Starting Ray client server failed" not in str(problem):

@@ -87,7 +87,7 @@ class _Run:
                 write_yaml(recipe, workspace.place_for("recipe.yaml"))
                 self.handing = Handing(self.manifest, workspace, pool, self.began)
                 if self.manifest.total is None:
-                    self._find(pool, found or sources.sources(named), named)
+                    self._find(pool, found or (sources.sources(named) if named else []), named)
                 phase = "drawing" if recipe.shared_by == "count" else recipe.kind
                 self.handing.run(phase, self._task, self._keep, tick=self._copy_manifest)
                 pool.shrink()

@@ -38,7 +38,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._context = contextvars.copy_context()
-        self._stack, self._folder = contextlib.ExitStack(), contextlib.ExitStack()
+        self._folder = contextlib.ExitStack()
         self._kept: tuple[Any, Work[Any]] | None = None
         _sweep()
 
@@ -69,7 +69,6 @@ class Worker:
     def _do(self, task: Task) -> Outcome:
         begun, outcome = time.perf_counter(), Outcome()
         try:
-            self._keep_models()
             self._go_to(task)
             with tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-", ignore_cleanup_errors=True) as top:
                 PartRun(task, Path(top), outcome).run()
@@ -82,6 +81,10 @@ class Worker:
         return outcome
 
     def _go_to(self, task: Task | Chunk) -> None:
+        """Stand where the driver does, know its kind, and keep models."""
+        from easel.models import shelf
+
+        shelf.keep()
         KINDS.setdefault(str(task.recipe["kind"]), task.kind)
         if task.cwd and Path.cwd() != Path(task.cwd) and Path(task.cwd).is_dir():
             os.chdir(task.cwd)
@@ -93,7 +96,6 @@ class Worker:
     def _work(self, chunk: Chunk) -> Outcome:
         begun, outcome = time.perf_counter(), Outcome()
         try:
-            self._keep_models()
             self._go_to(chunk)
             work = self._work_of(chunk)
             outcome.made = work(chunk.items)
@@ -127,11 +129,6 @@ class Worker:
         work = chunk.work(chunk.kind.recipe.model_validate(dict(chunk.recipe)), workspace)
         self._kept = (chunk.key, chunk.work), work
         return work
-
-    def _keep_models(self) -> None:
-        from easel.models import shelf
-
-        self._stack.enter_context(shelf.kept())
 
 
 def _sweep() -> None:
