@@ -320,6 +320,7 @@ def test_jobs_of_the_studio(head: Any, photos: Path, owner: Any, monkeypatch: py
     assert index.preview_path(quick).is_file()
     assert len(lines(quick.folder / "metadata.jsonl")) == 20
     assert (quick.folder / "manifest.sqlite").is_file()
+    cluster.close()  # the worker that waits for the studio's next job
 
 
 def test_one_mistake_for_all_stops_the_run(head: Any, photos: Path, tmp_path: Path) -> None:
@@ -375,7 +376,6 @@ def test_without_ray(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_other_versions(head: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from easel.runners import ray as engine
 
     from easel.runners import joining
     from easel.runners.ray import Pool
