@@ -7,6 +7,7 @@ import io
 import pickle
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -253,3 +254,17 @@ def test_generate_from_end_to_end(desk: type[Desk], tmp_path: Path) -> None:
     assert shared.pictures == alone.pictures
     for name in alone.pictures:
         assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+
+
+@pytest.mark.enable_socket
+def test_what_answers_and_is_no_ray() -> None:
+    grpc = pytest.importorskip("grpc")
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        for on in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}"):
+            with pytest.raises(EaselError, match="is no Ray, or Ray's other port"):
+                joining._take_token(on)
+    finally:
+        server.stop(None)

@@ -69,7 +69,7 @@ def _found() -> str:
 
 
 def _refuses(address: str, on: str, token: str) -> bool:
-    """Whether a cluster refuses a call with this token, or without one."""
+    """Whether a cluster refuses a call with this token, or without one. Raises EaselError where that is no cluster."""
     import grpc
 
     method = "RayletDriver/ClusterInfo" if on.startswith("ray://") else "NodeInfoGcsService/CheckAlive"
@@ -78,6 +78,11 @@ def _refuses(address: str, on: str, token: str) -> bool:
         try:
             call(b"", timeout=ANSWERS_IN, metadata=[("authorization", f"Bearer {token}")] if token else None)
         except grpc.RpcError as problem:
+            if problem.code() == grpc.StatusCode.UNIMPLEMENTED:  # Ray would wait for half a minute
+                raise EaselError(
+                    f"what answers at {shortened(on)} is no Ray, or Ray's other port: HOST:PORT takes that of the head "
+                    "(by default 6379), ray://HOST:PORT that of its clients (10001)"
+                ) from problem
             return bool(problem.code() == grpc.StatusCode.UNAUTHENTICATED)
     return False
 
