@@ -385,7 +385,7 @@ def test_other_versions(head: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     pool.grow(1)
 
     def look() -> None:
-        for _ in range(300):
+        for _ in range(600):
             list(pool.wait(0.2))
 
     with pytest.raises(EaselError, match=r"has easel .*, and this process 9\.9"):
