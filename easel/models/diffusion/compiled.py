@@ -1,0 +1,144 @@
+"""A UNet whose blocks are compiled by torch.compile (TorchInductor; Ansel et al. 2024): norms and activations
+become one loop, and convolutions get weights that are packed for them, for the price of a minute or two.
+
+What was compiled is kept on disk, under the hub client's folder, so that another process starts with it in seconds. The
+sums of a compiled block run in another order, so that a picture's last bits differ, as they do in another batch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import math
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from easel.errors import EaselError
+from easel.models.catalog.locate import own_cache
+from easel.models.diffusion.batch import PictureRequest
+
+if TYPE_CHECKING:
+    from easel.models.diffusion import Diffusion
+
+COMPILERS = ("g++", "gcc", "clang++")
+"""What TorchInductor builds a CPU's loops with; CXX names another."""
+MOST_KEPT = 64
+"""Compiled forms of one kind of block that torch keeps: one for each block, size and batch."""
+GAIN = 1.3
+"""Times as fast, of which the arithmetic of `auto` starts."""
+FEW = 4
+"""Steps by which the seconds of a picture are told; of two passes each has some."""
+COLD, WARM = 0.5, 0.1
+"""Seconds of compiling a layer, the first time and from the disk, of which the arithmetic of `auto` starts."""
+
+
+def missing(device: Any) -> str:
+    """What this machine lacks to compile for a device, in words; '' where it lacks nothing."""
+    if device.type == "cpu":
+        wanted = (os.environ["CXX"],) if os.environ.get("CXX") else COMPILERS
+        return "" if any(map(shutil.which, wanted)) else f"no C++ compiler is on this machine ({', '.join(wanted)})"
+    if device.type == "cuda":
+        return "" if importlib.util.find_spec("triton") else "the package triton is not installed"
+    return f"torch.compile is not used on {device.type}"
+
+
+def folder() -> Path:
+    """Where compiled blocks are kept; may be deleted at any time."""
+    return own_cache() / "compiled"
+
+
+class Compiled:
+    """The compiled blocks of one UNet, off until `turn_on`."""
+
+    def __init__(self, unet: Any, device: Any) -> None:
+        blocks = [*unet.down_blocks, unet.mid_block, *unet.up_blocks]
+        self._blocks = [block for block in blocks if block is not None]
+        self._device = device
+        self.is_on = False
+
+    def turn_on(self) -> None:
+        """From now on the blocks are compiled when they are called with new sizes. Raises EaselError where this machine
+        cannot.
+        """
+        if lacks := missing(self._device):
+            raise EaselError(f"compile: {lacks}: install one, or leave --compile out")
+        import torch
+
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder()))
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, MOST_KEPT)
+        if self._device.type == "cpu":
+            torch._inductor.config.freezing = True
+        for block in self._blocks:
+            block.forward = torch.compile(block.forward, dynamic=False)
+        self.is_on = True
+
+    def turn_off(self) -> None:
+        """The blocks as they were; what was compiled is taken again when they are turned on."""
+        if self.is_on:
+            for block in self._blocks:
+                del block.forward
+        self.is_on = False
+
+    def forget(self) -> None:
+        """Turned off, and nothing is taken again: weights have changed, and the compiled blocks hold copies of them."""
+        if self.is_on:
+            import torch
+
+            self.turn_off()
+            torch._dynamo.reset()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Until the block ends, nothing is compiled."""
+        was_on = self.is_on
+        self.turn_off()
+        try:
+            yield
+        finally:
+            if was_on:
+                self.turn_on()
+
+    def seconds(self) -> float:
+        """About how long compiling takes."""
+        layers = sum(not list(module.children()) for block in self._blocks for module in block.modules())
+        return layers * (WARM if folder().is_dir() else COLD)
+
+
+def prepare(model: Diffusion, like: PictureRequest, pictures: int, batch_size: int, *, always: bool) -> bool:
+    """Compile a model for a run of so many pictures `like` this one, where drawing them takes long enough, which a few
+    steps tell; or `always`. Whether it was compiled; a note says why not.
+
+    Raises EaselError where this machine cannot compile, if `always`; and what drawing raises.
+    """
+    size = min(batch_size, pictures)
+    if not always and not model.compiled.is_on:
+        drawing, compiling = _seconds(model, like, size) * math.ceil(pictures / size), model.compiled.seconds()
+        why = missing(model.device)
+        if not why and drawing * (1 - 1 / GAIN) <= compiling:
+            why = f"compiling takes about {compiling:.0f} s, and drawing {drawing:.0f} s"
+        if why:
+            model.notes.append(f"drawn uncompiled: {why}")
+            return False
+    if not model.compiled.is_on:
+        model.compiled.turn_on()
+        _seconds(model, like, size)  # which compiles
+    return True
+
+
+def _seconds(model: Diffusion, like: PictureRequest, size: int) -> float:
+    """Seconds that a batch of `size` pictures takes, told from a few steps."""
+    whole = model.resolve(like.sampling, like.image or (like.controls[0].image if like.controls else None), like.task)
+
+    def draw(steps: int) -> float:
+        few = replace(like.sampling, steps=math.ceil(steps / (whole.strength or 1)))
+        began = time.perf_counter()
+        list(model.generate([replace(like, sampling=few, place=None)] * size, size))
+        return time.perf_counter() - began
+
+    draw(FEW)
+    return draw(FEW) / FEW * whole.steps_done
