@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from benchmarks import fast, table
+from benchmarks import fast, gpu, table
 from benchmarks.timing import Ratio, Row
 from easel import models, runners
 from easel.errors import EaselError
@@ -258,21 +258,23 @@ def compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Compil
         yield made
 
 
-def test_blocks_are_compiled_once_and_go_with_shortcuts(shelf: Path, compiler: Compiler) -> None:
+def test_a_unet_is_compiled_once_and_its_blocks_go_with_shortcuts(shelf: Path, compiler: Compiler) -> None:
     model = load(shelf / "sd")
     unet = model.pipeline.unet
     plain = [draw(model, replace(ASKED, fast=words)) for words in ((), ("cache",))]
     like = PictureRequest("a", 1, sampling=ASKED)
     assert compiled.prepare(model, like, 4, 2, always=True)
-    blocks = len(unet.down_blocks) + len(unet.up_blocks) + 1
-    assert compiler.given == blocks
+    assert compiler.given == 1
     assert compiled.prepare(model, like, 4, 2, always=True)
-    assert compiler.given == blocks
+    assert compiler.given == 1
     before = compiler.called
     same = [draw(model, replace(ASKED, fast=words)) for words in ((), ("cache",))]
     assert compiler.called > before
     assert [far(a[0], b[0]) for a, b in zip(plain, same, strict=True)] == [0, 0]
-    assert "forward" in vars(unet.mid_block)  # still compiled after a shortcut
+    # where blocks are left out each is compiled, and still is after the shortcut
+    assert compiler.given == 1 + len(unet.down_blocks) + len(unet.up_blocks) + 1
+    assert "forward" in vars(unet.mid_block)
+    assert "forward" not in vars(unet)
     model.refresh()
     assert not model.compiled.is_on
     assert "forward" not in vars(unet.mid_block)
@@ -307,7 +309,7 @@ def test_a_short_run_is_not_compiled_unasked_and_says_why(
 def test_without_a_compiler_it_is_refused_or_left_out(shelf: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    wish = {"prompt": "a", "seed": 1, "steps": 1, "model": str(shelf / "sd")}
+    wish: dict[str, Any] = {"prompt": "a", "seed": 1, "steps": 1, "model": str(shelf / "sd")}
     lacks = r"no C\+\+ compiler is on this machine \(g\+\+, gcc, clang\+\+\)"
     with pytest.raises(EaselError, match=f"compile: {lacks}: install one, or leave --compile out"):
         runners.run(Generate(**wish, compile="yes"), tmp_path / "one", "cpu", "float32")
@@ -318,7 +320,21 @@ def test_without_a_compiler_it_is_refused_or_left_out(shelf: Path, tmp_path: Pat
     assert "give --compile yes or no" in Generate(**wish, compile="auto").whole_only()
 
 
-# --- the one table ----------------------------------------------------------------------------------------------------
+# --- a GPU's script, and the one table --------------------------------------------------------------------------------
+
+
+def test_the_gpu_script_goes_its_way_on_a_cpu(capsys: pytest.CaptureFixture[str]) -> None:
+    gpu.main(["--tiny"])
+    lines = capsys.readouterr().out.splitlines()
+    drawn = [line for line in lines if " batch " in line]
+    assert len(drawn) == 4
+    exact = [line for line in drawn if "guided" not in line]
+    assert all(" 0 levels apart" in line or " 1 levels apart" in line for line in exact)
+    assert all("% of the roof" in line for line in exact)
+    assert "rows at most " in lines[-1]
+    assert gpu.work_of("cpu", 2, tiny=True) == 2 * gpu.work_of("cpu", 1, tiny=True) > 0
+    asked = SimpleNamespace(dreambooth=Path("script.py"), stylegan=Path("ada"), room=Path("room"))
+    assert [words[0] for words in gpu.others(asked)] == ["benchmarks.personalize", "benchmarks.stylegan"]  # type: ignore[arg-type]
 
 
 def test_rows_say_what_was_measured_or_why_not() -> None:

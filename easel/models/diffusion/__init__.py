@@ -208,6 +208,7 @@ class Diffusion:
                     batch = waiting.popleft()
                     if self.compiled.is_on:  # one size of batch is compiled
                         batch = batch.filled(min(size, self._most or size))
+                        self.compiled.turn_on(by_block="cache" in batch.settings.fast)
                     if self._most is not None and len(batch.wanted) > self._most:
                         waiting.extendleft(reversed(batch.parts(self._most)))
                         continue

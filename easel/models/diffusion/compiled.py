@@ -1,8 +1,8 @@
-"""A UNet whose blocks are compiled by torch.compile (TorchInductor; Ansel et al. 2024): norms and activations
+"""A UNet that is compiled by torch.compile (TorchInductor; Ansel et al. 2024): norms and activations
 become one loop, and convolutions get weights that are packed for them, for the price of a minute or two.
 
 What was compiled is kept on disk, under the hub client's folder, so that another process starts with it in seconds. The
-sums of a compiled block run in another order, so that a picture's last bits differ, as they do in another batch.
+sums of a compiled UNet run in another order, so that a picture's last bits differ, as they do in another batch.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 COMPILERS = ("g++", "gcc", "clang++")
 """What TorchInductor builds a CPU's loops with; CXX names another."""
 MOST_KEPT = 64
-"""Compiled forms of one kind of block that torch keeps: one for each block, size and batch."""
+"""Compiled forms of one part that torch keeps: one for each size, batch, and block of its kind."""
 GAIN = 1.3
 """Times as fast, of which the arithmetic of `auto` starts."""
 FEW = 4
@@ -48,23 +48,30 @@ def missing(device: Any) -> str:
 
 
 def folder() -> Path:
-    """Where compiled blocks are kept; may be deleted at any time."""
+    """Where what was compiled is kept; may be deleted at any time."""
     return own_cache() / "compiled"
 
 
 class Compiled:
-    """The compiled blocks of one UNet, off until `turn_on`."""
+    """What is compiled of one UNet: nothing until `turn_on`, and then all of it, or each of its blocks."""
 
     def __init__(self, unet: Any, device: Any) -> None:
-        blocks = [*unet.down_blocks, unet.mid_block, *unet.up_blocks]
-        self._blocks = [block for block in blocks if block is not None]
-        self._device = device
-        self.is_on = False
+        self._unet, self._device = unet, device
+        self._parts: list[Any] = []
+        self._by_block = False
 
-    def turn_on(self) -> None:
-        """From now on the blocks are compiled when they are called with new sizes. Raises EaselError where this machine
-        cannot.
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is compiled when it is called."""
+        return bool(self._parts)
+
+    def turn_on(self, *, by_block: bool = False) -> None:
+        """From now on the UNet is compiled when it is called with new sizes; `by_block` where a shortcut leaves some
+        blocks out, for less speed. Raises EaselError where this machine cannot.
         """
+        if self.is_on and by_block == self._by_block:
+            return
+        self.turn_off()
         if lacks := missing(self._device):
             raise EaselError(f"compile: {lacks}: install one, or leave --compile out")
         import torch
@@ -73,19 +80,20 @@ class Compiled:
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, MOST_KEPT)
         if self._device.type == "cpu":
             torch._inductor.config.freezing = True
-        for block in self._blocks:
-            block.forward = torch.compile(block.forward, dynamic=False)
-        self.is_on = True
+        unet, self._by_block = self._unet, by_block
+        blocks = [*unet.down_blocks, unet.mid_block, *unet.up_blocks]
+        self._parts = [block for block in blocks if block is not None] if by_block else [unet]
+        for part in self._parts:
+            part.forward = torch.compile(part.forward, dynamic=False)
 
     def turn_off(self) -> None:
-        """The blocks as they were; what was compiled is taken again when they are turned on."""
-        if self.is_on:
-            for block in self._blocks:
-                del block.forward
-        self.is_on = False
+        """The UNet as it was; what was compiled is taken again when it is turned on."""
+        for part in self._parts:
+            del part.forward
+        self._parts = []
 
     def forget(self) -> None:
-        """Turned off, and nothing is taken again: weights have changed, and the compiled blocks hold copies of them."""
+        """Turned off, and nothing is taken again: weights have changed, and what is compiled holds copies of them."""
         if self.is_on:
             import torch
 
@@ -101,11 +109,11 @@ class Compiled:
             yield
         finally:
             if was_on:
-                self.turn_on()
+                self.turn_on(by_block=self._by_block)
 
     def seconds(self) -> float:
         """About how long compiling takes."""
-        layers = sum(not list(module.children()) for block in self._blocks for module in block.modules())
+        layers = sum(not list(module.children()) for module in self._unet.modules())
         return layers * (WARM if folder().is_dir() else COLD)
 
 
@@ -125,7 +133,7 @@ def prepare(model: Diffusion, like: PictureRequest, pictures: int, batch_size: i
             model.notes.append(f"drawn uncompiled: {why}")
             return False
     if not model.compiled.is_on:
-        model.compiled.turn_on()
+        model.compiled.turn_on(by_block="cache" in like.sampling.fast)
         _seconds(model, like, size)  # which compiles
     return True
 
