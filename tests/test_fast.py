@@ -115,7 +115,7 @@ def test_inner_blocks_are_worked_out_as_often_as_told(shelf: Path, name: str) ->
     unet.mid_block.resnets[0].register_forward_hook(lambda *_: inner.append(len(seen)))
     fast_one = draw(model, asked)
     assert len(seen) == ASKED.steps
-    assert inner == [1, 2, 3, 6]  # the first two, and then every third
+    assert inner == [1, 2, 3, 5]  # the first two, and then every second
     assert far(exact[0], fast_one[0]) > 0
     assert not any("forward" in vars(block) for block in (*unet.down_blocks, unet.mid_block, *unet.up_blocks))
     assert far(draw(model, ASKED)[0], exact[0]) == 0  # nothing is left behind
@@ -263,10 +263,11 @@ def test_a_unet_is_compiled_once_and_its_blocks_go_with_shortcuts(shelf: Path, c
     unet = model.pipeline.unet
     plain = [draw(model, replace(ASKED, fast=words)) for words in ((), ("cache",))]
     like = PictureRequest("a", 1, sampling=ASKED)
-    assert compiled.prepare(model, like, 4, 2, always=True)
-    assert compiler.given == 1
-    assert compiled.prepare(model, like, 4, 2, always=True)
-    assert compiler.given == 1
+    for _ in range(2):
+        compiled.prepare(model, like, 4, 2, "packed")
+        assert compiler.given == 1
+    assert torch._inductor.config.freezing
+    assert model.compiled.word == "packed"
     before = compiler.called
     same = [draw(model, replace(ASKED, fast=words)) for words in ((), ("cache",))]
     assert compiler.called > before
@@ -297,12 +298,14 @@ def test_a_short_run_is_not_compiled_unasked_and_says_why(
     shelf: Path, compiler: Compiler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, like = load(shelf / "sd"), PictureRequest("a", 1, sampling=ASKED)
-    monkeypatch.setattr(compiled, "COLD", 1.0)
-    assert not compiled.prepare(model, like, 2, 1, always=False)
+    monkeypatch.setattr(compiled, "SECONDS", {"yes": (1.0, 1.0), "packed": (2.0, 2.0)})
+    compiled.prepare(model, like, 2, 1, "auto")
+    assert model.compiled.word == "no"
     assert any(note.startswith("drawn uncompiled: compiling takes about ") for note in model.notes)
     assert compiler.given == 0
-    monkeypatch.setattr(compiled, "COLD", 1e-9)
-    assert compiled.prepare(model, like, 2, 1, always=False)
+    monkeypatch.setattr(compiled, "SECONDS", {"yes": (1e-9, 1e-9), "packed": (2.0, 2.0)})
+    compiled.prepare(model, like, 2, 1, "auto")
+    assert model.compiled.word == "yes"
     assert compiler.given > 0
 
 
@@ -317,7 +320,7 @@ def test_without_a_compiler_it_is_refused_or_left_out(shelf: Path, tmp_path: Pat
     assert any(note.startswith("drawn uncompiled: no C++ compiler") for note in made.notes)
     assert read_provenance(made.picture_paths[0])["easel"]["recipe"]["compile"] == "no"
     assert "torch.compile is not used on mps" in compiled.missing(torch.device("mps"))
-    assert "give --compile yes or no" in Generate(**wish, compile="auto").whole_only()
+    assert "give --compile yes, packed or no" in Generate(**wish, compile="auto").whole_only()
 
 
 # --- a GPU's script, and the one table --------------------------------------------------------------------------------

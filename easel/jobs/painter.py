@@ -167,8 +167,8 @@ class Painter:
             self.model.compiled.turn_off()
             return
         with self.workspace.phase("compiling"):
-            always = self.recipe.compile == "yes"
-            compiled.prepare(self.model, like, batch_size if like.place else pictures, batch_size, always=always)
+            count = batch_size if like.place else pictures
+            compiled.prepare(self.model, like, count, batch_size, self.recipe.compile)
 
     def save(self, planned: PlannedPicture, drawn: DrawnPicture, picture: Image.Image) -> None:
         """Write the picture made of a drawn one with what was done, and with its recipe, in which the model's own
@@ -192,7 +192,7 @@ class Painter:
             judge=model_label(judge) if (judge := getattr(self.recipe, "judge", None)) else None,
         )
         chosen: dict[str, Any] = {"guidance_scale": settings.guidance_scale, "scheduler": settings.scheduler}
-        chosen["compile"] = "yes" if self.model.compiled.is_on else "no"
+        chosen["compile"] = self.model.compiled.word
         if self._row.redraws:
             chosen["strength"] = settings.strength
         if self._row.by_photo:

@@ -281,9 +281,10 @@ class Sampled(BaseModel):
     """Shortcuts that draw faster and move the picture: interval guides at middle noise levels alone, cache reuses what
     the inner blocks of the UNet said, steps does half the steps with a better sampler, all is each of them.
     """
-    compile: Annotated[Literal["no", "auto", "yes"], DIFFUSES] = "no"
-    """Compile the UNet first (torch.compile): a minute or two for a model and size, much less the next time, and then
-    each picture is faster and differs in its last bits. auto compiles where the run is long enough.
+    compile: Annotated[Literal["no", "auto", "yes", "packed"], DIFFUSES] = "no"
+    """Compile the UNet first (torch.compile): a minute or two for a model and size, seconds the next time, and then
+    each picture is faster and differs in its last bits. packed also packs the weights: faster again, but each run compiles
+    most of it anew. auto takes what ends first.
     """
     scheduler: Annotated[SchedulerName | None, DIFFUSES] = None
     """Sampler; the model's own when not given."""
@@ -297,7 +298,7 @@ class Sampled(BaseModel):
     def whole_only(self) -> str:
         """Parts of a run are shorter than the whole, and all its pictures are drawn in one way."""
         if self.compile == "auto":
-            return "compile: auto goes by how long a run is, and a part does not know: give --compile yes or no"
+            return "compile: auto goes by how long a run is, and a part does not know: give --compile yes, packed or no"
         return ""
 
 

@@ -1,8 +1,9 @@
 """A UNet that is compiled by torch.compile (TorchInductor; Ansel et al. 2024): norms and activations
-become one loop, and convolutions get weights that are packed for them, for the price of a minute or two.
+become one loop, and convolutions may get weights that are packed for them, for the price of a minute or two.
 
-What was compiled is kept on disk, under the hub client's folder, so that another process starts with it in seconds. The
-sums of a compiled UNet run in another order, so that a picture's last bits differ, as they do in another batch.
+What was compiled is kept on disk, under the hub client's folder, so that another process starts with it in seconds;
+packed weights it cannot keep, and a process that packs them compiles most of it again. The sums of a compiled UNet run
+in another order, so that a picture's last bits differ, as they do in another batch.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ COMPILERS = ("g++", "gcc", "clang++")
 """What TorchInductor builds a CPU's loops with; CXX names another."""
 MOST_KEPT = 64
 """Compiled forms of one part that torch keeps: one for each size, batch, and block of its kind."""
-GAIN = 1.3
-"""Times as fast, of which the arithmetic of `auto` starts."""
 FEW = 4
 """Steps by which the seconds of a picture are told; of two passes each has some."""
-COLD, WARM = 0.5, 0.1
-"""Seconds of compiling a layer, the first time and from the disk, of which the arithmetic of `auto` starts."""
+GAINS = {"yes": 1.18, "packed": 1.3}
+"""Times as fast, measured on pocket, of which the arithmetic of `auto` starts."""
+SECONDS = {"yes": (0.4, 0.03), "packed": (0.5, 0.15)}
+"""Of compiling a layer, the first time and with what is on the disk, of which it starts too."""
 
 
 def missing(device: Any) -> str:
@@ -58,18 +59,26 @@ class Compiled:
     def __init__(self, unet: Any, device: Any) -> None:
         self._unet, self._device = unet, device
         self._parts: list[Any] = []
-        self._by_block = False
+        self._by_block, self._word = False, "yes"
 
     @property
     def is_on(self) -> bool:
         """Whether anything is compiled when it is called."""
         return bool(self._parts)
 
-    def turn_on(self, *, by_block: bool = False) -> None:
-        """From now on the UNet is compiled when it is called with new sizes; `by_block` where a shortcut leaves some
-        blocks out, for less speed. Raises EaselError where this machine cannot.
+    @property
+    def word(self) -> str:
+        """The setting: 'no', 'yes' or 'packed'."""
+        return self._word if self.is_on else "no"
+
+    def turn_on(self, word: str = "", *, by_block: bool = False) -> None:
+        """From now on the UNet is compiled when it is called with new sizes: 'yes', or 'packed' with weights that are
+        packed for a CPU's convolutions; '' is as before.
+
+        `by_block` where a shortcut leaves some blocks out, for less speed. Raises EaselError where this machine cannot.
         """
-        if self.is_on and by_block == self._by_block:
+        word = word or self._word
+        if (self.word, self._by_block) == (word, by_block):
             return
         self.turn_off()
         if lacks := missing(self._device):
@@ -78,9 +87,8 @@ class Compiled:
 
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder()))
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, MOST_KEPT)
-        if self._device.type == "cpu":
-            torch._inductor.config.freezing = True
-        unet, self._by_block = self._unet, by_block
+        torch._inductor.config.freezing = word == "packed" and self._device.type == "cpu"
+        unet, self._by_block, self._word = self._unet, by_block, word
         blocks = [*unet.down_blocks, unet.mid_block, *unet.up_blocks]
         self._parts = [block for block in blocks if block is not None] if by_block else [unet]
         for part in self._parts:
@@ -111,31 +119,34 @@ class Compiled:
             if was_on:
                 self.turn_on(by_block=self._by_block)
 
-    def seconds(self) -> float:
+    def seconds(self, word: str) -> float:
         """About how long compiling takes."""
         layers = sum(not list(module.children()) for module in self._unet.modules())
-        return layers * (WARM if folder().is_dir() else COLD)
+        return layers * SECONDS[word][folder().is_dir()]
 
 
-def prepare(model: Diffusion, like: PictureRequest, pictures: int, batch_size: int, *, always: bool) -> bool:
-    """Compile a model for a run of so many pictures `like` this one, where drawing them takes long enough, which a few
-    steps tell; or `always`. Whether it was compiled; a note says why not.
+def prepare(model: Diffusion, like: PictureRequest, pictures: int, batch_size: int, word: str) -> None:
+    """Compile a model for a run of so many pictures `like` this one, by the recipe's word. With 'auto' the way is taken
+    that ends first, counting the compiling, by how long a few steps take; a note says why it is none.
 
-    Raises EaselError where this machine cannot compile, if `always`; and what drawing raises.
+    Raises EaselError where this machine cannot compile, unless the word is 'auto'; and what drawing raises.
     """
     size = min(batch_size, pictures)
-    if not always and not model.compiled.is_on:
-        drawing, compiling = _seconds(model, like, size) * math.ceil(pictures / size), model.compiled.seconds()
-        why = missing(model.device)
-        if not why and drawing * (1 - 1 / GAIN) <= compiling:
-            why = f"compiling takes about {compiling:.0f} s, and drawing {drawing:.0f} s"
-        if why:
-            model.notes.append(f"drawn uncompiled: {why}")
-            return False
-    if not model.compiled.is_on:
-        model.compiled.turn_on(by_block="cache" in like.sampling.fast)
+    if word == "auto" and not model.compiled.is_on:
+        if lacks := missing(model.device):
+            model.notes.append(f"drawn uncompiled: {lacks}")
+            return
+        drawing = _seconds(model, like, size) * math.ceil(pictures / size)
+        ends = {one: drawing / gain + model.compiled.seconds(one) for one, gain in GAINS.items()}
+        word = min(ends, key=lambda one: ends[one])
+        if ends[word] >= drawing:
+            compiling = f"compiling takes about {model.compiled.seconds(word):.0f} s"
+            model.notes.append(f"drawn uncompiled: {compiling}, and drawing {drawing:.0f} s")
+            return
+    by_block, was = "cache" in like.sampling.fast, model.compiled.word
+    model.compiled.turn_on("" if word == "auto" else word, by_block=by_block)
+    if model.compiled.word != was:
         _seconds(model, like, size)  # which compiles
-    return True
 
 
 def _seconds(model: Diffusion, like: PictureRequest, size: int) -> float:

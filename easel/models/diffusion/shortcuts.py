@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 INTERVAL = (0.28, 5.42)
 """Noise levels, above the first and up to the second, that are guided: those of the paper for SDXL (figure 6)."""
-DEEP_EVERY = 3
+DEEP_EVERY = 2
 """Steps from one in which all blocks are worked out to the next."""
 FIRST = 2
 """So many steps at the start are worked out whole: there the picture is laid out."""
