@@ -14,6 +14,7 @@ import math
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,7 @@ class Compiled:
             raise EaselError(f"compile: {lacks}: install one, or leave --compile out")
         import torch
 
+        warnings.filterwarnings("ignore", message="Dynamo detected a call to a", category=UserWarning)  # of diffusers
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder()))
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, MOST_KEPT)
         torch._inductor.config.freezing = word == "packed" and self._device.type == "cpu"
