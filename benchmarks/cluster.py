@@ -30,6 +30,8 @@ from PIL import Image
 from benchmarks.timing import Row
 
 SHARD = 1000
+DIFFERENT = 5
+"""Shards of drawn pictures that differ; the others are these again, under names of their own."""
 EACH = 0.05
 FEW = 400
 """Photos of the one table."""
@@ -43,13 +45,15 @@ MODELS = (
 
 
 def shards(folder: Path, count: int, *, drawn: bool = False) -> Path:
-    """`count` photos in tars of a thousand: tiny ones, one tar under many names; or `drawn` ones of pocket's world."""
+    """`count` photos in tars of a thousand: tiny ones, one tar under many names; or `drawn` ones of pocket's world, of
+    which the first DIFFERENT shards differ.
+    """
     folder.mkdir(parents=True)
-    first: Path | None = None
+    whole: list[Path] = []
     for start in range(0, count, SHARD):
         path, size = folder / f"photos-{start // SHARD:06d}.tar", min(SHARD, count - start)
-        if first is not None and not drawn and size == SHARD:
-            os.link(first, path)
+        if len(whole) == (DIFFERENT if drawn else 1) and size == SHARD:
+            os.link(whole[start // SHARD % len(whole)], path)
             continue
         with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
             for number in range(start, start + size):
@@ -57,7 +61,7 @@ def shards(folder: Path, count: int, *, drawn: bool = False) -> Path:
                 member = tarfile.TarInfo(f"{number % SHARD:04d}.{'jpg' if drawn else 'png'}")
                 member.size = len(content)
                 tar.addfile(member, io.BytesIO(content))
-        first = first or path
+        whole.append(path)
     return folder
 
 
