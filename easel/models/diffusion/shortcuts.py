@@ -2,7 +2,7 @@
 
 `interval` guides at middle noise levels alone (`guidance`). `cache` works the inner blocks of the UNet out at some
 steps, and lets them answer what they said last in between (DeepCache, Ma et al. 2023, arXiv 2312.00858). `steps` halves
-the steps and takes a solver of second order (DPM-Solver++, Lu et al. 2022, arXiv 2211.01095) where none is asked for.
+the steps and takes a solver of second order (UniPC, Zhao et al. 2023, arXiv 2302.04867) where none is asked for.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FIRST = 2
 """So many steps at the start are worked out whole: there the picture is laid out."""
 FEWER = 0.5
 """Share of the steps that is done."""
-SOLVER = "dpmpp-2m"
+SOLVER = "unipc"
 FEW_STEP = ("lcm", "tcd")
 """Schedulers of models that were taught to draw in a few steps."""
 
