@@ -86,7 +86,7 @@ class Watch:
     def __call__(self, step: object) -> None:
         """Note the time, the processor's time, and the memory."""
         phase, done, total = (getattr(step, name) for name in ("phase", "done", "total"))
-        if phase == "blink" and total:
+        if phase == "tally" and total:
             self.seen.append((time.perf_counter(), time.process_time(), done, self._me.memory_info().rss / 1e6))
 
     def memory_at(self, share: float) -> float:
@@ -95,15 +95,16 @@ class Watch:
         return next(memory for _, _, done, memory in self.seen if done >= share * total)
 
 
-def blink(folder: Path, count: int, seconds: float, workers: int) -> tuple[float, float, Watch, float]:
+def tally(folder: Path, count: int, seconds: float, workers: int) -> tuple[float, float, Watch, float]:
     """Seconds and the driver's processor seconds an item, what was watched, and seconds of the whole run."""
-    from benchmarks.cluster_toy import KIND, Blink
     from easel.kinds import KINDS
     from easel.runners import cluster, local
+    from tests.cluster_toy import KIND, Tally
 
-    KINDS["blink"] = KIND
+    KINDS["tally"] = KIND
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
-    recipe, watch = Blink(photos=(str(shards(folder / "photos", count)),), seconds=seconds, seed=1), Watch()
+    photos, watch = str(shards(folder / "photos", count)), Watch()
+    recipe = Tally(photos=(photos,), seconds=seconds, blind=True, seed=1)
     one = cluster.Cluster("local-cluster", workers, workers)
     begun = time.perf_counter()
     made = local.run(recipe, folder / "out", "cpu", "float32", watch, lambda mine, place: cluster.run(mine, place, one))
@@ -119,7 +120,7 @@ def blink(folder: Path, count: int, seconds: float, workers: int) -> tuple[float
 
 
 def tiny(folder: Path, count: int) -> None:
-    each, work, watch, whole = blink(folder, count, 0.0, os.cpu_count() or 1)
+    each, work, watch, whole = tally(folder, count, 0.0, os.cpu_count() or 1)
     print(f"{count:,} tiny photos in shards, {os.cpu_count()} workers: {1 / each:.0f} a second, {whole:.0f} s in all")
     early, late, most = watch.memory_at(0.1), watch.memory_at(1.0), max(row[3] for row in watch.seen)
     print(f"driver's memory: {early:.0f} MB at a tenth, {late:.0f} MB at the end, {most:.0f} MB at most")
@@ -135,7 +136,7 @@ def tiny(folder: Path, count: int) -> None:
 
 
 def overhead(folder: Path, count: int) -> None:
-    each, _, _, _ = blink(folder, count, EACH, 1)
+    each, _, _, _ = tally(folder, count, EACH, 1)
     more = f"{each / EACH - 1:.1%} beyond the job's own"
     print(f"{count:,} photos of 50 ms, one worker: {each * 1000:.2f} ms each, {more}")
     with sqlite3.connect(folder / "out" / "manifest.sqlite") as base:

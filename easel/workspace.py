@@ -8,11 +8,12 @@ import functools
 import io
 import platform
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from PIL import Image
 
@@ -23,7 +24,7 @@ from easel.provenance import Done, record
 from easel.recipes.base import Recipe
 from easel.version import __version__
 
-__all__ = ["Cancelled", "Report", "Step", "Workspace", "versions"]
+__all__ = ["Cancelled", "Crowd", "Made", "Report", "Step", "Work", "Workspace", "versions"]
 
 LIBRARIES = ("torch", "diffusers", "transformers", "pillow")
 
@@ -41,6 +42,36 @@ class Step:
 
 
 Report = Callable[[Step], None]
+Made = dict[str, Any]
+"""What was made of a few items: plain values, as JSON has them, and arrays."""
+Asked = TypeVar("Asked", bound=Recipe)
+
+
+class Work(ABC, Generic[Asked]):
+    """What a job does to each of its items, a few at a time; what it writes into its workspace belongs to the run.
+
+    It stands at the top of its module, and loads what it needs when it is first called: where a run is shared out, each
+    worker makes its own of the recipe alone.
+    """
+
+    reports = False
+    """Whether it says itself, in one process, how far it is."""
+
+    def __init__(self, recipe: Asked, workspace: Workspace) -> None:
+        self.recipe, self.workspace = recipe, workspace
+
+    @abstractmethod
+    def __call__(self, items: Sequence[Any]) -> Made:
+        """Do a few items. Raises EaselError where the run cannot go on."""
+
+
+class Crowd(Protocol):
+    """Workers elsewhere that do a job's work."""
+
+    def each(
+        self, phase: str, work: Work[Any], items: Sequence[Any], size: int, lost: dict[Any, str]
+    ) -> Iterator[tuple[Sequence[Any], Made]]:
+        """As `Workspace.each`."""
 
 
 class Workspace:
@@ -70,6 +101,8 @@ class Workspace:
         """Whether who is reported to shows pictures under way, which take a little time to make."""
         self._clock = _Clock()
         check_folder(self.folder)
+        self.crowd: Crowd | None = None
+        """Who does the run's work, where that is shared out among machines."""
         self.had_recipe = (self.folder / "recipe.yaml").exists()
         """Whether an earlier run has been here."""
         self._foreign = frozenset() if self.had_recipe else _names_in(self.folder)
@@ -92,6 +125,25 @@ class Workspace:
         self.step(name, 0, total)
         yield lambda done: self.step(name, done, total)
         self.step(name, total, total)
+
+    def each(
+        self, phase: str, work: Work[Any], items: Sequence[Any], size: int, lost: dict[Any, str]
+    ) -> Iterator[tuple[Sequence[Any], Made]]:
+        """Do a job's `work` to its items, `size` at a time, here or by the crowd: the items and what was made of them,
+        in order. What no worker outlives is put into `lost`, with the reason. Raises EaselError and Cancelled.
+
+        What is made of a few items must depend on these alone, so that it is the same whoever does it.
+        """
+        if self.crowd is not None:
+            yield from self.crowd.each(phase, work, items, size, lost)
+            return
+        for start in range(0, len(items), size):
+            some = items[start : start + size]
+            if start == 0 and not work.reports:
+                self.step(phase, 0, len(items))
+            yield some, work(some)
+            if not work.reports:
+                self.step(phase, start + len(some), len(items))
 
     def child(self, name: str, report: Report | None = None) -> Workspace:
         """A workspace in the folder `name` inside this one, of the same device, that reports to the same place, or to

@@ -18,8 +18,8 @@ from easel.errors import EaselError
 from easel.kinds import KINDS, Kind
 from easel.runners.cluster import places, sources
 from easel.runners.cluster.manifest import Manifest
-from easel.runners.cluster.part import Worker
 from easel.runners.cluster.task import Task
+from easel.runners.cluster.worker import Worker
 from tests.cluster_toy import KIND
 from tests.toy.recipe import Frame
 

@@ -33,8 +33,8 @@ from easel.runners import cluster
 from easel.runners.cluster import glue, sources
 from easel.runners.cluster.manifest import Manifest, Part
 from easel.runners.cluster.naming import renumbered
-from easel.runners.cluster.part import Worker
 from easel.runners.cluster.task import Task
+from easel.runners.cluster.worker import Worker
 from easel.workspace import Step
 from tests.cluster_toy import KIND, Tally, level_of
 from tests.toy.recipe import Frame
@@ -289,6 +289,40 @@ def test_on_the_command_line(head: Any, photos: Path, tmp_path: Path, capsys: An
     assert "see --on" in capsys.readouterr().err
 
 
+def test_jobs_of_the_studio(head: Any, photos: Path, owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job of the queue is done by the cluster, with progress and a preview; one that is cancelled ends, and its
+    worker takes the next.
+    """
+    from easel.web import index, queue, worker
+    from easel.web.models import Job
+
+    monkeypatch.setitem(KINDS, "tally", KIND)
+    monkeypatch.setenv("EASEL_ON", head.address)
+    monkeypatch.setenv("EASEL_WORKERS", "1:2")
+    told: list[dict[str, Any]] = []
+    report = queue.report
+
+    def reported(job: Job, name: str, **facts: Any) -> None:
+        report(job, name, **facts)
+        told.append(facts)
+        if job.pk == slow.pk:
+            queue.cancel(slow)
+
+    monkeypatch.setattr(queue, "report", reported)
+    slow, quick = (queue.enqueue(owner, Tally(photos=(str(photos),), seconds=each, seed=1)) for each in (0.5, 0.0))
+    worker.Worker(stop=worker.Stop(), once=True).run()
+    ended = {job.pk: job for job in Job.objects.all()}
+    assert (ended[slow.pk].state, ended[quick.pk].state, ended[quick.pk].error) == ("cancelled", "done", "")
+    done = [facts["done"] for facts in told if facts["phase"] == "tally" and facts["total"] == 20]
+    assert done == sorted(done)
+    assert done[-1] == 20
+    assert any("preview" in facts for facts in told)
+    assert index.preview_path(quick).is_file()
+    assert len(lines(quick.folder / "metadata.jsonl")) == 20
+    assert (quick.folder / "manifest.sqlite").is_file()
+    cluster.close()  # the worker that waits for the studio's next job
+
+
 def test_one_mistake_for_all_stops_the_run(head: Any, photos: Path, tmp_path: Path) -> None:
     with pytest.raises(EaselError, match="there is no photo or folder"):
         shared(Tally(photos=(str(photos / "none"),), seed=1), tmp_path / "none", head)
@@ -342,14 +376,16 @@ def test_without_ray(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_other_versions(head: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from easel.runners import ray as engine
 
-    monkeypatch.setattr(engine, "__version__", "9.9")
-    pool = engine.Pool(head.address, 1, 1, Worker)
+    from easel.runners import joining
+    from easel.runners.ray import Pool
+
+    monkeypatch.setattr(joining, "__version__", "9.9")
+    pool = Pool(head.address, 1, 1, Worker)
     pool.grow(1)
 
     def look() -> None:
-        for _ in range(300):
+        for _ in range(600):
             list(pool.wait(0.2))
 
     with pytest.raises(EaselError, match=r"has easel .*, and this process 9\.9"):

@@ -66,13 +66,11 @@ def worker(
 
 def _hand_over(on: str | None, workers: str | None) -> None:
     """Have the studio's processes, which inherit it, run their jobs on a cluster. Raises EaselError."""
-    from easel.runners import cluster
-    from easel.runners.ray import LOCAL, check_address
+    from easel.runners import cluster, joining
 
     for name, value in (("EASEL_ON", on), ("EASEL_WORKERS", workers)):
         if value:
             os.environ[name] = value
     if on:
         cluster.Cluster.asked(on, workers)
-        if on != LOCAL:
-            check_address(on)
+        joining.check(on)

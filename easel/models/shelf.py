@@ -26,6 +26,12 @@ def kept() -> Iterator[None]:
         _shelves.reset(token)
 
 
+def keep() -> None:
+    """The same from here on, for as long as the context lives: for a process that does nothing else."""
+    if _shelves.get() is None:
+        _shelves.set(({}, {}))
+
+
 def taken(key: Hashable, load: Callable[[], Any], *, draws: bool) -> Any:
     """The model under this key: the one that is kept, or else a new one. A model is loaded after another has gone, so
     that no more are in memory than are kept.

@@ -78,6 +78,12 @@ class Recipe(BaseModel):
     """Setting by which several machines share a run: the photos, or the number of pictures; '' where they cannot."""
     together: ClassVar[bool] = False
     """Whether the photos of a part go through the models together, and not each as a run of its own."""
+    hands_out: ClassVar[bool] = False
+    """Whether the job hands its work out itself, by `Workspace.each`, where a run is shared out: it measures over all
+    that workers made.
+    """
+    alone: ClassVar[str] = "leave --on out"
+    """What to do where the kind cannot be shared out, in words."""
     has_checkpoints: ClassVar[bool] = False
     """Whether a run is a training whose checkpoints draw pictures, each of which can be compared with others."""
     free: ClassVar[frozenset[str]] = frozenset({"easel", "seed", "batch_size"})
@@ -155,8 +161,10 @@ class Recipe(BaseModel):
         return made
 
     def whole_only(self) -> str:
-        """Why these very settings cannot be shared out among machines; '' where they can."""
-        return ""
+        """Why this run cannot be shared out among machines, and what works instead; '' where it can."""
+        if self.shared_by or self.hands_out:
+            return ""
+        return f"{self.kind} cannot be shared out among machines: {self.alone}"
 
     def part(self, first: int, count: int, photos: Sequence[str] = ()) -> Self:
         """The recipe of a part of a run that is shared out: these photos, or `count` pictures from picture `first` on,

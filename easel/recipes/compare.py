@@ -75,6 +75,10 @@ class Compare(Recipe):
     heavy: ClassVar = True
     from_file: ClassVar = True
     answers_in_words: ClassVar = True
+    alone: ClassVar = (
+        "a table of all its cells decides; run what it compares with --on, one by one, and compare the ready pictures: "
+        "`easel compare PICTURES --against PHOTOS`; or leave --on out"
+    )
     free: ClassVar = Recipe.free | {"yes"}
 
     kind: Literal["compare"] = "compare"

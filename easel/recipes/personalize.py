@@ -51,6 +51,10 @@ class Personalize(Recipe):
     resumes: ClassVar = True
     heavy: ClassVar = True
     has_checkpoints: ClassVar = True
+    alone: ClassVar = (
+        "its processes speak to one another at every step, so they are started together, one for each GPU, by "
+        "`accelerate launch` or `torchrun`; leave --on out"
+    )
     # photos may lie elsewhere: what is in them may not change, which their hash shows
     free: ClassVar = frozenset({"easel", "seed", "photos", "steps", "stop_early", "licence"})
 

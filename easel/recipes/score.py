@@ -52,6 +52,7 @@ class ScoreStyles(Sampled, Redrawn, Instructed, Steered, Optimised, Styled, Reci
     positional: ClassVar = ("folder",)
     resumes: ClassVar = True
     heavy: ClassVar = True
+    hands_out: ClassVar = True
 
     kind: Literal["score-styles"] = "score-styles"
     """The kind of job."""
@@ -80,6 +81,7 @@ class ScorePrompt(Recipe):
 
     positional: ClassVar = ("folder",)
     resumes: ClassVar = True
+    hands_out: ClassVar = True
 
     kind: Literal["score-prompt"] = "score-prompt"
     """The kind of job."""
@@ -94,6 +96,7 @@ class ScoreSets(Recipe):
 
     positional: ClassVar = ("folder", "made")
     resumes: ClassVar = True
+    hands_out: ClassVar = True
 
     kind: Literal["score-sets"] = "score-sets"
     """The kind of job."""
@@ -116,6 +119,7 @@ class ScoreLikeness(Recipe):
 
     positional: ClassVar = ()
     resumes: ClassVar = True
+    hands_out: ClassVar = True
 
     kind: Literal["score-likeness"] = "score-likeness"
     """The kind of job."""
@@ -143,6 +147,7 @@ class ScorePpl(Recipe):
 
     positional: ClassVar = ()
     resumes: ClassVar = True
+    hands_out: ClassVar = True
 
     kind: Literal["score-ppl"] = "score-ppl"
     """The kind of job."""

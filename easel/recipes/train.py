@@ -27,6 +27,10 @@ class Train(Recipe):
     )  # fmt: skip
     resumes: ClassVar = True
     heavy: ClassVar = True
+    alone: ClassVar = (
+        "its processes speak to one another at every step, so they are started together, one for each GPU, by "
+        "`accelerate launch` or `torchrun`; leave --on out"
+    )
     # data may lie elsewhere: what is in it may not change, which its hash shows
     free: ClassVar = frozenset({"easel", "seed", "data", "kimg", "minutes", "licence"})
 

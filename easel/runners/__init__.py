@@ -32,7 +32,7 @@ def run(  # noqa: PLR0913 - what belongs to one run
     EASEL_ON in the environment, for the kinds that can be shared out. `workers` is how many, '4' or '1:16', and so is
     EASEL_WORKERS. `shards` puts the pictures of so many photos into one tar. `out` may then be a bucket's folder.
     """
-    if not on and os.environ.get("EASEL_ON") and recipe.shared_by and not recipe.whole_only():
+    if not on and os.environ.get("EASEL_ON") and not recipe.whole_only():
         on, workers = os.environ["EASEL_ON"], workers or os.environ.get("EASEL_WORKERS")
     with machine.collecting_rarely():
         if on:
@@ -60,8 +60,8 @@ def _shared(
     from easel.runners.cluster import places
 
     one = cluster.Cluster.asked(*asked)
-    cluster.check(recipe, one)
     to = str(out) if out is not None and places.is_remote(str(out)) else ""
+    cluster.check(recipe, one, to)
     folder = places.state_of(to) if to else out
     return local.run(
         recipe, folder, device, dtype, report, lambda recipe, workspace: cluster.run(recipe, workspace, one, to)

@@ -8,32 +8,26 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import importlib.util
 import logging
 import os
-import platform
-import re
 import shutil
-import socket
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from easel.errors import EaselError, shortened
-from easel.version import __version__
+from easel.runners.joining import LOCAL, check, check_versions, explaining, lacking
 
-LOCAL = "local-cluster"
 AHEAD = 2
 """Parts that a worker has at hand: the one it does, and the next."""
-ANSWERS_IN = 5.0
-"""Seconds in which an address must answer."""
+CLIENT_TRIES = 3
+"""Times that a head is asked for the process that it starts for each ray:// connection: a busy one may be late."""
 STORE = 256 * 1024 * 1024
 """Bytes of a local cluster's object store: parts on their way back, and what does not fit goes to the disk."""
-TOKEN = Path("~/.ray/auth_token")
-CURRENT = Path("/tmp/ray/ray_current_cluster")  # noqa: S108
-"""Where `ray start` leaves its address."""
 
 
 class Died(NamedTuple):
@@ -47,29 +41,41 @@ def connect(on: str, most: int | None) -> Any:
 
     A connection that is there already is kept. Raises EaselError, within seconds where nobody answers.
     """
-    if importlib.util.find_spec("ray") is None:
-        raise EaselError(f"--on {shortened(on)} needs Ray, which is not installed: pip install 'easel[ray]'")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if on != LOCAL:
-        check_address(on)
-        _take_token(on)
+    check(on)
     import ray  # which reads there whether it is to send a token
 
+    for handler in logging.getLogger("ray").handlers:  # it sets its loggers' levels anew; what matters is raised
+        handler.setLevel(logging.CRITICAL)
+    logging.getLogger("ray.util.client.logsclient").addHandler(logging.NullHandler())  # the head's own log
     if ray.is_initialized():
         return ray
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
-    try:
+    with explaining(on), _own_signals():
         if on == LOCAL:
             _start_local(ray, most, quiet)
         else:
             threads = os.environ.get("OMP_NUM_THREADS")
             env = {"env_vars": {"OMP_NUM_THREADS": threads}} if threads else {}
-            given = {} if on.startswith("ray://") else quiet
-            ray.init(address=on, runtime_env=env, **given)
-    except Exception as problem:
-        raise _unreachable(on, problem) from problem
+            is_client = on.startswith("ray://")
+            for turn in range(CLIENT_TRIES if is_client else 1):
+                try:
+                    ray.init(address=on, runtime_env=env, **({"log_to_driver": False} if is_client else quiet))
+                    break
+                except ConnectionAbortedError as problem:
+                    if turn == CLIENT_TRIES - 1 or "Starting Ray client server failed" not in str(problem):
+                        raise
     return ray
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """A process that means something by SIGTERM, as the studio's workers do, keeps it: Ray would end the process."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if callable(before) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 def _start_local(ray: Any, most: int | None, quiet: Mapping[str, Any]) -> None:
@@ -88,92 +94,6 @@ def _start_local(ray: Any, most: int | None, quiet: Mapping[str, Any]) -> None:
     )
 
 
-def _token() -> str:
-    """This process's token, from where Ray takes it; '' where there is none."""
-    found = os.environ.get("RAY_AUTH_TOKEN", "")
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or TOKEN).expanduser()
-        found = found or path.read_text(encoding="utf-8").strip()
-    return found
-
-
-def _take_token(on: str) -> None:
-    """`ray start` makes a cluster ask for a token, and a plain driver sends none and waits half a minute; to one that
-    asks for none a token does harm. So the cluster is asked first. Raises EaselError where there is none, or another.
-    """
-    address = _found() if on == "auto" else on.removeprefix("ray://")
-    if not address or importlib.util.find_spec("grpc") is None:
-        return
-    if not _refuses(address, on, ""):
-        os.environ["RAY_AUTH_MODE"] = "disabled"
-        return
-    os.environ["RAY_AUTH_MODE"] = "token"
-    token = _token()
-    if not token or _refuses(address, on, token):
-        what = "the token here is another" if token else "there is none here"
-        raise EaselError(
-            f"the cluster at {shortened(on)} asks for a token, and {what}: copy {TOKEN} from its head, or set "
-            "RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH to a file with it"
-        )
-
-
-def _found() -> str:
-    """The address of the cluster that runs on this machine; '' where there is none that can be seen."""
-    said = os.environ.get("RAY_ADDRESS", "")
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        said = said or CURRENT.read_text(encoding="utf-8").strip()
-    return said if re.fullmatch(r"[^\s/]+:\d+", said) else ""
-
-
-def _refuses(address: str, on: str, token: str) -> bool:
-    """Whether a cluster refuses a call with this token, or without one."""
-    import grpc
-
-    method = "RayletDriver/ClusterInfo" if on.startswith("ray://") else "NodeInfoGcsService/CheckAlive"
-    with grpc.insecure_channel(address) as channel:
-        call = channel.unary_unary(f"/ray.rpc.{method}", request_serializer=bytes, response_deserializer=bytes)
-        try:
-            call(b"", timeout=ANSWERS_IN, metadata=[("authorization", f"Bearer {token}")] if token else None)
-        except grpc.RpcError as problem:
-            return bool(problem.code() == grpc.StatusCode.UNAUTHENTICATED)
-    return False
-
-
-def check_address(on: str) -> None:
-    """Raise EaselError where an address is none, or nobody listens there."""
-    if on == "auto":
-        return
-    host, colon, port = on.removeprefix("ray://").rpartition(":")
-    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise EaselError(
-            f"--on {shortened(on)} is no address: use {LOCAL}, auto, HOST:PORT of a cluster, or ray://HOST:PORT"
-        )
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWERS_IN).close()
-    except OSError as problem:
-        usual = "6379, or 10001 for ray://"
-        raise EaselError(
-            f"nobody answers at {shortened(on)} ({shortened(getattr(problem, 'strerror', None) or problem)}): is the "
-            f"cluster up (`ray status` on its head), and is this its port (by default {usual})?"
-        ) from problem
-
-
-def _unreachable(on: str, problem: Exception) -> EaselError:
-    """Why a cluster cannot be joined, in words."""
-    words = shortened(problem, 300)
-    if "ersion" in str(problem) and "mismatch" in str(problem).lower():
-        return EaselError(
-            f"the cluster at {on} has other versions than this process ({words}): use the same Ray and Python on both"
-        )
-    if on == "auto" and ("any running Ray" in str(problem) or "Could not find" in str(problem)):
-        return EaselError(
-            f"--on auto: no cluster runs on this machine: start one with `ray start --head`, or use {LOCAL}"
-        )
-    if on == LOCAL:
-        return EaselError(f"a local cluster cannot start: {words}")
-    return EaselError(f"the cluster at {on} answers, and cannot be joined: {words}")
-
-
 def cores_each() -> int:
     """Cores of a worker without a GPU: as many as OMP_NUM_THREADS says, one where it is not set."""
     said = os.environ.get("OMP_NUM_THREADS", "")
@@ -186,7 +106,8 @@ class Pool:
     def __init__(self, on: str, least: int, most: int | None, worker: Callable[[], Any], device: str = "auto") -> None:
         """Join the cluster. `most` is what the cluster has room for, where it is not given. Raises EaselError."""
         self._ray, self.on = connect(on, most), on
-        have = self._ray.cluster_resources()
+        with explaining(on):
+            have = self._ray.cluster_resources()
         gpus = device in {"auto", "cuda"} and have.get("GPU", 0) > 0
         self._needs = {"num_gpus": 1} if gpus else {"num_cpus": cores_each()}
         if device == "cuda" and not gpus:
@@ -224,8 +145,9 @@ class Pool:
         """Have workers for so many waiting parts, within the pool's limits."""
         wanted = min(self.most, max(self.least, waiting + len(self._tasks)))
         for _ in range(wanted - len(self._ready) - len(self._starting)):
-            actor = self._worker.options(max_restarts=0, max_task_retries=0, **self._needs).remote()
-            self._starting[actor.hello.remote()] = actor
+            with explaining(self.on):  # through ray:// the head reads the class at once
+                actor = self._worker.options(max_restarts=0, max_task_retries=0, **self._needs).remote()
+                self._starting[actor.hello.remote()] = actor
 
     def shrink(self) -> None:
         """Let go of workers that have nothing to do, down to the least."""
@@ -246,7 +168,8 @@ class Pool:
     def submit(self, method: str, task: Any, *words: Any) -> None:
         """Hand a part to the worker that has least to do; `words` are what its method is called with."""
         actor = min(self._ready, key=lambda one: len(self._ready[one]))
-        ref = getattr(actor, method).remote(*words)
+        with explaining(self.on):
+            ref = getattr(actor, method).remote(*words)
         self._tasks[ref] = (task, actor)
         self._ready[actor][ref] = None
 
@@ -256,9 +179,10 @@ class Pool:
         if not refs:
             time.sleep(seconds)
             return
-        ready, _ = self._ray.wait(refs, num_returns=1, timeout=seconds)
-        if ready:  # and whatever else is there
-            ready, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0)
+        with explaining(self.on):
+            ready, _ = self._ray.wait(refs, num_returns=1, timeout=seconds)
+            if ready:  # and whatever else is there
+                ready, _ = self._ray.wait(refs, num_returns=len(refs), timeout=0)
         for ref in ready:
             if ref in self._starting:
                 self._arrived(ref, self._starting.pop(ref))
@@ -270,21 +194,13 @@ class Pool:
         try:
             who = self._ray.get(ref)
         except Exception as problem:
+            if found := lacking(self.on, str(problem)):
+                raise found from problem
             self._failed_starts += 1
-            if self._failed_starts < 5 and "No module named" not in str(problem):
+            if self._failed_starts < 5:
                 return
-            if "No module named 'easel" in str(problem):
-                raise EaselError(
-                    f"easel is not installed on the machines of the cluster at {self.on}: install easel {__version__} "
-                    "there"
-                ) from problem
             raise EaselError(f"workers do not start at {self.on}: {_reason(problem)}") from problem
-        mine = {"easel": __version__, "python": platform.python_version()}
-        for name, version in mine.items():
-            if who[name] != version:
-                raise EaselError(
-                    f"{who['machine']} has {name} {who[name]}, and this process {version}: use the same on all machines"
-                )
+        check_versions(who)
         self._failed_starts = 0
         self._ready[actor] = {}
         self.who[actor] = f"{who['machine']}:{who['process']}"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
 from easel.data import open_set
 from easel.errors import EaselError
 from easel.files import read_text
-from easel.images import READ_SIDE, is_picture, scanned
+from easel.images import READ_SIDE, is_picture, open_picture, scanned
 from easel.jobs import likeness
 from easel.jobs.generate.prompts import Prompt
 from easel.jobs.inputs import gather, opened, read_rows, skipped_notes, thumbnail
@@ -18,41 +21,95 @@ from easel.jobs.likeness import COPIES, DIV, SUBJECT, LikenessJudges, Photos
 from easel.provenance import read_provenance
 from easel.recipes.score import ScoreLikeness
 from easel.result import Result
-from easel.sheet import Cell, sheet
-from easel.workspace import Workspace
+from easel.sheet import MOST_CELLS, Cell, sheet
+from easel.workspace import Made, Work, Workspace
+
+
+class Asked(NamedTuple):
+    """A prompt, and the pictures that were made from it: their names and files."""
+
+    name: str
+    names: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
+class Alike(Work[ScoreLikeness]):
+    """Measure the pictures of prompts against the photos of the subject."""
+
+    def __init__(self, recipe: ScoreLikeness, workspace: Workspace) -> None:
+        super().__init__(recipe, workspace)
+        self.broken: dict[str, str] = {}
+        """Photos that do not open."""
+
+    @cached_property
+    def judges(self) -> LikenessJudges:
+        """Who measures."""
+        return LikenessJudges.load(self.recipe.judge, self.workspace)
+
+    @cached_property
+    def real(self) -> Photos:
+        """Photos of the subject. Raises EaselError where none opens."""
+        return Photos.of(all_of(self.recipe.real, self.workspace, self.broken), self.judges)
+
+    @cached_property
+    def trained(self) -> Photos | None:
+        """Those that it was taught from, where they are named."""
+        photos = self.recipe.photos
+        return Photos.of(all_of(photos, self.workspace, self.broken), self.judges) if photos else None
+
+    def __call__(self, items: Sequence[Asked]) -> Made:
+        """Of each prompt with pictures that open their names and numbers; and why others do not."""
+        broken: dict[str, str] = {}
+        found = []
+        for one in items:
+            paths = {name: Path(path) for name, path in zip(one.names, one.paths, strict=True)}
+            inside = opened(one.names, paths, broken, READ_SIDE)
+            if inside:
+                asked = [(likeness.without(one.name, self.recipe.identifier), list(inside.values()))]
+                values = likeness.measure(self.judges, asked, self.real, self.trained)
+                found.append((one.name, list(inside), values))
+        return {"found": found, "broken": broken}
 
 
 def run(recipe: ScoreLikeness, workspace: Workspace) -> Result:
     """Compare made pictures with photos of the subject. Raises EaselError and Cancelled."""
     made = gather(places(recipe.made), workspace.folder, Path(recipe.made))
     groups, notes = by_prompt(recipe, made)
-    judges = LikenessJudges.load(recipe.judge, workspace)
-    broken: dict[str, str] = {}
-    real = Photos.of(all_of(recipe.real, workspace, broken), judges)
-    trained = Photos.of(all_of(recipe.photos, workspace, broken), judges) if recipe.photos else None
-    pictures = [(prompt, opened(names, made, broken, READ_SIDE)) for prompt, names in groups]
-    pictures = [(prompt, inside) for prompt, inside in pictures if inside]
+    work = Alike(recipe, workspace)
+    judges, real, trained, broken = work.judges, work.real, work.trained, work.broken
+    asked = [Asked(prompt, tuple(names), tuple(str(made[name]) for name in names)) for prompt, names in groups]
+    lost: dict[Asked, str] = {}
+    values: likeness.Values = {}
+    pictures: list[tuple[str, list[str]]] = []
+    for _, judged in workspace.each("judging", work, asked, 1, lost):
+        broken |= judged["broken"]
+        for prompt, names, numbers in judged["found"]:
+            pictures.append((prompt, names))
+            for key, group in numbers.items():
+                values.setdefault(key, []).extend(group)
+    broken |= {name: f"{name}: {why}" for one, why in lost.items() for name in one.names}
     notes += skipped_notes(broken, len(made))
-    asked = [(likeness.without(prompt, recipe.identifier), list(inside.values())) for prompt, inside in pictures]
-    with workspace.phase("judging", len(asked)) as done:
-        values = likeness.measure(judges, asked, real, trained, done)
-        found = likeness.estimates(values)
-        if recipe.class_pictures:
-            of_class = likeness.of_class(judges, all_of(recipe.class_pictures, workspace, broken), real)
-            found |= likeness.estimates(of_class)
+    if not pictures:
+        raise EaselError(f"not one picture in {recipe.made} can be opened: {next(iter(broken.values()))}")
+    found = likeness.estimates(values)
+    if recipe.class_pictures:
+        of_class = likeness.of_class(judges, all_of(recipe.class_pictures, workspace, broken), real)
+        found |= likeness.estimates(of_class)
     if trained is not None and COPIES not in values:
         notes.append(f"{COPIES}: left out, since one photo, or photos that are all the same, say not how far is near")
     of = f"{sum(len(inside) for _, inside in pictures)} pictures of {len(pictures)} prompts"
     scores = likeness.scores_of(judges, found, of)
     if real.ceiling is not None:
         scores += likeness.scores_of(judges, {SUBJECT: real.ceiling}, f"{len(real.pictures)} photos", " of the photos")
-    rows, cells = [], []
+    rows, cells = [], list[Cell]()
+    nothing = Image.new("RGB", (1, 1))
     for at, (prompt, inside) in enumerate(pictures):
-        for place, (name, picture) in enumerate(inside.items()):
+        for place, name in enumerate(inside):
             own = {key: values[key][at][place] for key in values if key != DIV}
             rows.append((name, prompt, *(f"{number:.6f}" for number in own.values())))
             said = f"{SUBJECT} {own[SUBJECT]:.2f}, {CLIP_T} {own[CLIP_T]:.2f}"
-            cells.append(Cell(thumbnail(picture), name, (prompt, said)))
+            shown = thumbnail(open_picture(made[name], READ_SIDE)) if len(cells) < MOST_CELLS else nothing
+            cells.append(Cell(shown, name, (prompt, said)))
     workspace.save_csv("table.csv", ("file_name", "prompt", *(key for key in values if key != DIV)), rows)
     workspace.save_picture("sheet.png", sheet(cells, heading=f"{of}, judged by {judges.family}"))
     return Result(

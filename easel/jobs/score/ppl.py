@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +27,7 @@ from easel.recipes.score import ScorePpl
 from easel.result import Result
 from easel.sheet import Cell, mosaic, sheet
 from easel.tensors import to_pictures
-from easel.workspace import Workspace
+from easel.workspace import Made, Work, Workspace
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +39,8 @@ FRAMES = 6
 """Pictures of a path on the sheet."""
 SHOWN = 4
 """Of the most even paths, and of the most uneven ones."""
+TOGETHER = 64
+"""Paths in a worker's hands: whole batches."""
 COMPARED = 8
 """Paths whose ends tell whether a model draws more than one picture."""
 RESIZE = "bilinear with antialias to the judge's side, no crop"
@@ -85,19 +89,57 @@ class Paths:
         return mosaic(to_pictures(one.pictures(along(first, last, places))), FRAMES)
 
 
+class Walk(Work[ScorePpl]):
+    """Measure paths."""
+
+    @cached_property
+    def model(self) -> Trained:
+        """Whose paths they are."""
+        return models.load(self.recipe.model, "generator", self.workspace.device)
+
+    @cached_property
+    def judge(self) -> Perceptual:
+        """Who says how different two pictures look."""
+        return models.load(self.recipe.judge, "perceptual", self.workspace.device)
+
+    @cached_property
+    def options(self) -> PathOptions:
+        """What a path is."""
+        return PathOptions(self.recipe.space, self.recipe.sampling)
+
+    @cached_property
+    def places(self) -> NDArray[np.float64]:
+        """Where on each path the step is taken, (samples,)."""
+        return positions_on(self.options, self.recipe.samples, self.recipe.seed)
+
+    def __call__(self, items: Sequence[int]) -> Made:
+        """The lengths (n,) of paths that follow one another, by their numbers."""
+        found = []
+        for start in range(items[0], items[-1] + 1, self.options.batch_size):
+            numbers = range(start, min(items[-1] + 1, start + self.options.batch_size))
+            paths = Paths.drawn(self.recipe, self.model, self.options, numbers)
+            try:
+                found.append(paths.lengths(self.judge, self.places[numbers.start : numbers.stop]))
+            except ValueError as problem:
+                named = f"{model_label(self.recipe.model)} or {self.recipe.judge}"
+                raise EaselError(f"{named} is broken: {problem}") from problem
+        return {"lengths": np.concatenate(found)}
+
+
 def run(recipe: ScorePpl, workspace: Workspace) -> Result:
     """Measure the recipe's model, the folder that `easel train` made.
 
     Raises EaselError on another model, on a w that the network has not, and on numbers that are not finite; Cancelled.
     """
+    work = Walk(recipe, workspace)
+    options = work.options
     workspace.step("loading the model", 0, 2)
-    model = models.load(recipe.model, "generator", workspace.device)
+    model = work.model
     refused(recipe, model)
     workspace.step("loading the model", 1, 2)
-    judge = models.load(recipe.judge, "perceptual", workspace.device)
+    work.judge  # noqa: B018 - what cannot be loaded is said first
     workspace.step("loading the model", 2, 2)
-    options = PathOptions(recipe.space, recipe.sampling)
-    lengths = measured(recipe, model, judge, options, workspace)
+    lengths = measured(recipe, work, workspace)
     estimate = kept_mean(lengths, options, recipe.seed)
     name, of = judge_name(recipe.judge, DISTANCE), f"{model_label(recipe.model)}: {options.space}, {options.sampling}"
     workspace.save_text("table.csv", table(lengths, recipe))
@@ -147,20 +189,12 @@ def told(recipe: ScorePpl, model: Trained, seeds: list[int]) -> Tensor | None:
     return torch.cat(known) if known else None
 
 
-def measured(
-    recipe: ScorePpl, model: Trained, judge: Perceptual, options: PathOptions, workspace: Workspace
-) -> NDArray[np.float64]:
+def measured(recipe: ScorePpl, work: Walk, workspace: Workspace) -> NDArray[np.float64]:
     """The lengths of all paths, (samples,). Raises EaselError and Cancelled."""
-    places, found = positions_on(options, recipe.samples, recipe.seed), []
-    workspace.step("measuring", 0, recipe.samples)
-    for start in range(0, recipe.samples, options.batch_size):
-        end = min(recipe.samples, start + options.batch_size)
-        paths = Paths.drawn(recipe, model, options, range(start, end))
-        try:
-            found.append(paths.lengths(judge, places[start:end]))
-        except ValueError as problem:
-            raise EaselError(f"{model_label(recipe.model)} or {recipe.judge} is broken: {problem}") from problem
-        workspace.step("measuring", end, recipe.samples)
+    lost: dict[int, str] = {}
+    found = [made["lengths"] for _, made in workspace.each("measuring", work, range(recipe.samples), TOGETHER, lost)]
+    for number, why in lost.items():
+        raise EaselError(f"path {number} cannot be measured: {why}")
     return np.concatenate(found)
 
 

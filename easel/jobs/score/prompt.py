@@ -4,27 +4,63 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from PIL import Image
+from typing import TYPE_CHECKING, NamedTuple
 
 from easel.data.metadata import read_texts
-from easel.jobs.inputs import opened_to_read, shortened_list, skipped_notes, thumbnail
+from easel.images import READ_SIDE
+from easel.jobs.inputs import opened, opened_to_read, shortened_list, skipped_notes, thumbnail
 from easel.jobs.judges import CLIP_T, ENDS, judge_name, load_clip, score_of
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import difference_interval, mean_interval
 from easel.recipes.score import ScorePrompt
 from easel.result import Result
 from easel.sheet import MOST_CELLS, Cell, sheet
-from easel.workspace import Workspace
+from easel.workspace import Made, Work, Workspace
 
 if TYPE_CHECKING:
     from easel.models.features import Clip
 
 TOGETHER = 16
+BATCHES = 4
+"""Of so many pictures, in a worker's hands."""
 WRONG = "CLIP-T with the next picture's text"
 GAIN = "CLIP-T beyond a wrong text"
+
+
+class Told(NamedTuple):
+    """A picture of the folder, its text, and another picture's."""
+
+    name: str
+    path: str
+    text: str
+    wrong: str
+
+
+class Compared(Work[ScorePrompt]):
+    """Of each picture the cosine with its own text and with the wrong one."""
+
+    @cached_property
+    def clip(self) -> Clip:
+        """Who judges."""
+        return load_clip(self.recipe.judge, self.workspace)
+
+    def __call__(self, items: Sequence[Told]) -> Made:
+        """The two numbers of each that opens, why the others do not, and notes."""
+        broken: dict[str, str] = {}
+        fits: dict[str, tuple[float, float]] = {}
+        notes: list[str] = []
+        told = {one.name: one for one in items}
+        paths = {one.name: Path(one.path) for one in items}
+        for pictures in opened_to_read(told, paths, broken, TOGETHER):
+            notes += [str(picture.info["note"]) for picture in pictures.values() if "note" in picture.info]
+            rows = self.clip.images(list(pictures.values()))
+            right = cosines(rows, self.clip.texts([told[name].text for name in pictures]))
+            other = cosines(rows, self.clip.texts([told[name].wrong for name in pictures]))
+            fits |= {name: (float(fit), float(miss)) for name, fit, miss in zip(pictures, right, other, strict=True)}
+        return {"fits": fits, "broken": broken, "notes": notes}
 
 
 def run(recipe: ScorePrompt, workspace: Workspace) -> Result:
@@ -34,18 +70,21 @@ def run(recipe: ScorePrompt, workspace: Workspace) -> Result:
     """
     told = read_texts(Path(recipe.folder or ""))
     texts = told.texts
-    clip = load_clip(recipe.judge, workspace)
+    work = Compared(recipe, workspace)
+    work.clip  # noqa: B018 - what cannot be loaded is said first
+    wrong = [*list(texts.values())[1:], next(iter(texts.values()))]
+    items = [
+        Told(name, str(told.paths[name]), text, other) for (name, text), other in zip(texts.items(), wrong, strict=True)
+    ]
+    lost: dict[Told, str] = {}
     broken: dict[str, str] = {}
     fits: dict[str, tuple[float, float]] = {}
-    shown: dict[str, Image.Image] = {}
-    wrong = dict(zip(texts, [*list(texts.values())[1:], next(iter(texts.values()))], strict=True))
-    workspace.step("comparing", 0, len(texts))
     notes: list[str] = []
-    for pictures in opened_to_read(texts, told.paths, broken, TOGETHER):
-        notes += [str(picture.info["note"]) for picture in pictures.values() if "note" in picture.info]
-        fits |= compared(clip, pictures, texts, wrong)
-        shown |= {name: thumbnail(picture) for name, picture in pictures.items() if len(shown) < MOST_CELLS}
-        workspace.step("comparing", len(fits) + len(broken), len(texts))
+    for _, made in workspace.each("comparing", work, items, TOGETHER * BATCHES, lost):
+        fits |= made["fits"]
+        broken |= made["broken"]
+        notes += made["notes"]
+    broken |= {one.name: f"{one.name}: {why}" for one, why in lost.items()}
     notes = [*told.notes, *skipped_notes(broken, len(texts)), *shortened_list(notes)]
     right = [fit for fit, _ in fits.values()]
     judge, of = judge_name(recipe.judge, CLIP_T), f"{len(fits)} pictures"
@@ -57,9 +96,8 @@ def run(recipe: ScorePrompt, workspace: Workspace) -> Result:
             score_of(GAIN, difference_interval(right, chance, within=(-2.0, 2.0)), judge, of),
         ]
     workspace.save_text("table.csv", table(texts, fits))
-    cells = [
-        Cell(picture, f"{fits[name][0]:.3f}", (texts[name], name)) for name, picture in list(shown.items())[:MOST_CELLS]
-    ]
+    shown = opened(list(fits)[:MOST_CELLS], told.paths, {}, READ_SIDE)
+    cells = [Cell(thumbnail(picture), f"{fits[name][0]:.3f}", (texts[name], name)) for name, picture in shown.items()]
     heading = f"CLIP-T of {of}: mean {scores[0].value:.3f}, judged by {judge}"
     workspace.save_picture("sheet.png", sheet(cells, heading=heading))
     return Result(
@@ -69,18 +107,6 @@ def run(recipe: ScorePrompt, workspace: Workspace) -> Result:
         scores=tuple(scores),
         notes=tuple(notes),
     )
-
-
-def compared(
-    clip: Clip, pictures: dict[str, Image.Image], texts: dict[str, str], wrong: dict[str, str]
-) -> dict[str, tuple[float, float]]:
-    """For each picture the cosine with its own text and with the wrong one."""
-    if not pictures:
-        return {}
-    rows = clip.images(list(pictures.values()))
-    right = cosines(rows, clip.texts([texts[name] for name in pictures]))
-    other = cosines(rows, clip.texts([wrong[name] for name in pictures]))
-    return {name: (float(fit), float(miss)) for name, fit, miss in zip(pictures, right, other, strict=True)}
 
 
 def table(texts: dict[str, str], fits: dict[str, tuple[float, float]]) -> str:

@@ -11,13 +11,15 @@ import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from easel import models
 from easel.data import Box, Item, cut, open_set
 from easel.data.hashes import content_hash
 from easel.errors import EaselError, printable
@@ -26,12 +28,13 @@ from easel.images import FORMATS, READ_SIDE, open_picture, size_of
 from easel.jobs.data.words import left_out_notes
 from easel.jobs.inputs import MOST_TOGETHER, skipped_notes
 from easel.models.catalog.locate import own_cache
-from easel.workspace import Workspace
+from easel.recipes.score import ScoreSets
+from easel.workspace import Made, Work, Workspace
 
 if TYPE_CHECKING:
     from easel.models.set_features import SetFeatureModel
 
-TOGETHER = 64  # pictures in memory at once
+TOGETHER = 64  # pictures in memory at once, and in a worker's hands
 FORM = "2"  # of a kept file: counted up when what stands in it changes
 
 
@@ -64,13 +67,63 @@ class Pictures:
                 boxes[name] = item.box
         return cls(folder, paths, boxes, side, found.missing, tuple(left_out_notes(found)))
 
+    def place(self, name: str, digest: str = "") -> Place:
+        """Where one picture is found."""
+        return Place(name, str(self.paths[name]), self.boxes.get(name), digest)
+
     def picture(self, name: str) -> Image.Image:
-        """One picture as the judge gets it: whole, at most 2,048 pixels long, or the square that training cuts out of
-        it. Raises EaselError.
+        """One picture as the judge gets it. Raises EaselError."""
+        return picture_at(self.place(name), self.side)
+
+
+class Place(NamedTuple):
+    """Where a picture of a set is found: its name, its file, its box where it has one, and the file's hash if known."""
+
+    name: str
+    path: str
+    box: Box | None = None
+    digest: str = ""
+
+
+def picture_at(place: Place, side: int | None) -> Image.Image:
+    """A picture whole, at most 2,048 pixels long, or the square of `side` pixels that training cuts out of it. Raises
+    EaselError.
+    """
+    if side:
+        return Image.fromarray(cut(Item(place.name, Path(place.path), box=place.box), side))
+    return open_picture(Path(place.path), READ_SIDE)
+
+
+class Look(Work[ScoreSets]):
+    """Look at the pictures of a set: the judge's row of each that opens, and what it is saved as."""
+
+    @cached_property
+    def judge(self) -> SetFeatureModel:
+        """Who looks."""
+        return models.load(self.recipe.judge, "features", self.workspace.device)
+
+    def __call__(self, items: Sequence[Place]) -> Made:
+        """Names, formats, sizes and rows (n, d) of those that open, why the others do not, and the hash of each file
+        where it is not known.
         """
-        if self.side:
-            return Image.fromarray(cut(Item(name, self.paths[name], box=self.boxes.get(name)), self.side))
-        return open_picture(self.paths[name], READ_SIDE)
+        broken: dict[str, str] = {}
+        facts: list[tuple[str, str, tuple[int, int]]] = []
+        rows, together, pixels = [], list[Image.Image](), 0
+        for at, place in enumerate(items, 1):
+            try:
+                picture = picture_at(place, self.recipe.resolution)
+            except EaselError as problem:
+                broken[place.name] = printable(problem)
+            else:
+                facts.append((place.name, format_of(Path(place.path)), size_of(picture)))
+                together.append(picture)
+                pixels += picture.width * picture.height
+            if together and (at == len(items) or pixels > MOST_TOGETHER):
+                rows.append(self.judge.features(together))
+                together, pixels = [], 0
+        made: Made = {"facts": facts, "broken": broken}
+        made["digests"] = [place.digest or content_hash(Path(place.path)).hex() for place in items]
+        return made | ({"rows": np.concatenate(rows)} if rows else {})
 
 
 @dataclass(frozen=True)
@@ -113,23 +166,33 @@ class Looks:
         return [*found, *self.pictures.notes]
 
 
-def looked_at(pictures: Pictures, judge: SetFeatureModel, workspace: Workspace, phase: str) -> Looks:
-    """The pictures as `judge` sees them, from an earlier run where neither has changed.
+def looked_at(pictures: Pictures, look: Look, workspace: Workspace, phase: str) -> Looks:
+    """The pictures as `look`'s judge sees them, from an earlier run where neither has changed.
 
+    A crowd looks at all of them, and keeps what it saw in the run's own folder: nobody must read a million files twice.
     Raises EaselError on fewer than two pictures that open, and on rows that are not finite, naming the picture.
     """
-    digests = _digests(pictures, workspace, phase)
-    contents = hashlib.sha256(b"".join(sorted(digests))).hexdigest()
-    kept = own_cache() / "features" / f"{_key(pictures, digests, judge)}.npz"
-    found = _read(pictures, contents, kept) or _seen(pictures, contents, judge, workspace, phase)
+    kept: Path | None = None
+    found: Looks | None = None
+    digests = [b""] * len(pictures.paths)
+    if workspace.crowd is None:
+        digests = _digests(pictures, workspace, phase)
+        kept = own_cache() / "features" / f"{_key(pictures, digests, look.judge)}.npz"
+        found = _read(pictures, _of_all(digests), kept)
+    found = found or _seen(pictures, digests, look, workspace, phase)
     if len(found.names) < 2:
         skipped_notes(found.broken, len(pictures.paths))
         raise EaselError(f"{pictures.folder} has one picture that opens ({found.names[0]}): a set needs at least 2")
-    _check_finite(found, judge)
-    if not kept.exists():
+    _check_finite(found, look.judge)
+    if kept is not None and not kept.exists():
         _keep(found, kept)
     workspace.step(phase, len(pictures.paths), len(pictures.paths))
     return found
+
+
+def _of_all(digests: Sequence[bytes]) -> str:
+    """The hash of all files, whatever their order."""
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
 
 
 def _digests(pictures: Pictures, workspace: Workspace, phase: str) -> list[bytes]:
@@ -151,29 +214,23 @@ def _key(pictures: Pictures, digests: Sequence[bytes], judge: SetFeatureModel) -
     return digest.hexdigest()
 
 
-def _seen(pictures: Pictures, contents: str, judge: SetFeatureModel, workspace: Workspace, phase: str) -> Looks:
+def _seen(pictures: Pictures, digests: Sequence[bytes], look: Look, workspace: Workspace, phase: str) -> Looks:
     """Open every picture once, and look."""
+    places = [pictures.place(name, digest.hex()) for name, digest in zip(pictures.paths, digests, strict=True)]
+    lost: dict[Place, str] = {}
     broken: dict[str, str] = {}
-    facts: dict[str, tuple[str, tuple[int, int]]] = {}
-    parts = []
-    together: list[Image.Image] = []
-    pixels = 0
-    for done, name in enumerate(pictures.paths, 1):
-        try:
-            picture = pictures.picture(name)
-        except EaselError as problem:
-            broken[name] = printable(problem)
-        else:
-            facts[name] = (format_of(pictures.paths[name]), size_of(picture))
-            together.append(picture)
-            pixels += picture.width * picture.height
-        if together and (done == len(pictures.paths) or len(together) == TOGETHER or pixels > MOST_TOGETHER):
-            parts.append(judge.features(together))
-            together, pixels = [], 0
-            workspace.step(phase, done, len(pictures.paths))
-    skipped_notes(broken, len(pictures.paths))
-    formats, sizes = zip(*facts.values(), strict=True)
-    return Looks(pictures, contents, tuple(facts), formats, sizes, np.concatenate(parts), broken)
+    facts: list[tuple[str, str, Sequence[int]]] = []
+    parts, hashes = [], list[bytes]()
+    for _, made in workspace.each(phase, look, places, TOGETHER, lost):
+        facts += made["facts"]
+        broken |= made["broken"]
+        hashes += map(bytes.fromhex, made["digests"])
+        parts += [made["rows"]] if "rows" in made else []
+    broken |= {place.name: f"{place.name}: {why}" for place, why in lost.items()}
+    skipped_notes(broken, len(places))
+    names, formats, sizes = zip(*facts, strict=True)
+    sides = tuple((int(width), int(height)) for width, height in sizes)
+    return Looks(pictures, _of_all(hashes), names, formats, sides, np.concatenate(parts), broken)
 
 
 def format_of(path: Path) -> str:

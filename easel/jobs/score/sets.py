@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from easel import models
 from easel.data.cache import MOST_SIDE
 from easel.errors import EaselError
 from easel.jobs.inputs import model_label, thumbnail
 from easel.jobs.judges import distance_name, score_of
-from easel.jobs.score.set_features import Looks, Pictures, looked_at
+from easel.jobs.score.set_features import Look, Looks, Pictures, looked_at
 from easel.metrics.frechet import Frechet, frechet
 from easel.metrics.inception_score import PART, inception_score, missing
 from easel.metrics.intervals import Estimate
@@ -49,10 +48,11 @@ def run(recipe: ScoreSets, workspace: Workspace) -> Result:
     side = recipe.resolution
     sets = [Pictures.of(recipe.folder, side, recipe.layout, recipe.split), Pictures.of(recipe.made, side)]
     workspace.step("loading judge", 0, 1)
-    judge = models.load(recipe.judge, "features", workspace.device)
+    look = Look(recipe, workspace)
+    judge = look.judge
     workspace.step("loading judge", 1, 1)
-    real = looked_at(sets[0], judge, workspace, "looking at real pictures")
-    made = looked_at(sets[1], judge, workspace, "looking at made pictures")
+    real = looked_at(sets[0], look, workspace, "looking at real pictures")
+    made = looked_at(sets[1], look, workspace, "looking at made pictures")
     distance, estimates = measured(judge, real, made, recipe, workspace)
     near, far = nearest(made.rows, real.rows)
     name = f"features:{model_label(recipe.judge)}"

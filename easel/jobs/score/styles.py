@@ -5,8 +5,9 @@ and would the judge have said so anyway?
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
 
@@ -24,7 +25,7 @@ from easel.recipes.score import ScoreStyles
 from easel.recipes.stylize import Stylize
 from easel.recipes.transfer import Transfer
 from easel.result import Result
-from easel.workspace import Workspace
+from easel.workspace import Made, Work, Workspace
 
 if TYPE_CHECKING:
     from easel.models.diffusion import Diffusion
@@ -34,39 +35,88 @@ NEURAL = "neural"
 """The method that takes a style from a picture, and paints without a diffusion model."""
 
 
+class Sitting(NamedTuple):
+    """A photo that is drawn by a method in some styles: its place among the photos, and the number of its seeds."""
+
+    name: str
+    path: str
+    method: str
+    styles: tuple[str, ...]
+    at: int
+    number: int
+
+
+class Restyle(Work[ScoreStyles]):
+    """Draw photos in styles, and judge them."""
+
+    reports = True
+
+    def __init__(self, recipe: ScoreStyles, workspace: Workspace, photos: Mapping[str, Path] | None = None) -> None:
+        """`photos` are all of the run, where they are known: progress is told of them."""
+        super().__init__(recipe, workspace)
+        self.photos = dict(photos or {})
+
+    @cached_property
+    def bench(self) -> Workbench:
+        """What photos go through. Raises EaselError where a model is not there."""
+        styles = styles_of(self.recipe)
+        neural = styles_for(self.recipe, NEURAL, styles) if NEURAL in self.recipe.method else None
+        pictures = {} if neural is None else style_pictures(self.recipe, neural)
+        return Workbench(self.recipe, styles, self.workspace, self.photos, pictures)
+
+    def __call__(self, items: Sequence[Sitting]) -> Made:
+        """The rows of each that opens, why others do not, and of which it is not known what they show."""
+        bench, rows = self.bench, list[Row]()
+        broken: dict[str, str] = {}
+        unknown: dict[str, str] = {}
+        for one in items:
+            self.photos[one.name] = Path(one.path)
+            bench.take(one.method, styles_for(self.recipe, one.method, bench.all_styles))
+            todo = [style for style in bench.styles if style.name in one.styles]
+            picture = opened([one.name], self.photos, broken).get(one.name) if todo else None
+            if picture is not None:
+                subject = bench.subject(one.name, picture)
+                if one.method in BY_CAPTION and subject.doubt:
+                    unknown[one.name] = f"{one.name}: {subject.doubt}"
+                else:
+                    rows += bench.rows(one.at, one.number, one.name, picture, subject, todo)
+            bench.report(one.at, bench.each)
+        return {"rows": rows, "broken": broken, "unknown": unknown, "notes": bench.notes}
+
+
 def run(recipe: ScoreStyles, workspace: Workspace) -> Result:
     """Measure the styles over a folder, going on where an earlier run stopped. Raises EaselError and Cancelled."""
     styles = styles_of(recipe)
     able: dict[str, list[Style]] = {method: styles_for(recipe, method, styles) for method in recipe.method}
-    pictures = style_pictures(recipe, able[NEURAL]) if NEURAL in able else {}
     photos = gather((recipe.folder,), workspace.folder)
     done = journal.Journal(workspace.path(journal.NAME), is_row)
     broken: dict[str, str] = {}
     unknown: dict[str, str] = {}
     notes = list(done.notes)
 
-    def left(method: str, name: str) -> list[Style]:
-        return [style for style in able[method] if key_of(name, style, method) not in done.rows]
+    def left(method: str, name: str) -> tuple[str, ...]:
+        if workspace.crowd is not None:  # which keeps what it has done itself
+            return tuple(style.name for style in able[method])
+        return tuple(style.name for style in able[method] if key_of(name, style, method) not in done.rows)
 
     waiting = [method for method in able if any(left(method, name) for name in photos)]
     if waiting:
         numbers = photo_numbers(done, photos)
-        bench = Workbench(recipe, styles, workspace, photos, pictures)
-        for method in reversed(waiting):  # what cannot be loaded is said before anything is drawn
-            bench.take(method, able[method])
+        work, lost = Restyle(recipe, workspace, photos), dict[Sitting, str]()
+        if workspace.crowd is None:
+            for method in reversed(waiting):  # what cannot be loaded is said before anything is drawn
+                work.bench.take(method, able[method])
         for method in waiting:
-            bench.take(method, able[method])
-            for index, name in enumerate(photos):
-                todo = left(method, name)
-                picture = opened([name], photos, broken).get(name) if todo else None
-                if picture is not None:
-                    subject = bench.subject(name, picture)
-                    if method in BY_CAPTION and subject.doubt:
-                        unknown[name] = f"{name}: {subject.doubt}"
-                    else:
-                        done.append(bench.rows(index, numbers[name], name, picture, subject, todo))
-                bench.report(index, bench.each)
-            notes += [note for note in bench.notes if note not in notes]
+            sittings = [
+                Sitting(name, str(path), method, left(method, name), index, numbers[name])
+                for index, (name, path) in enumerate(photos.items())
+            ]
+            for _, made in workspace.each(phase_of(recipe, method), work, sittings, 1, lost):
+                done.append(made["rows"])
+                broken |= made["broken"]
+                unknown |= made["unknown"]
+                notes += [note for note in made["notes"] if note not in notes]
+        broken |= {one.name: f"{one.name}: {why}" for one, why in lost.items()}
     wanted = [key_of(name, style, method) for method in able for name in photos for style in able[method]]
     rows = [done.rows[key] for key in wanted if key in done.rows]
     doubted = {row["photo"]: row["doubt"] for row in rows if row.get("doubt")}
@@ -81,6 +131,11 @@ def run(recipe: ScoreStyles, workspace: Workspace) -> Result:
     if lacking:
         notes.append(f"{NEURAL} takes a style from a picture, and these have none: {', '.join(lacking)}")
     return finished(recipe, workspace, styles, photos, rows, [*skipped_notes(broken, len(photos)), *notes])
+
+
+def phase_of(recipe: ScoreStyles, method: str) -> str:
+    """What progress is called."""
+    return PHASE if len(recipe.method) == 1 else f"{PHASE} ({method})"
 
 
 def styles_for(recipe: ScoreStyles, method: str, styles: list[Style]) -> list[Style]:
@@ -172,7 +227,7 @@ class Workbench:
     @property
     def phase(self) -> str:
         """What progress is called."""
-        return PHASE if len(self.recipe.method) == 1 else f"{PHASE} ({self.method})"
+        return phase_of(self.recipe, self.method)
 
     @property
     def each(self) -> int:

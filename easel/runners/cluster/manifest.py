@@ -131,12 +131,14 @@ class Manifest:
 
     def number_pictures(self, total: int, size: int) -> None:
         """The parts of `total` pictures that no photo is needed for."""
+        self.number_named((f"picture {number + 1}" for number in range(total)), size)
+
+    def number_named(self, names: Iterable[str], size: int) -> None:
+        """The parts of items that whoever hands them out finds by their number."""
         with self._base:
             self._base.execute("BEGIN")
-            self._base.executemany(
-                "INSERT OR REPLACE INTO items VALUES (?, ?, '', NULL, NULL)",
-                ((number, f"picture {number + 1}") for number in range(total)),
-            )
+            self._base.executemany("INSERT OR REPLACE INTO items VALUES (?, ?, '', NULL, NULL)", enumerate(names))
+            total = int(self._base.execute("SELECT count(*) FROM items").fetchone()[0])
             self._cut(total, size)
 
     def _cut(self, total: int, size: int) -> None:

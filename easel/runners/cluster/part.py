@@ -7,16 +7,9 @@ part: by the photo's or picture's place among all.
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import importlib
 import io
-import os
-import platform
-import shutil
-import socket
 import sys
-import tempfile
-import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +20,6 @@ from PIL import Image
 
 from easel.errors import EaselError, UnexpectedError, printable
 from easel.images import OUR_OWN, open_picture
-from easel.kinds import KINDS
 from easel.recipes.base import Recipe
 from easel.result import Result
 from easel.runners.cluster import places
@@ -35,80 +27,15 @@ from easel.runners.cluster.manifest import Item
 from easel.runners.cluster.naming import packed, renamed, renumbered, swapped
 from easel.runners.cluster.task import Outcome, Task
 from easel.sheet import MOST_CELLS
-from easel.version import __version__
 from easel.workspace import Workspace
 
 TABLES = (".jsonl", ".csv")
 """Endings of files that are glued line by line."""
 THUMBNAIL = 360
-FOLDER = "easel-part-"
-"""How the folders begin in which workers work."""
 
 
-class Worker:
-    """Does part after part, with models kept loaded from one to the next."""
-
-    def __init__(self) -> None:
-        self._context = contextvars.copy_context()
-        self._stack = contextlib.ExitStack()
-        _sweep()
-
-    def hello(self) -> dict[str, str]:
-        """Who this is: versions, which must be those of the driver, machine and process."""
-        return {
-            "easel": __version__,
-            "python": platform.python_version(),
-            "machine": socket.gethostname(),
-            "process": str(os.getpid()),
-        }
-
-    def do(self, task: Task) -> Outcome:
-        """Do a part. What goes wrong is in the outcome: nothing is raised."""
-        return self._context.run(self._do, task)
-
-    def index(self, shard: str, root: str) -> tuple[list[Any], str]:
-        """The photos in a shard, as `sources.indexed` finds them, and a note where something is wrong with it."""
-        from easel.runners.cluster import sources
-
-        try:
-            rows, wrong = sources.indexed(shard, root)
-        except EaselError as problem:
-            return [], str(problem)
-        what = f"{len(rows)} whole photos in it are done" if rows else "it is left out"
-        return rows, f"{shard} is {wrong}: {what}" if wrong else ""
-
-    def _do(self, task: Task) -> Outcome:
-        begun, outcome = time.perf_counter(), Outcome()
-        try:
-            self._keep_models()
-            KINDS.setdefault(str(task.recipe["kind"]), task.kind)
-            if task.cwd and Path.cwd() != Path(task.cwd) and Path(task.cwd).is_dir():
-                os.chdir(task.cwd)
-            with tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-", ignore_cleanup_errors=True) as top:
-                _Part(task, Path(top), outcome).run()
-        except EaselError as problem:  # of all of it: a bucket that cannot be written
-            outcome.failed |= {item.number: printable(problem) for item in task.items}
-        except Exception as problem:  # noqa: BLE001 - a worker outlives whatever a part does
-            outcome.lacked_memory = _is_memory(problem)
-            outcome.fault = "" if outcome.lacked_memory else traceback.format_exc()
-        outcome.spent = time.perf_counter() - begun
-        return outcome
-
-    def _keep_models(self) -> None:
-        from easel.models import shelf
-
-        self._stack.enter_context(shelf.kept())
-
-
-def _sweep() -> None:
-    """Take away what killed workers of this machine left."""
-    for path in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
-        number = path.name.removeprefix(FOLDER).partition("-")[0]
-        if number.isdigit() and not Path(f"/proc/{number}").exists() and Path("/proc/self").exists():
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_memory(problem: BaseException | None) -> bool:
+def is_memory(problem: BaseException | None) -> bool:
+    """Whether a fault is one of too little memory, of this machine or of its GPU."""
     if problem is None or isinstance(problem, MemoryError):
         return problem is not None
     torch = sys.modules.get("torch")  # it raises its own, where it is there at all
@@ -117,7 +44,7 @@ def _is_memory(problem: BaseException | None) -> bool:
 
         if devices.out_of_memory(problem):
             return True
-    return _is_memory(problem.__cause__)
+    return is_memory(problem.__cause__)
 
 
 class _Bare(Workspace):
@@ -144,7 +71,7 @@ class _Bare(Workspace):
         return self.real.get(value, value) if isinstance(value, str) else value
 
 
-class _Part:
+class PartRun:
     """One part at work."""
 
     def __init__(self, task: Task, top: Path, outcome: Outcome) -> None:
@@ -186,7 +113,7 @@ class _Part:
         try:
             yield
         except Exception as problem:
-            if _is_memory(problem):
+            if is_memory(problem):
                 raise MemoryError from problem
             expected = isinstance(problem, EaselError) and not isinstance(problem, UnexpectedError)
             if not expected:

@@ -8,6 +8,7 @@ from typing import Any
 
 from easel.kinds import Kind
 from easel.runners.cluster.manifest import Item, Part
+from easel.workspace import Made, Work
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,23 @@ class Task:
     """A bucket's folder that pictures are written to; '' where they are handed back."""
     shard: str = ""
     """Name of the tar that the pictures go into; '' where each is a file."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A few items of a job's own, and the work to do to them."""
+
+    key: str
+    """Of the run: a worker keeps what it has made for one run until another comes."""
+    work: type[Work[Any]]
+    items: tuple[Any, ...]
+    kind: Kind
+    recipe: Mapping[str, Any]
+    device: str = "auto"
+    dtype: str = "auto"
+    cwd: str = ""
+    named: tuple[str, ...] = ()
+    """Files and folders of the recipe that are there on the driver's machine, and must be on each."""
 
 
 @dataclass
@@ -49,5 +67,9 @@ class Outcome:
     fault: str = ""
     """A traceback, where easel itself failed."""
     spent: float = 0.0
+    made: Made = field(default_factory=dict)
+    """What a job's work has made of a chunk."""
+    refused: str = ""
+    """Why the run cannot go on, in a line."""
     whole: str = ""
     """The job's result.json, where the part is all of the run."""
