@@ -216,7 +216,7 @@ def rows(_asked: argparse.Namespace) -> list[Row]:
     if importlib.util.find_spec("ray") is None:
         return [Row.not_run(work, peer, "needs Ray: pip install easel[ray]")]
     with tempfile.TemporaryDirectory(prefix="easel-cluster-") as name:
-        each, *_ = blink(Path(name), FEW, EACH, 1)
+        each, *_ = tally(Path(name), FEW, EACH, 1)
     return [Row.of(work, peer, [EACH * FEW], [each * FEW], "parts handed out and written down")]
 
 

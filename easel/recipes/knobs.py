@@ -299,7 +299,8 @@ class Sampled(BaseModel):
         """Parts of a run are shorter than the whole, and all its pictures are drawn in one way."""
         if self.compile == "auto":
             return "compile: auto goes by how long a run is, and a part does not know: give --compile yes, packed or no"
-        return ""
+        otherwise: str = super().whole_only()  # type: ignore[misc]  # of the recipe that this is mixed into
+        return otherwise
 
 
 class Drawn(Sampled):
