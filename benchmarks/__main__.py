@@ -1,7 +1,7 @@
 """All benchmarks, or those that are named: `python -m benchmarks [start stylize generate edit ...]`.
 
-Each runs in a process of its own, so that none warms up another. Flags go to those that are named. What takes long
-or needs photos of yours (LONG) runs only when it is named.
+Each runs in a process of its own, so that none warms up another. The last is the table of all work beside its peers.
+Flags go to those that are named. What takes long or needs photos of yours (LONG) runs only when it is named.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("start", "stylize", "generate", "edit", "gpu", "sets", "stylegan", "transfer")
-LONG = ("cluster", "domains", "details", "fitness", "fullsize", "personalize", "readers", "subjects", "web")
+NAMES = ("start", "stylize", "generate", "edit", "gpu", "sets", "stylegan", "transfer", "table")
+LONG = ("cluster", "domains", "details", "fast", "fitness", "fullsize", "personalize", "readers", "subjects", "web")
 
 
 def main(words: list[str]) -> int:

@@ -9,6 +9,7 @@ killed: `easel caption` over small pictures in shards, its driver killed twice, 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import io
 import json
 import os
@@ -27,10 +28,14 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
+from benchmarks.timing import Row
+
 SHARD = 1000
 DIFFERENT = 5
 """Shards of drawn pictures that differ; the others are these again, under names of their own."""
 EACH = 0.05
+FEW = 400
+"""Photos of the one table."""
 WORKERS = (1, 8, 64, 256, 1000)
 MODELS = (
     ("captions by BLIP base on a data-centre GPU", 0.02),
@@ -210,6 +215,16 @@ def _done(out: Path) -> int:
             return int(base.execute("SELECT coalesce(sum(count), 0) FROM parts WHERE state = 'done'").fetchone()[0])
     except sqlite3.Error:
         return 0
+
+
+def rows(_asked: argparse.Namespace) -> list[Row]:
+    """Of the one table: photos of 50 ms by one worker, beside the loop that does nothing else; seconds by the clock."""
+    work, peer = f"shared out, {FEW} photos of 50 ms, one worker (by the clock)", "a plain loop"
+    if importlib.util.find_spec("ray") is None:
+        return [Row.not_run(work, peer, "needs Ray: pip install easel[ray]")]
+    with tempfile.TemporaryDirectory(prefix="easel-cluster-") as name:
+        each, *_ = tally(Path(name), FEW, EACH, 1)
+    return [Row.of(work, peer, [EACH * FEW], [each * FEW], "parts handed out and written down")]
 
 
 def main(words: list[str]) -> None:

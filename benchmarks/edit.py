@@ -24,7 +24,7 @@ from PIL import Image
 
 from benchmarks.fullsize import alike, far
 from benchmarks.stylize import shell
-from benchmarks.timing import interleaved, ratio, threads
+from benchmarks.timing import Row, Timed, interleaved, ratio, threads
 
 PHOTO = Path(__file__).parent.parent / "examples" / "photo.jpg"
 PHOTOS = 8
@@ -185,8 +185,8 @@ def command(method: str, models: Models, folder: Path, out: Path, dtype: str, st
 # --- the tables -------------------------------------------------------------------------------------------------------
 
 
-def drawing(method: str, models: Models, folder: Path, dtype: str, steps: int, rounds: int) -> None:
-    """Print how fast all photos are edited in a warm process, and how far the pictures lie apart."""
+def taken(method: str, models: Models, folder: Path, dtype: str, steps: int, rounds: int) -> tuple[Timed, Timed, int]:
+    """What diffusers and easel take for all photos in a warm process, round by round, and how many photos."""
     pipeline, (model, network) = plain(method, models, dtype), loaded(method, models, dtype)
     shown = [fitted(Image.open(path).convert("RGB"), min(model.default_size)) for path in sorted(folder.iterdir())]
     ways: dict[str, Callable[[int], list[Image.Image]]] = {
@@ -194,14 +194,34 @@ def drawing(method: str, models: Models, folder: Path, dtype: str, steps: int, r
         "easel": lambda seed: [by_easel(model, network, method, photo, seed, steps) for photo in shown],
     }
     timed = interleaved(ways, rounds)
-    pairs = zip(timed["easel"].made[0], timed["diffusers"].made[0], strict=True)
-    apart = max(far(one, other).most for one, other in pairs)
-    each = {name: statistics.median(found.work) / len(shown) for name, found in timed.items()}
-    print(f"    {method:<9} {dtype:<9} drawing  {ratio(timed['diffusers'].work, timed['easel'].work)}  ", end="")
-    print(
-        f"{each['easel']:.2f} s a photo, diffusers {each['diffusers']:.2f}; pictures at most {apart} levels apart",
-        flush=True,
-    )
+    return timed["diffusers"], timed["easel"], len(shown)
+
+
+def drawing(method: str, models: Models, folder: Path, dtype: str, steps: int, rounds: int) -> None:
+    """Print how fast all photos are edited in a warm process, and how far the pictures lie apart."""
+    theirs, ours, count = taken(method, models, folder, dtype, steps, rounds)
+    apart = max(far(one, other).most for one, other in zip(ours.made[0], theirs.made[0], strict=True))
+    each = [statistics.median(found.work) / count for found in (ours, theirs)]
+    print(f"    {method:<9} {dtype:<9} drawing  {ratio(theirs.work, ours.work)}  ", end="")
+    print(f"{each[0]:.2f} s a photo, diffusers {each[1]:.2f}; pictures at most {apart} levels apart", flush=True)
+
+
+def rows(asked: argparse.Namespace) -> list[Row]:
+    """Of the one table: edits by instruction and by edges, the drawing alone, of pocket's size."""
+    from easel.models.catalog.tables import PACKAGE
+    from easel.models.logging import silence
+
+    silence()
+    made = []
+    with tempfile.TemporaryDirectory(prefix="easel-edit-") as name:
+        models, folder = built(Path(name), PACKAGE / "pocket" / "weights" / "diffusion"), photos(Path(name) / "photos")
+        for path in sorted(folder.iterdir())[2:]:
+            path.unlink()
+        for method, kind in CLASSES.items():
+            theirs, ours, count = taken(method, models, folder, AUTO, STEPS, asked.rounds)
+            work = f"edit by {method}, {count} photos, warm"
+            made.append(Row.of(work, f"diffusers' {kind}, {AUTO}", theirs.work, ours.work, "convolutions of both"))
+    return made
 
 
 def cold(method: str, models: Models, folder: Path, steps: int, rounds: int, room: Path) -> None:

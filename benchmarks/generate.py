@@ -6,14 +6,19 @@ What changes pictures is priced: the perceptual distance, by pocket's own net, f
 
 from __future__ import annotations
 
+import argparse
 import math
 import statistics
+import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from benchmarks.timing import interleaved, ratio, threads
+from benchmarks.stylize import shell
+from benchmarks.timing import Row, interleaved, ratio, threads
 
 PROMPT = "a red bird on the beach at sunset"
 STEPS = 20
@@ -87,6 +92,60 @@ def ways() -> dict[str, tuple[int, Way, str]]:
     return table
 
 
+def compiled(model: Any, count: int) -> Way:
+    """The same, its UNet compiled at the first call."""
+    draw = ours(model, count)
+    model.compiled.turn_on()
+    return draw
+
+
+def script(out: Path, dtype: str) -> None:
+    """What a person writes: load the pipeline, draw TOGETHER pictures one after another, save them."""
+    import torch
+
+    pipeline = plain(dtype)
+    out.mkdir()
+    for seed in range(TOGETHER):
+        made = pipeline(PROMPT, num_inference_steps=STEPS, generator=torch.Generator().manual_seed(seed))
+        made.images[0].save(out / f"{seed}.png")
+
+
+def rows(asked: argparse.Namespace) -> list[Row]:
+    """Of the one table: drawing in a warm process, one and several at once and compiled, and the whole command."""
+    from easel import models
+    from easel.models.logging import silence
+
+    silence()
+    peer, made = "diffusers' StableDiffusionPipeline, bfloat16", []
+    pipeline, model = plain("bfloat16"), models.load("pocket", "text-to-image", "cpu", "bfloat16")
+    fused = models.load("pocket", "text-to-image", "cpu", "bfloat16")
+    ways = {}
+    for count in (1, TOGETHER):
+        ways[f"diffusers {count}"] = theirs(pipeline, model.defaults.guidance_scale, count)
+        ways[f"easel {count}"] = ours(model, count)
+    ways["compiled 1"] = compiled(fused, 1)
+    timed = interleaved(ways, asked.rounds)
+    for count, said in ((1, "one picture"), (TOGETHER, f"{TOGETHER} pictures at once")):
+        each = timed[f"diffusers {count}"].work, timed[f"easel {count}"].work
+        made.append(Row.of(f"generate, {said}, warm", peer, *each, "convolutions of both; group norm and SiLU"))
+    each = timed["diffusers 1"].work, timed["compiled 1"].work
+    made.append(Row.of("generate, one picture, warm, `--compile yes`", peer, *each, "convolutions"))
+    work: dict[str, list[float]] = {"script": [], "command": []}
+    with tempfile.TemporaryDirectory(prefix="easel-generate-") as name:
+        for number in range(asked.rounds):
+            work["script"].append(shell("-m", "benchmarks.generate", "--script", f"{name}/script{number}").work)
+            words = ["-m", "easel", "generate", PROMPT, "--count", str(TOGETHER), "--seed", "0", "--quiet"]
+            words += ["--dtype", "bfloat16", "--out", f"{name}/command{number}"]
+            work["command"].append(shell(*words).work)
+    limit = "imports, and the judge of CLIP-T, which the script has not"
+    made.append(
+        Row.of(
+            f"`easel generate --count {TOGETHER}`, cold", f"a script of {peer}", work["script"], work["command"], limit
+        )
+    )
+    return made
+
+
 def main(rounds: int = ROUNDS) -> None:
     from easel import models
     from easel.metrics.intervals import mean_interval
@@ -105,4 +164,7 @@ def main(rounds: int = ROUNDS) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--script"]:
+        script(Path(sys.argv[2]), "bfloat16")
+    else:
+        main()

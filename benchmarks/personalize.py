@@ -28,7 +28,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from benchmarks.timing import ratio, threads
+from benchmarks.timing import Row, ratio, threads
 
 ROOT = Path(__file__).parent.parent
 PHOTOS = ROOT / "examples" / "dog"
@@ -327,6 +327,21 @@ def told(name: str, rounds: list[dict[str, Any]]) -> None:
 
 def _parts(third: int) -> tuple[slice, slice]:
     return slice(None, third), slice(-third, None)
+
+
+def rows(asked: argparse.Namespace) -> list[Row]:
+    """Of the one table: an optimizer step of a LoRA, in processor seconds."""
+    work, peer_name = (
+        f"personalize, a LoRA step of {BATCH} at {SIDE} px",
+        "diffusers' train_dreambooth_lora.py, float32",
+    )
+    if asked.dreambooth is None:
+        return [Row.not_run(work, peer_name, "needs --dreambooth PATH of the peer's script")]
+    wish = argparse.Namespace(peer=asked.dreambooth, model="pocket", steps=8, dtype="float32")
+    with tempfile.TemporaryDirectory() as place:
+        turns = [[measured(side, wish, Path(place), turn) for side in ("peer", "ours")] for turn in range(asked.rounds)]
+    theirs, ours = ([statistics.median(one["work"]) for one in side] for side in zip(*turns, strict=True))
+    return [Row.of(work, peer_name, theirs, ours, "the UNet, forward and back; ours encodes a photo once")]
 
 
 def main(words: list[str]) -> None:

@@ -10,6 +10,7 @@ Beside the ratio on the clock stands that of processor seconds, which other prog
 from __future__ import annotations
 
 import argparse
+import copy
 import functools
 import tempfile
 import time
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.timing import Row
 from easel.images import list_pictures, open_picture
 from easel.metrics.frechet import frechet_distance
 from easel.metrics.kernel import kernel_distance
@@ -28,6 +30,8 @@ from easel.metrics.manifold import NEIGHBOURS, precision_recall
 SIDE = 64
 WIDTH = 2048  # numbers in Inception's rows
 SUBSETS, SUBSET = 100, 1000
+FEW = 64
+"""Pictures in each set of the one table."""
 Look = Callable[[Path], Any]
 
 
@@ -49,6 +53,59 @@ def main(words: list[str] | None = None) -> None:
         look = look_with(judge)
         line(f"{SIDE} px pictures, {judge}'s features", count, real, made, look)
         line("the same, the real set's features kept", count, real, made, look, look(real))
+
+
+def rows(asked: argparse.Namespace) -> list[Row]:
+    """Of the one table: FID of two sets of pictures by Inception with random weights, from files to the number; and
+    its two halves, looking and measuring, since the one grows with the pictures and the other does not.
+
+    The peer is pytorch-fid's way: batches of 50 through the plain network, numpy's covariances, scipy's `sqrtm`.
+    """
+    import torch
+
+    from easel.networks.inception import FidInception
+
+    torch.manual_seed(0)
+    plain = FidInception()
+    folded = copy.deepcopy(plain).folded()
+    taken: dict[str, list[float]] = {name: [] for name in ("look", "plain look", "fid", "plain fid")}
+    with tempfile.TemporaryDirectory(prefix="easel-sets-") as place:
+        folders = [draw(Path(place) / name, FEW, seed) for seed, name in enumerate(("real", "made"))]
+        for _ in range(asked.rounds):
+            (_, spent), theirs = timed(lambda: [looked(plain, folder, 50, None) for folder in folders])
+            taken["plain look"].append(spent)
+            (_, spent), ours = timed(lambda: [looked(folded, folder, SIDE, torch.channels_last) for folder in folders])
+            taken["look"].append(spent)
+            for mine, their in zip(ours, theirs, strict=True):
+                np.testing.assert_allclose(mine, their, rtol=1e-3, atol=1e-4)
+            made = [features(2 * WIDTH, seed) for seed in range(2)]
+            for name, way in (("plain fid", plain_fid), ("fid", our_fid)):
+                (_, spent), _ = timed(functools.partial(way, *made))
+                taken[name].append(spent)
+    peer = "pytorch-fid's way"
+    whole = [[a + b for a, b in zip(taken[f"{who}look"], taken[f"{who}fid"], strict=True)] for who in ("plain ", "")]
+    parts = f"2 x {FEW} pictures"
+    return [
+        Row.of(f"FID, {parts} looked at by Inception", peer, taken["plain look"], taken["look"], "convolutions"),
+        Row.of(f"FID of 2 x {2 * WIDTH:,} rows of {WIDTH:,}", f"{peer} (sqrtm)", taken["plain fid"], taken["fid"],
+               "eigenvalues of 2,048 x 2,048"),
+        Row.of("FID, both of these together", peer, whole[0], whole[1], "looking, from some thousand pictures on"),
+    ]  # fmt: skip
+
+
+def looked(network: Any, folder: Path, together: int, layout: Any) -> Any:
+    """The rows (n, 2048) of a folder's pictures, so many at once."""
+    import torch
+
+    made = []
+    paths = list_pictures(folder)
+    for start in range(0, len(paths), together):
+        arrays = [np.asarray(open_picture(path), np.float32) for path in paths[start : start + together]]
+        pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
+        with torch.no_grad():
+            sides = network.resized(pixels)
+            made.append(network(sides if layout is None else sides.contiguous(memory_format=layout)).numpy())
+    return np.concatenate(made)
 
 
 def line(what: str, count: int, real: Path, made: Path, look: Look, kept: Any = None) -> None:

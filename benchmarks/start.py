@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+
+from benchmarks.stylize import shell
+from benchmarks.timing import Row
 
 
 def best(do: Callable[[], object], times: int = 3) -> float:
@@ -27,6 +31,15 @@ def scenes(count: int = 100) -> None:
 
     for seed in range(count):
         render(Scene.from_seed(seed))
+
+
+def rows(asked: argparse.Namespace) -> list[Row]:
+    """Of the one table: the help page, beside that of diffusers."""
+    ours, theirs = [], []
+    for _ in range(asked.rounds + 1):
+        theirs.append(shell("-m", "diffusers.commands.diffusers_cli", "--help").work)
+        ours.append(shell("-m", "easel", "--help").work)
+    return [Row.of("`easel --help`", "`diffusers-cli --help`", theirs[1:], ours[1:], "Python's own start, pydantic")]
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.timing import ratio, threads
+from benchmarks.timing import Row, ratio, threads
 from easel.networks import stylegan
 from easel.training.batches import Batch
 from easel.training.distributed import ALONE
@@ -53,11 +53,35 @@ def main(words: list[str] | None = None) -> None:
     print(f"StyleGAN2 training, batch {chosen.batch}, {chosen.channels} / side maps, {chosen.device}, {threads()}")
     print(f"{'':<42} {'pictures/s':>10} {'cpu seconds':>12}   against the peer: on the clock; in processor seconds")
     for side in chosen.sides:
-        rows(side, chosen)
+        lines(side, chosen)
 
 
-def rows(side: int, chosen: argparse.Namespace) -> None:
-    """Time all ways at one side, and print a line for each."""
+def rows(asked: argparse.Namespace) -> list[Row]:
+    """Of the one table: a cycle of 16 steps at 64 px, ours in both number formats."""
+    peer, work = "stylegan2-ada-pytorch, float32, its plain PyTorch path", "train stylegan, 16 steps of 16 at 64 px"
+    if asked.stylegan is None:
+        return [Row.not_run(work, peer, "needs --stylegan PATH, a checkout of the peer")]
+    chosen = argparse.Namespace(
+        peer=asked.stylegan,
+        batch=16,
+        channels=2048,
+        widest=256,
+        mapping=2,
+        rounds=asked.rounds,
+        device="cpu",
+        half=False,
+    )
+    _, processor = taken(ways_at(64, chosen), chosen.rounds)
+    limit = "convolutions, forward and back"
+    return [
+        Row.of(f"{work}, {name.removeprefix('ours, ')}", peer, processor["peer"], spent, limit)
+        for name, spent in processor.items()
+        if name != "peer"
+    ]
+
+
+def ways_at(side: int, chosen: argparse.Namespace) -> dict[str, Callable[[int], Any]]:
+    """Ours in both number formats, and the peer where there is one."""
     device, batch = torch.device(chosen.device), chosen.batch
     sizes = {"channels": chosen.channels, "widest": chosen.widest, "mapping": chosen.mapping}
     chance = torch.Generator().manual_seed(side)
@@ -68,6 +92,12 @@ def rows(side: int, chosen: argparse.Namespace) -> None:
     }
     if chosen.peer is not None:
         ways = {"peer": Peer(chosen.peer, real, sizes, chosen.half), **ways}
+    return ways
+
+
+def lines(side: int, chosen: argparse.Namespace) -> None:
+    """Time all ways at one side, and print a line for each."""
+    ways, batch = ways_at(side, chosen), chosen.batch
     clock, processor = taken(ways, chosen.rounds)
     for name in ways:
         pace = CYCLE * batch * chosen.rounds / sum(clock[name])

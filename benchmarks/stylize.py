@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.timing import threads
+from benchmarks.timing import Row, interleaved, threads
 
 PHOTO = Path(__file__).parent.parent / "examples" / "photo.jpg"
 MODULES = (
@@ -96,6 +97,43 @@ def line(what: str, seconds: list[float], limit: float | None = None) -> str:
     """'cold shell   6.10 s  [5.90, 6.40]  n=3  limit 30 s'."""
     spread = f"[{min(seconds):.2f}, {max(seconds):.2f}]  n={len(seconds)}"
     return f"    {what:<24} {statistics.median(seconds):6.2f} s  {spread}" + (f"  limit {limit:g} s" if limit else "")
+
+
+def rows(asked: argparse.Namespace) -> list[Row]:
+    """Of the one table: a photo redrawn in four styles by both, the drawing alone."""
+    import torch
+    from diffusers import StableDiffusionImg2ImgPipeline
+
+    from benchmarks.generate import plain
+    from easel import models
+    from easel.images import open_picture
+    from easel.models.diffusion import PictureRequest, Sampling
+    from easel.models.logging import silence
+
+    silence()
+    model = models.load("pocket", "image-to-image", "cpu", "bfloat16")
+    pipeline = StableDiffusionImg2ImgPipeline(**plain("bfloat16").components, requires_safety_checker=False)
+    pipeline.set_progress_bar_config(disable=True)
+    photo = open_picture(PHOTO).resize(model.default_size)
+    prompts = [f"a cat, in the style of {who}" for who in ("Van Gogh", "Malevich", "Delaunay", "Banksy")]
+    strength, scale = model.defaults.strength, model.defaults.guidance_scale
+
+    def theirs(seed: int) -> Any:
+        def draw(prompt: str) -> Any:
+            chance = torch.Generator().manual_seed(seed)
+            call = {"image": photo, "strength": strength, "num_inference_steps": 20, "guidance_scale": scale}
+            return pipeline(prompt, generator=chance, **call).images[0]
+
+        return [draw(prompt) for prompt in prompts]
+
+    def ours(seed: int) -> Any:
+        asked = Sampling(20, strength=strength)
+        some = [PictureRequest(one, seed, sampling=asked, task="image-to-image", image=photo) for one in prompts]
+        return [drawn.image for drawn in model.generate(some, 1)]
+
+    timed = interleaved({"theirs": theirs, "ours": ours}, asked.rounds)
+    work, peer = "stylize, a photo in 4 styles, warm", "diffusers' StableDiffusionImg2ImgPipeline, bfloat16"
+    return [Row.of(work, peer, timed["theirs"].work, timed["ours"].work, "convolutions; the photo is encoded once")]
 
 
 def main(rounds: int = 3) -> None:

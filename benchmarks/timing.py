@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 
@@ -48,6 +49,49 @@ def ratio(peer: list[float], ours: list[float]) -> Ratio:
     """`peer` and `ours`: seconds for the same work, round by round."""
     each = [theirs / mine for theirs, mine in zip(peer, ours, strict=True)]
     return Ratio(statistics.median(each), min(each), max(each), len(each))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the one table: what is done, by whom it is done else, and how many times as fast."""
+
+    work: str
+    peer: str
+    ours: float | None = None
+    """Processor seconds, the median; None where it was not run."""
+    theirs: float | None = None
+    ratio: Ratio | None = None
+    limit: str = ""
+    """What keeps ours from being faster; or why it was not run."""
+
+    @classmethod
+    def of(cls, work: str, peer: str, theirs: Sequence[float], ours: Sequence[float], limit: str) -> Row:
+        """Of processor seconds, round by round."""
+        medians = statistics.median(ours), statistics.median(theirs)
+        return cls(work, peer, *medians, ratio(list(theirs), list(ours)), limit)
+
+    @classmethod
+    def not_run(cls, work: str, peer: str, why: str) -> Row:
+        """A line without numbers, that says why."""
+        return cls(work, peer, limit=f"not run: {why}")
+
+    def cells(self) -> tuple[str, ...]:
+        """As text: work, ours, peer, theirs, times as fast with its range, n, what limits it."""
+        if self.ours is None or self.theirs is None or self.ratio is None:
+            return self.work, "", self.peer, "", "", "", self.limit
+        times = f"{self.ratio.value:.2f} ({self.ratio.least:.2f} to {self.ratio.most:.2f})"
+        seconds = [f"{value:.3g} s" for value in (self.ours, self.theirs)]
+        return self.work, seconds[0], self.peer, seconds[1], times, str(self.ratio.n), self.limit
+
+    def plain(self) -> dict[str, Any]:
+        """As values that JSON has; `from_plain` reads them."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Row:
+        """What `plain` gave."""
+        found = plain["ratio"]
+        return cls(**{**plain, "ratio": None if found is None else Ratio(*found)})
 
 
 def threads() -> str:

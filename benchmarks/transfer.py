@@ -12,12 +12,12 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from benchmarks.timing import interleaved, ratio, threads
+from benchmarks.timing import Row, Timed, interleaved, ratio, threads
 
 ROOT = Path(__file__).parent.parent
 PHOTO, PAINTING = ROOT / "examples" / "photo.jpg", ROOT / "examples" / "paintings" / "munch_scream.jpg"
@@ -53,13 +53,20 @@ def products(maps: Tensor) -> Tensor:
     return rows @ rows.T / rows.shape[1]
 
 
-def main(words: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks transfer")
-    parser.add_argument("--side", type=int, default=512, help="longer side of the photo")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=8, help="at the full size")
-    flags = parser.parse_args(words)
+class Taken(NamedTuple):
+    """What the ways took, and what of."""
 
+    timed: dict[str, Timed]
+    every: int
+    """Steps of a whole painting, at all sizes."""
+    size: tuple[int, int]
+    network: str
+    iterations: int
+    """Of a painting, where none are asked for."""
+
+
+def taken(side: int, steps: int, rounds: int) -> Taken:
+    """Both ways in turn: `steps` at the full size, and a whole painting."""
     from easel import models
     from easel.images import open_picture
     from easel.jobs.transfer import settings_of
@@ -67,16 +74,16 @@ def main(words: list[str] | None = None) -> None:
     from easel.recipes.transfer import Transfer
     from easel.tensors import to_tensor
 
-    recipe = Transfer(photo=str(PHOTO), style=(str(PAINTING),), side=flags.side)
+    recipe = Transfer(photo=str(PHOTO), style=(str(PAINTING),), side=side)
     network = models.load(recipe.features, "style", "cpu")
     wish = settings_of(recipe, network)
     opened = open_picture(PHOTO)
-    scale = flags.side / max(opened.size)
+    scale = side / max(opened.size)
     photo = to_tensor(opened.resize((round(opened.width * scale), round(opened.height * scale))))
     painting = to_tensor(open_picture(PAINTING))
     full = optimise.with_pixels_of(painting, photo)
-    sizes = optimise.schedule(flags.side, flags.steps)
-    every = sum(steps for _, steps in sizes)
+    sizes = optimise.schedule(side, steps)
+    every = sum(count for _, count in sizes)
     objective = optimise.objective_of(photo, [(full, 1.0)], network, wish)
 
     def theirs(count: int) -> None:
@@ -85,16 +92,36 @@ def main(words: list[str] | None = None) -> None:
             step()
 
     def whole(_: int) -> Tensor:
-        return optimise.transfer(photo, [(painting, 1.0)], network, replace(wish, iterations=flags.steps), 0)
+        return optimise.transfer(photo, [(painting, 1.0)], network, replace(wish, iterations=steps), 0)
 
     ways = {
-        "plain steps": lambda _: theirs(flags.steps),
-        "steps": lambda _: optimise.optimized(photo, objective, flags.steps, "adam"),
+        "plain steps": lambda _: theirs(steps),
+        "steps": lambda _: optimise.optimized(photo, objective, steps, "adam"),
         "plain painting": lambda _: theirs(every),
         "painting": whole,
     }
-    timed = interleaved(ways, flags.rounds)
-    print(f"style transfer, {photo.shape[3]} x {photo.shape[2]} px, {network.name}, {threads()}")
+    timed = interleaved(ways, rounds)
+    return Taken(timed, every, (photo.shape[3], photo.shape[2]), network.name, recipe.iterations)
+
+
+def rows(asked: argparse.Namespace) -> list[Row]:
+    """Of the one table: steps at the full size, and a whole painting of 256 px."""
+    timed, every, *_ = taken(256, 4, asked.rounds)
+    peer, limit = "a plain Gatys loop through the same network", "VGG's convolutions, forward and back"
+    return [
+        Row.of(f"transfer, {what}", peer, timed[f"plain {name}"].work, timed[name].work, limit)
+        for what, name in (("4 steps at 256 px", "steps"), (f"a painting of {every} steps, coarse to fine", "painting"))
+    ]
+
+
+def main(words: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks transfer")
+    parser.add_argument("--side", type=int, default=512, help="longer side of the photo")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=8, help="at the full size")
+    flags = parser.parse_args(words)
+    timed, every, size, network, iterations = taken(flags.side, flags.steps, flags.rounds)
+    print(f"style transfer, {size[0]} x {size[1]} px, {network}, {threads()}")
     for name, count in (("plain steps", flags.steps), ("steps", flags.steps)):
         rates = sorted(count / seconds for seconds in timed[name].seconds)
         print(
@@ -104,9 +131,7 @@ def main(words: list[str] | None = None) -> None:
     words_for = f"a painting of {every} steps, coarse to fine"
     print(f"    {words_for:<42} {ratio(timed['plain painting'].seconds, timed['painting'].seconds)}")
     middle = sorted(timed["painting"].seconds)[flags.rounds // 2]
-    print(
-        f"    at the default {recipe.iterations} steps that is about {middle * recipe.iterations / flags.steps:.0f} s"
-    )
+    print(f"    at the default {iterations} steps that is about {middle * iterations / flags.steps:.0f} s")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from benchmarks import gpu
 from benchmarks.timing import interleaved, ratio
 from easel import models, runners
 from easel.errors import Cancelled, EaselError
@@ -1714,17 +1713,6 @@ def test_garbage_is_looked_for_rarely_during_a_run() -> None:
 
 
 # --- benchmarks -------------------------------------------------------------------------------------------------------
-
-
-def test_the_benchmark_compares_the_same_pictures() -> None:
-    """The GPU benchmark at a hundredth of its size on the CPU: the ways of a batch give the same pictures."""
-    silence()
-    table = gpu.ways("cpu", 2, tiny=True)
-    timed = interleaved(table, 1)
-    plain, same, near = (timed[name].made[0] for name in ("diffusers", "easel", "easel, guided every 2nd"))
-    assert len(plain) == len(same) == len(near) == 2
-    assert all(far(a, b) <= 1 for a, b in zip(plain, same, strict=True))
-    assert far(plain[0], plain[1]) > 1
 
 
 def test_ratios_are_taken_round_by_round() -> None:

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from easel import models
 from easel.jobs.inputs import model_label
 from easel.models.devices import dtype_word
+from easel.models.diffusion import compiled
 from easel.models.diffusion.batch import DrawnPicture, PictureRequest
 from easel.models.diffusion.settings import Sampling
 from easel.models.diffusion.tasks import TASKS
@@ -60,6 +61,9 @@ class Painter:
         )
         workspace.step("loading the model", 1, 1)
         self.name, self.workspace, self.recipe, self.asked_strength = model, workspace, recipe, strength
+        self.expected = 0
+        """Pictures of the whole run, where that is more than the first call of `draw` is given."""
+        self._is_prepared = False
 
     @property
     def steps(self) -> int:
@@ -100,6 +104,7 @@ class Painter:
             width=width,
             height=height,
             guidance_every=recipe.guidance_every,
+            fast=recipe.fast,
             strength=strength if self._row.redraws else None,
             image_guidance_scale=getattr(recipe, "image_guidance_scale", None) if self._row.by_photo else None,
         )
@@ -135,6 +140,8 @@ class Painter:
         row = getattr(self.recipe, "batch_row", None)
         place = None if row is None else (row, batch_size)
         requests = [replace(self.request(one, photo), place=place) for one in planned]
+        if requests and not self._is_prepared:
+            self._prepare(requests[0], max(self.expected, len(requests)), batch_size)
 
         seen: list[Image.Image] = []
 
@@ -152,6 +159,16 @@ class Painter:
             pictures.append(picture)
         self.workspace.step(phase, done + steps, whole)
         return pictures
+
+    def _prepare(self, like: PictureRequest, pictures: int, batch_size: int) -> None:
+        """Compile the model before the first picture, or not, as the recipe says. Raises EaselError and Cancelled."""
+        self._is_prepared = True
+        if self.recipe.compile == "no":
+            self.model.compiled.turn_off()
+            return
+        with self.workspace.phase("compiling"):
+            count = batch_size if like.place else pictures
+            compiled.prepare(self.model, like, count, batch_size, self.recipe.compile)
 
     def save(self, planned: PlannedPicture, drawn: DrawnPicture, picture: Image.Image) -> None:
         """Write the picture made of a drawn one with what was done, and with its recipe, in which the model's own
@@ -175,6 +192,7 @@ class Painter:
             judge=model_label(judge) if (judge := getattr(self.recipe, "judge", None)) else None,
         )
         chosen: dict[str, Any] = {"guidance_scale": settings.guidance_scale, "scheduler": settings.scheduler}
+        chosen["compile"] = self.model.compiled.word
         if self._row.redraws:
             chosen["strength"] = settings.strength
         if self._row.by_photo:

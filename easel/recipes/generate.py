@@ -121,4 +121,4 @@ class Generate(Drawn, Recipe):
         for name in ("prompts", "walk", "batch_row"):
             if getattr(self, name) is not None:
                 return f"{name}: cannot be shared out among machines: give one prompt and a count, or leave --on out"
-        return ""
+        return super().whole_only()

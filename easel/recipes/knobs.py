@@ -131,6 +131,9 @@ SchedulerName = Literal[
     "unipc",
 ]
 SCHEDULERS: tuple[str, ...] = get_args(SchedulerName)
+Shortcut = Literal["interval", "cache", "steps", "all"]
+SHORTCUTS: tuple[str, ...] = get_args(Shortcut)[:-1]
+"""What `easel.models.diffusion.shortcuts` knows; "all" is each of them."""
 
 
 def _said(text: str) -> str:
@@ -208,6 +211,11 @@ def _lora(text: str) -> str:
     return text
 
 
+def _shortcuts(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Each once, in one order: the same shortcuts are the same recipe."""
+    return tuple(word for word in SHORTCUTS if word in words or "all" in words)
+
+
 def finite(value: float) -> float:
     """The value; ValueError where it is infinite or no number."""
     if not math.isfinite(value):
@@ -238,6 +246,7 @@ NegativePrompt = Annotated[str, AfterValidator(_short), IsWords(long=True)]
 Steps = Annotated[int, Field(ge=1, le=1000)]
 GuidanceScale = Annotated[float, Field(ge=0, le=50), AfterValidator(finite)]
 GuidanceEvery = Annotated[int, Field(ge=1, le=10)]
+Shortcuts = Annotated[tuple[Shortcut, ...], AfterValidator(_shortcuts)]
 Strength = Annotated[float, Field(gt=0, le=1), AfterValidator(finite)]
 Width = Annotated[int, Field(ge=64, le=2048), AfterValidator(_whole_eights)]
 Height = Annotated[int, Field(ge=64, le=2048), AfterValidator(_whole_eights)]
@@ -268,6 +277,15 @@ class Sampled(BaseModel):
     """Classifier-free guidance scale; more follows the prompt more closely. The model's own when not given."""
     guidance_every: Annotated[GuidanceEvery, DIFFUSES] = 1
     """Steps from one full guidance to the next: 1 is exact, more is faster and moves the picture a little."""
+    fast: Annotated[Shortcuts, DIFFUSES] = ()
+    """Shortcuts that draw faster and move the picture: interval guides at middle noise levels alone, cache reuses what
+    the inner blocks of the UNet said, steps does half the steps with a better sampler, all is each of them.
+    """
+    compile: Annotated[Literal["no", "auto", "yes", "packed"], DIFFUSES] = "no"
+    """Compile the UNet first (torch.compile): a minute or two for a model and size, seconds the next time, and then
+    each picture is faster and differs in its last bits. packed also packs the weights: faster again, but each run
+    compiles most of it anew. auto takes what ends first.
+    """
     scheduler: Annotated[SchedulerName | None, DIFFUSES] = None
     """Sampler; the model's own when not given."""
     lora: Annotated[tuple[Lora, ...], DIFFUSES, Repeated()] = ()
@@ -276,6 +294,13 @@ class Sampled(BaseModel):
     """Learned word (textual inversion) as FILE or WORD=FILE; may be given several times."""
     config: Annotated[FileName | None, DIFFUSES] = None
     """Folder with the configs and tokenizer of a single .safetensors file, instead of the hub's."""
+
+    def whole_only(self) -> str:
+        """Parts of a run are shorter than the whole, and all its pictures are drawn in one way."""
+        if self.compile == "auto":
+            return "compile: auto goes by how long a run is, and a part does not know: give --compile yes, packed or no"
+        otherwise: str = super().whole_only()  # type: ignore[misc]  # of the recipe that this is mixed into
+        return otherwise
 
 
 class Drawn(Sampled):
@@ -298,6 +323,15 @@ class Instructed(BaseModel):
         Annotated[float, Field(ge=1, le=10), AfterValidator(finite)] | None, Only("method", "auto", "instruct")
     ] = None
     """Image guidance scale of InstructPix2Pix; more keeps more of the photo. The model's own when not given."""
+
+    @model_validator(mode="after")
+    def _guided_by_words_alone(self) -> Instructed:
+        method = getattr(self, "method", ())
+        if "interval" in getattr(self, "fast", ()) and "instruct" in ((method,) if isinstance(method, str) else method):
+            raise ValueError(
+                "fast: interval limits guidance by words, and instruct is guided by the photo too: leave 'interval' out"
+            )
+        return self
 
 
 class Steered(BaseModel):

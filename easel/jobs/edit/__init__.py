@@ -142,7 +142,7 @@ class Workbench:
         judge = Judge.load(recipe.judge, workspace, depth, (recipe.canny_low, recipe.canny_high))
         captioner = None if recipe.caption else models.load(recipe.captioner, "caption", workspace.device)
         editor = Editor(recipe, recipe.model, workspace, recipe.strength, task_of(recipe))
-        editor.keep = recipe.keep_details
+        editor.keep, editor.expected = recipe.keep_details, len(photos) * recipe.count
         steering = None
         if wanted:
             model = depth.model if depth else None

@@ -202,6 +202,7 @@ class Workbench:
             self.painter = StylePainter(self.recipe, self._pictures, self.workspace)
         else:
             self.painter = Restyler(self.recipe, method, self.workspace, loaded)
+            self.painter.expected = len(self.photos) * len(styles) * self.recipe.count
         self.method, self.styles = method, styles
 
     def _weights_for(self, method: str) -> Diffusion | None:

@@ -18,7 +18,6 @@ from easel.models.catalog.controls import base_of, control_for
 from easel.models.catalog.locate import LocatedModel
 from easel.models.devices import dtype_word, out_of_memory, pick_device, pick_dtype
 from easel.models.diffusion import (
-    guidance,
     inversion,
     latents,
     lora,
@@ -26,6 +25,7 @@ from easel.models.diffusion import (
     pipelines,
     prompts,
     schedulers,
+    shortcuts,
     single_file,
     tasks,
     trial,
@@ -34,6 +34,8 @@ from easel.models.diffusion import settings as sampling
 from easel.models.diffusion.arguments import embeddings
 from easel.models.diffusion.batch import Batch, Control, DrawnPicture, PictureRequest, batches
 from easel.models.diffusion.cache import Cache
+from easel.models.diffusion.casting import cast_inputs, cast_output
+from easel.models.diffusion.compiled import Compiled
 from easel.models.diffusion.control import ControlNetwork, check_fits
 from easel.models.diffusion.settings import Defaults, Sampling, Settings
 from easel.models.logging import silence
@@ -63,8 +65,8 @@ class Diffusion:
         self.file_hash = _hash_of(located) if located.path.is_file() else None
         self.pipeline = pipeline.to(device)
         self._to_channels_last()
-        pipeline.unet.register_forward_pre_hook(_cast_inputs, with_kwargs=True)
-        pipeline.unet.register_forward_hook(_cast_output)
+        pipeline.unet.register_forward_pre_hook(cast_inputs, with_kwargs=True)
+        pipeline.unet.register_forward_hook(cast_output)
         size = pipeline.unet.config.sample_size
         side = int(size if isinstance(size, int) else size[0]) * int(pipeline.vae_scale_factor)
         self.base = base_of(pipeline.unet.config.cross_attention_dim, tuple(pipeline.unet.config.block_out_channels))
@@ -82,6 +84,7 @@ class Diffusion:
         self._loras: list[lora.Loaded] = []
         self._effects_noted = True
         self._cache = Cache()
+        self.compiled = Compiled(pipeline.unet, device)
 
     def plays(self, role: str) -> bool:
         """Whether its UNet is one that plays a role of drawing."""
@@ -109,7 +112,7 @@ class Diffusion:
     def _switch_loras(self, active: Sequence[lora.Loaded]) -> None:
         """Set these adapters to their scales, the others to zero, and forget what the text encoder said before."""
         lora.switch(self.pipeline, self._loras, active)
-        self._cache.clear()
+        self.refresh()
 
     def add_embeddings(self, embeddings: Sequence[str]) -> None:
         """Put learned words into the model, `FILE` or `WORD=FILE` each. EaselError where one does not fit."""
@@ -120,6 +123,7 @@ class Diffusion:
     def refresh(self) -> None:
         """Forget what was worked out with the weights of before: they have changed."""
         self._cache.clear()
+        self.compiled.forget()
 
     def resolve(self, asked: Sampling, photo: Image.Image | None = None, task: str | None = None) -> Settings:
         """What will be done where this is asked for, with this photo (or map) if one is given. Without a task it is
@@ -202,6 +206,9 @@ class Diffusion:
                 waiting = deque(batches(inputs, settings, chunks))
                 while waiting:
                     batch = waiting.popleft()
+                    if self.compiled.is_on:  # one size of batch is compiled
+                        batch = batch.filled(min(size, self._most or size))
+                        self.compiled.turn_on(by_block="cache" in batch.settings.fast)
                     if self._most is not None and len(batch.wanted) > self._most:
                         waiting.extendleft(reversed(batch.parts(self._most)))
                         continue
@@ -234,6 +241,7 @@ class Diffusion:
                 _check_sides(settings, network)
                 self._note(*network.notes)
             schedulers.build(settings.scheduler, self._scheduler)
+            shortcuts.check_fits(settings.fast, self.pipeline.unet, settings.guidance_scale)
             for text in (request.prompt, request.negative_prompt):
                 if text not in counts:
                     prompts.check(text)
@@ -273,7 +281,7 @@ class Diffusion:
 
         words = embeddings(self.pipeline, self._family, batch, self._cache)
         is_guided = "negative_prompt_embeds" in words and unet.config.time_cond_proj_dim is None
-        with guidance.reused(unet, settings.guidance_every if is_guided else 1, len(batch.requests)):
+        with shortcuts.taken(unet, settings, len(batch.requests), self._scheduler, guided=is_guided):
             result = pipeline(
                 **words,
                 **row.arguments(pipeline, batch, noise, self._cache),
@@ -316,9 +324,10 @@ class Diffusion:
             return self._draw(batch, 0, lambda _: None)[0].image
 
         try:
-            plain = tried([])
-            for one in self._loras:
-                self._note(lora.effect(one, plain, tried([one])))
+            with self.compiled.paused():
+                plain = tried([])
+                for one in self._loras:
+                    self._note(lora.effect(one, plain, tried([one])))
         finally:
             self._switch_loras(self._loras)
         self._effects_noted = True
@@ -358,23 +367,6 @@ def load(  # noqa: PLR0913 - as the door has them
     model.add_embeddings(embeddings)
     model.add_loras(loras)
     return model
-
-
-def _cast_inputs(unet: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Float32 latents into the UNet's own dtype; they stay float32 between steps."""
-    if kwargs.get("timestep_cond") is not None:
-        kwargs["timestep_cond"] = kwargs["timestep_cond"].to(unet.dtype)
-    for name in ("down_block_additional_residuals", "down_intrablock_additional_residuals"):
-        if kwargs.get(name) is not None:  # from networks that may compute in another format
-            kwargs[name] = [residual.to(unet.dtype) for residual in kwargs[name]]
-    if kwargs.get("mid_block_additional_residual") is not None:
-        kwargs["mid_block_additional_residual"] = kwargs["mid_block_additional_residual"].to(unet.dtype)
-    return (args[0].to(unet.dtype), *args[1:]), kwargs
-
-
-def _cast_output(_unet: Any, _args: tuple[Any, ...], output: Any) -> Any:
-    """The UNet's prediction in float32, so that guidance and the scheduler compute in float32."""
-    return (output[0].float(), *output[1:]) if isinstance(output, tuple) else output
 
 
 def _check_sides(settings: Settings, network: ControlNetwork) -> None:

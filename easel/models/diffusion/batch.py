@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -87,6 +87,10 @@ class Batch:
     def controls(self) -> tuple[Control, ...]:
         """What steers the first of them: all agree in everything but the maps."""
         return self.requests[0].controls or ()
+
+    def filled(self, size: int) -> Batch:
+        """The same with at least `size` rows: what is missing are copies of the last one that nobody wants."""
+        return replace(self, requests=self.requests + self.requests[-1:] * (size - len(self.requests)))
 
     def parts(self, most: int) -> list[Batch]:
         """Batches of at most `most` pictures, of a batch without rows that nobody wants."""

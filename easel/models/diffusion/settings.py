@@ -13,7 +13,7 @@ from PIL import Image
 
 from easel.errors import EaselError, nearest, shortened
 from easel.models.catalog import checks
-from easel.models.diffusion import schedulers
+from easel.models.diffusion import schedulers, shortcuts
 
 UNIT = 8
 LONGEST = 2048
@@ -35,6 +35,8 @@ class Sampling:
     """From one step whose guidance is worked out to the next, at least 1; in between its last difference is used
     again (`easel.models.diffusion.guidance`).
     """
+    fast: tuple[str, ...] = ()
+    """Shortcuts (`easel.models.diffusion.shortcuts`)."""
     strength: float | None = None
     """How far from the photo, in (0, 1]; the steps really done are `steps * strength`. Of no use where a picture starts
     from noise alone.
@@ -54,6 +56,8 @@ class Settings:
     height: int
     guidance_every: int = 1
     guidance_rescale: float = 0.0
+    fast: tuple[str, ...] = ()
+    """Shortcuts that are taken; what `steps` changes stands in `steps` and `scheduler` already."""
     strength: float | None = None
     """How far the photo is left, or the first of two passes; None where a picture comes from words in one pass."""
     first_size: tuple[int, int] | None = None
@@ -183,6 +187,10 @@ def resolve(
     if asked.guidance_every < 1:
         raise EaselError(f"guidance_every must be at least 1, not {asked.guidance_every}")
     schedulers.check(asked.scheduler)
+    shortcuts.check(asked.fast, asked.scheduler or own.scheduler)
+    if "steps" in asked.fast:
+        scheduler = asked.scheduler or shortcuts.SOLVER
+        asked = replace(asked, steps=shortcuts.steps_of(asked.fast, asked.steps), scheduler=scheduler)
     _check_side(asked.width or own.width, "width")
     _check_side(asked.height or own.height, "height")
     width, height = asked.width or own.width, asked.height or own.height
@@ -216,6 +224,7 @@ def resolve(
         height=height,
         guidance_every=asked.guidance_every,
         guidance_rescale=own.guidance_rescale,
+        fast=asked.fast,
         strength=strength,
         first_size=first_size,
         image_guidance_scale=float(kept) if by_photo else None,

@@ -211,6 +211,14 @@ def check(request: PictureRequest) -> None:
             raise EaselError(f"{request.task} {f'needs {one}' if needed else 'takes no '}{name}")
     if request.sampling.image_guidance_scale is not None and not TASKS[request.task].by_photo:
         raise EaselError(f"{request.task} takes no image_guidance_scale: that belongs to instruct")
+    if TASKS[request.task].by_photo:  # the UNet is asked for three rows a picture, and not for two
+        if request.sampling.guidance_every > 1:
+            raise EaselError(f"{request.task} asks for 3 rows at once: use guidance_every 1")
+        if "interval" in request.sampling.fast:
+            raise EaselError(
+                f"fast: interval limits guidance by words, and {request.task} is guided by the photo too: leave "
+                "'interval' out"
+            )
     if request.mask is not None:
         assert request.image is not None
         masks.check(request.mask, request.image)
