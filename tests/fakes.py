@@ -17,6 +17,7 @@ from PIL import Image
 from easel.jobs.inputs import batches
 from easel.models.captioners import Reading, Trust
 from easel.models.diffusion.batch import DrawnPicture, PictureRequest
+from easel.models.diffusion.compiled import Compiled
 from easel.models.diffusion.settings import Defaults, Sampling, Settings, resolve
 
 COLOURS = {
@@ -50,6 +51,7 @@ class Diffusion:
         self.defaults = Defaults(strength=0.6, strengths={"malevich": 0.8})
         self.notes: list[str] = []
         self.calls: list[dict[str, Any]] = []
+        self.compiled = Compiled(None, "cpu")
 
     def resolve(self, asked: Sampling, photo: Image.Image | None = None) -> Settings:
         ratio = 1.0 if photo is None else photo.width / photo.height

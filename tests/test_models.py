@@ -1616,7 +1616,7 @@ def by_row(_unet: Any, _args: Any, output: Any) -> Any:
 def test_a_picture_of_a_batch_is_drawn_alone_as_it_was(
     shelf: Path, photo: Image.Image, monkeypatch: pytest.MonkeyPatch, redraw: bool
 ) -> None:
-    monkeypatch.setattr("easel.models.diffusion._cast_output", by_row)
+    monkeypatch.setattr("easel.models.diffusion.cast_output", by_row)
     model = diffusion(shelf / "eight")
     texts, seeds = ["a bird", "a " + "very " * 80 + "long prompt", "a cat", "a dog"], [1, 2, 3, 4]
     settings = Sampling(3, 5.0, "euler-a")
@@ -1635,7 +1635,7 @@ def test_pictures_of_a_batch_make_themselves_again(
     shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The way of `easel again`: the recipe inside each picture, run as it stands."""
-    monkeypatch.setattr("easel.models.diffusion._cast_output", by_row)
+    monkeypatch.setattr("easel.models.diffusion.cast_output", by_row)
     clip = SimpleNamespace(images=lambda images: np.eye(4)[: len(images)], texts=lambda texts: np.eye(4)[: len(texts)])
     monkeypatch.setattr("easel.jobs.generate.load_clip", lambda *_: clip)
     recipe = Generate(prompt="a bird", model=str(shelf / "eight"), seed=5, count=4, steps=2, batch_size=3)

@@ -259,6 +259,7 @@ def test_the_gallery_compares_chains_and_bins(page: Any, photo: Path) -> None:
     page.get_by_role("button", name="Edit", exact=True).click()
     until_done(page)
     page.locator("a.shot").first.click()
+    page.get_by_role("heading", name="The chain it came from").wait_for()
     assert page.locator(".chain > li").count() == 3  # photo, its stylized picture, this one
     with page.expect_download() as found:
         page.get_by_role("link", name="Download").click()

@@ -39,8 +39,6 @@ FRAMES = 6
 """Pictures of a path on the sheet."""
 SHOWN = 4
 """Of the most even paths, and of the most uneven ones."""
-TOGETHER = 64
-"""Paths in a worker's hands: whole batches."""
 COMPARED = 8
 """Paths whose ends tell whether a model draws more than one picture."""
 RESIZE = "bilinear with antialias to the judge's side, no crop"
@@ -113,17 +111,14 @@ class Walk(Work[ScorePpl]):
         return positions_on(self.options, self.recipe.samples, self.recipe.seed)
 
     def __call__(self, items: Sequence[int]) -> Made:
-        """The lengths (n,) of paths that follow one another, by their numbers."""
-        found = []
-        for start in range(items[0], items[-1] + 1, self.options.batch_size):
-            numbers = range(start, min(items[-1] + 1, start + self.options.batch_size))
-            paths = Paths.drawn(self.recipe, self.model, self.options, numbers)
-            try:
-                found.append(paths.lengths(self.judge, self.places[numbers.start : numbers.stop]))
-            except ValueError as problem:
-                named = f"{model_label(self.recipe.model)} or {self.recipe.judge}"
-                raise EaselError(f"{named} is broken: {problem}") from problem
-        return {"lengths": np.concatenate(found)}
+        """The lengths (n,) of a batch of paths that follow one another, by their numbers."""
+        numbers = range(items[0], items[-1] + 1)
+        paths = Paths.drawn(self.recipe, self.model, self.options, numbers)
+        try:
+            return {"lengths": paths.lengths(self.judge, self.places[numbers.start : numbers.stop])}
+        except ValueError as problem:
+            named = f"{model_label(self.recipe.model)} or {self.recipe.judge}"
+            raise EaselError(f"{named} is broken: {problem}") from problem
 
 
 def run(recipe: ScorePpl, workspace: Workspace) -> Result:
@@ -192,7 +187,8 @@ def told(recipe: ScorePpl, model: Trained, seeds: list[int]) -> Tensor | None:
 def measured(recipe: ScorePpl, work: Walk, workspace: Workspace) -> NDArray[np.float64]:
     """The lengths of all paths, (samples,). Raises EaselError and Cancelled."""
     lost: dict[int, str] = {}
-    found = [made["lengths"] for _, made in workspace.each("measuring", work, range(recipe.samples), TOGETHER, lost)]
+    parts = workspace.each("measuring", work, range(recipe.samples), work.options.batch_size, lost)
+    found = [made["lengths"] for _, made in parts]
     for number, why in lost.items():
         raise EaselError(f"path {number} cannot be measured: {why}")
     return np.concatenate(found)
