@@ -50,10 +50,10 @@ PHOTOS, SIDE, CLASS, TILE = 5, 256, 8, 108
 SEEDS = FIRST + 10**6
 """Where the subjects' seeds begin: no training, no score and no other study has them."""
 RESULTS = Path(__file__).parent.parent / "docs" / "lab" / "subjects.json"
-GUIDANCE = "guidance_scale"
+GUIDANCE, LOW = "guidance_scale", 1.5
 ARMS: dict[str, dict[str, Any]] = {
     "lora": {"method": "lora"},
-    "lora, guidance 1.5": {"method": "lora", GUIDANCE: 1.5},
+    f"lora, guidance {LOW}": {"method": "lora", GUIDANCE: LOW},
     "lora, the letters": {"method": "lora", "new_token": False},
     "lora, prior": {"method": "lora", "prior_weight": 1.0},
     "full": {"method": "full", "prior_weight": 0.0},
@@ -61,10 +61,11 @@ ARMS: dict[str, dict[str, Any]] = {
     "textual-inversion": {"method": "textual-inversion"},
 }
 """Settings of the training, and the guidance scale of the pictures where that is not the model's own."""
+DIV_CLASS, DIV_LESS = "DIV of the class", "DIV of the class less the untouched model's"
 PHOTOGRAPHED, UNTOUCHED = "photos", "untouched"
 TOLD, TOLD_LOW, ALIKE, CEILING = BESIDE = (
     "untouched, told in words",
-    "untouched, told in words, guidance 1.5",
+    f"untouched, told in words, guidance {LOW}",
     "look-alikes",
     "the subject itself (ceiling)",
 )
@@ -167,7 +168,7 @@ class Painter:
         for name, scenes in {PHOTOGRAPHED: one.photos(), ALIKE: others, CEILING: targets}.items():
             if not self.place(one, name).exists():
                 self.keep(one, name, [[picture] for picture in shown(scenes)])
-        for name, guidance in {TOLD: None, TOLD_LOW: 1.5}.items():
+        for name, guidance in {TOLD: None, TOLD_LOW: LOW}.items():
             if not self.place(one, name).exists():
                 model, texts = models.load("pocket", "text-to-image"), [captions(scene)[0] for scene in targets]
                 self.keep(one, name, self.drawn(model, texts, range(self.asked.count), guidance))
@@ -246,7 +247,7 @@ class Judges:
                 found[fact].append([word == getattr(scene, fact) for word in named[fact]])
             found["DIV"].append(self.varied(pictures))
         for pictures in read(place, "class-"):
-            found["DIV of the class"] = self.varied(pictures)
+            found[DIV_CLASS] = self.varied(pictures)
             found["PRES"] = float(np.mean(subject_fidelity(self.subject.images(pictures), real)))
         return found
 
@@ -309,17 +310,23 @@ def summary(found: dict[str, Numbers]) -> dict[str, dict[str, Any]]:
                 row["likeness above words"] = kept(difference_interval(of["arm"], of["told"], within=(-2, 2)))
                 way = (np.mean(of["arm"]) - np.mean(of["told"])) / (np.mean(of["ceiling"]) - np.mean(of["told"]))
                 row["share of the way from words to the ceiling"] = {"value": round(float(way), 4), "n": len(both)}
-        for name in ("DIV", "DIV of the class", "PRES"):
+        for name in ("DIV", DIV_CLASS, "PRES"):
             values = [one[name] for one in subjects.values() if one.get(name) and None not in np.ravel(one[name])]
             if values:
                 row[name] = kept(mean_interval([float(np.mean(value)) for value in values]))
+        before = found.get(UNTOUCHED, {})
+        both = [name for name in subjects if arm != UNTOUCHED and DIV_CLASS in before.get(name, {})]
+        both = [name for name in both if DIV_CLASS in subjects[name]]
+        if len(both) > 1:
+            mine, theirs = ([one[name][DIV_CLASS] for name in both] for one in (subjects, before))
+            row[DIV_LESS] = kept(difference_interval(mine, theirs))
         table[arm] = row
     return table
 
 
 def markdown(table: dict[str, dict[str, Any]]) -> str:
     """The table of the guide."""
-    columns = ("likeness", "likeness above words", "place", "kind", "DIV of the class")
+    columns = ("likeness", "likeness above words", "place", "kind", DIV_CLASS, DIV_LESS)
     lines = ["| | n | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
     for arm in (UNTOUCHED, *BESIDE, *ARMS):
         if arm in table:

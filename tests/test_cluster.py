@@ -30,7 +30,7 @@ from easel.provenance import read_provenance
 from easel.recipes import Recipe
 from easel.result import Result
 from easel.runners import cluster
-from easel.runners.cluster import glue, sources
+from easel.runners.cluster import glue, pools, sources
 from easel.runners.cluster.manifest import Manifest, Part
 from easel.runners.cluster.naming import renumbered
 from easel.runners.cluster.task import Task
@@ -57,7 +57,7 @@ def head() -> Iterator[Any]:
     made = Cluster(initialize_head=True, head_node_args=args)
     made.second = made.add_node(num_cpus=1, object_store_memory=100_000_000)
     yield made
-    cluster.close()
+    pools.close()
     ray.shutdown()
     made.shutdown()
 
@@ -321,7 +321,7 @@ def test_jobs_of_the_studio(head: Any, photos: Path, owner: Any, monkeypatch: py
     assert index.preview_path(quick).is_file()
     assert len(lines(quick.folder / "metadata.jsonl")) == 20
     assert (quick.folder / "manifest.sqlite").is_file()
-    cluster.close()  # the worker that waits for the studio's next job
+    pools.close()  # the worker that waits for the studio's next job
 
 
 def test_one_mistake_for_all_stops_the_run(head: Any, photos: Path, tmp_path: Path) -> None:

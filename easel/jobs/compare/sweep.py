@@ -104,8 +104,6 @@ class Sweep:
     """Of a training by its method and model, how many evaluations it has."""
     paces: list[float] = field(default_factory=list)
     """Seconds from one evaluation to the next, this run's alone."""
-    checked: set[str] = field(default_factory=set)
-    """Folders of trainings for whose checkpoints there is room."""
     asks: str = ""
     """What is to be asked before it goes on."""
 
@@ -223,11 +221,9 @@ class Sweep:
         """Raise NoRoom, before a training's first checkpoint is written, where the disk cannot hold all of a like size:
         those of this training, and of those to come.
         """
-        if folder.exists() or plan.folder in self.checked:
+        if folder.exists():
             return
-        self.checked.add(plan.folder)
-        at = self.plans.index(plan)
-        count = _looks(plan, training) * (len(self.plans) - at)
+        count = _looks(plan, training) * (len(self.plans) - self.plans.index(plan))
         free = shutil.disk_usage(self.workspace.folder).free
         if count * size + ROOM_WANTED > free:
             raise NoRoom(

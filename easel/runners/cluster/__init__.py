@@ -259,6 +259,4 @@ class _Run:
             copy.unlink(missing_ok=True)
 
 
-close = pools.close
-
-__all__ = ["Cluster", "check", "close", "run"]
+__all__ = ["Cluster", "check", "run"]
