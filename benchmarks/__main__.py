@@ -1,7 +1,8 @@
 """All benchmarks, or those that are named: `python -m benchmarks [start stylize generate edit ...]`.
 
-Each runs in a process of its own, so that none warms up another. The last is the table of all work beside its peers.
-Flags go to those that are named. What takes long or needs photos of yours (LONG) runs only when it is named.
+Each runs in a process of its own, so that none warms up another. The last is the table of all work beside its peers;
+names after `table` are rows of it. Flags go to those that are named. What takes long or needs photos of yours (LONG)
+runs only when it is named.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ def main(words: list[str]) -> int:
     """Run them in order; the exit status of the first that fails, else 0."""
     end = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
     named, flags = words[:end], words[end:]
+    if named[:1] == ["table"]:
+        named, flags = ["table"], words[1:]
     wrong = [word for word in named if word not in (*NAMES, *LONG)]
     if wrong:
         print(f"no benchmark called '{wrong[0]}': use {', '.join((*NAMES, *LONG))}", file=sys.stderr)

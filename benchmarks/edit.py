@@ -220,7 +220,7 @@ def rows(asked: argparse.Namespace) -> list[Row]:
         for method, kind in CLASSES.items():
             theirs, ours, count = taken(method, models, folder, AUTO, STEPS, asked.rounds)
             work = f"edit by {method}, {count} photos, warm"
-            made.append(Row.of(work, f"diffusers' {kind}, {AUTO}", theirs.work, ours.work, "convolutions of both"))
+            made.append(Row.of(work, f"diffusers' {kind}, {AUTO}", theirs, ours, "convolutions of both"))
     return made
 
 

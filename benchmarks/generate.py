@@ -17,8 +17,8 @@ from typing import Any
 
 from PIL import Image
 
-from benchmarks.stylize import shell
-from benchmarks.timing import Row, interleaved, ratio, threads
+from benchmarks.stylize import Ended, shell
+from benchmarks.timing import Row, Timed, interleaved, ratio, threads
 
 PROMPT = "a red bird on the beach at sunset"
 STEPS = 20
@@ -26,6 +26,8 @@ TOGETHER = 4
 ROUNDS = 6
 EVERY = 2
 EXACT = "diffusers, float32, 1 at once"
+COMPILED = ("yes", "packed")
+"""`--compile` with these words."""
 
 Way = Callable[[int], list[Image.Image]]
 
@@ -92,11 +94,13 @@ def ways() -> dict[str, tuple[int, Way, str]]:
     return table
 
 
-def compiled(model: Any, count: int) -> Way:
-    """The same, its UNet compiled at the first call."""
-    draw = ours(model, count)
-    model.compiled.turn_on()
-    return draw
+def compiled(word: str, count: int) -> Way:
+    """The same by a model of its own, its UNet compiled ('yes' or 'packed') at the first call."""
+    from easel import models
+
+    model = models.load("pocket", "text-to-image", "cpu", "bfloat16")
+    model.compiled.turn_on(word)
+    return ours(model, count)
 
 
 def script(out: Path, dtype: str) -> None:
@@ -118,31 +122,28 @@ def rows(asked: argparse.Namespace) -> list[Row]:
     silence()
     peer, made = "diffusers' StableDiffusionPipeline, bfloat16", []
     pipeline, model = plain("bfloat16"), models.load("pocket", "text-to-image", "cpu", "bfloat16")
-    fused = models.load("pocket", "text-to-image", "cpu", "bfloat16")
     ways = {}
     for count in (1, TOGETHER):
         ways[f"diffusers {count}"] = theirs(pipeline, model.defaults.guidance_scale, count)
         ways[f"easel {count}"] = ours(model, count)
-    ways["compiled 1"] = compiled(fused, 1)
+        for word in COMPILED:
+            ways[f"{word} {count}"] = compiled(word, count)
     timed = interleaved(ways, asked.rounds)
     for count, said in ((1, "one picture"), (TOGETHER, f"{TOGETHER} pictures at once")):
-        each = timed[f"diffusers {count}"].work, timed[f"easel {count}"].work
-        made.append(Row.of(f"generate, {said}, warm", peer, *each, "convolutions of both; group norm and SiLU"))
-    each = timed["diffusers 1"].work, timed["compiled 1"].work
-    made.append(Row.of("generate, one picture, warm, `--compile yes`", peer, *each, "convolutions"))
-    work: dict[str, list[float]] = {"script": [], "command": []}
+        for name, more in (("easel", ""), *((word, f", `--compile {word}`") for word in COMPILED)):
+            each = timed[f"diffusers {count}"], timed[f"{name} {count}"]
+            limit = "convolutions" if more else "convolutions of both; group norm and SiLU"
+            made.append(Row.of(f"generate, {said}, warm{more}", peer, *each, limit))
+    ends: dict[str, list[Ended]] = {"script": [], "command": []}
     with tempfile.TemporaryDirectory(prefix="easel-generate-") as name:
         for number in range(asked.rounds):
-            work["script"].append(shell("-m", "benchmarks.generate", "--script", f"{name}/script{number}").work)
+            ends["script"].append(shell("-m", "benchmarks.generate", "--script", f"{name}/script{number}"))
             words = ["-m", "easel", "generate", PROMPT, "--count", str(TOGETHER), "--seed", "0", "--quiet"]
             words += ["--dtype", "bfloat16", "--out", f"{name}/command{number}"]
-            work["command"].append(shell(*words).work)
+            ends["command"].append(shell(*words))
     limit = "imports, and the judge of CLIP-T, which the script has not"
-    made.append(
-        Row.of(
-            f"`easel generate --count {TOGETHER}`, cold", f"a script of {peer}", work["script"], work["command"], limit
-        )
-    )
+    script, command = (Timed.of(ends[side]) for side in ("script", "command"))
+    made.append(Row.of(f"`easel generate --count {TOGETHER}`, cold", f"a script of {peer}", script, command, limit))
     return made
 
 

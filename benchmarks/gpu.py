@@ -261,8 +261,7 @@ def rows(asked: argparse.Namespace) -> list[Row]:
     timed = interleaved(ways("cuda", 1), asked.rounds)
     names = {name: f"{work}{name.removeprefix('easel')}" for name in timed if name.startswith("easel")}
     return [
-        Row.of(said, peer, timed["diffusers"].work, timed[name].work, "attention, convolutions")
-        for name, said in names.items()
+        Row.of(said, peer, timed["diffusers"], timed[name], "attention, convolutions") for name, said in names.items()
     ]
 
 

@@ -28,7 +28,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from benchmarks.timing import Row, ratio, threads
+from benchmarks.timing import Row, Timed, ratio, threads
 
 ROOT = Path(__file__).parent.parent
 PHOTOS = ROOT / "examples" / "dog"
@@ -102,6 +102,8 @@ class Meter:
 
         ends = self.ends[LEFT_OUT - 1 :]
         pairs = list(itertools.pairwise(ends))
+        if len(self.losses) != self.steps - 1:
+            raise SystemExit(f"{self.steps} steps of an optimizer were {len(self.losses) + 1} steps of the training")
         memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _resident()
         found = {
             "seconds": [after[0] - before[0] for before, after in pairs],
@@ -144,6 +146,7 @@ def ours(model: str, steps: int, into: Path, dtype: str) -> None:
         rank=RANK,
         targets=("attention",),
         learning_rate=RATE,
+        new_token=False,  # the peer teaches the network alone
         prior_weight=0.0,
         steps=steps,
         resolution=SIDE,
@@ -337,10 +340,13 @@ def rows(asked: argparse.Namespace) -> list[Row]:
     )
     if asked.dreambooth is None:
         return [Row.not_run(work, peer_name, "needs --dreambooth PATH of the peer's script")]
-    wish = argparse.Namespace(peer=asked.dreambooth, model="pocket", steps=8, dtype="float32")
+    wish = argparse.Namespace(peer=asked.dreambooth, model="pocket", steps=20, dtype="float32")
     with tempfile.TemporaryDirectory() as place:
         turns = [[measured(side, wish, Path(place), turn) for side in ("peer", "ours")] for turn in range(asked.rounds)]
-    theirs, ours = ([statistics.median(one["work"]) for one in side] for side in zip(*turns, strict=True))
+    theirs, ours = (
+        Timed([statistics.median(one["seconds"]) for one in side], [], [statistics.median(one["work"]) for one in side])
+        for side in zip(*turns, strict=True)
+    )
     return [Row.of(work, peer_name, theirs, ours, "the UNet, forward and back; ours encodes a photo once")]
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import copy
 import functools
+import importlib.util
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,11 +22,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.timing import Row
+from benchmarks.timing import Row, interleaved
 from easel.images import list_pictures, open_picture
 from easel.metrics.frechet import frechet_distance
 from easel.metrics.kernel import kernel_distance
 from easel.metrics.manifold import NEIGHBOURS, precision_recall
+from easel.models.features import BATCH
 
 SIDE = 64
 WIDTH = 2048  # numbers in Inception's rows
@@ -56,8 +58,8 @@ def main(words: list[str] | None = None) -> None:
 
 
 def rows(asked: argparse.Namespace) -> list[Row]:
-    """Of the one table: FID of two sets of pictures by Inception with random weights, from files to the number; and
-    its two halves, looking and measuring, since the one grows with the pictures and the other does not.
+    """Of the one table: FID of two small sets by Inception with random weights, from files to the number; and its two
+    halves, looking and measuring, since the one grows with the pictures and the other does not.
 
     The peer is pytorch-fid's way: batches of 50 through the plain network, numpy's covariances, scipy's `sqrtm`.
     """
@@ -65,32 +67,39 @@ def rows(asked: argparse.Namespace) -> list[Row]:
 
     from easel.networks.inception import FidInception
 
+    peer = "pytorch-fid's way (sqrtm)"
+    if importlib.util.find_spec("scipy") is None:
+        return [Row.not_run("FID", peer, "needs scipy, which the peer's matrix square root is from")]
     torch.manual_seed(0)
     plain = FidInception()
     folded = copy.deepcopy(plain).folded()
-    taken: dict[str, list[float]] = {name: [] for name in ("look", "plain look", "fid", "plain fid")}
+    large = [features(2 * WIDTH, seed) for seed in range(2)]
     with tempfile.TemporaryDirectory(prefix="easel-sets-") as place:
         folders = [draw(Path(place) / name, FEW, seed) for seed, name in enumerate(("real", "made"))]
-        for _ in range(asked.rounds):
-            (_, spent), theirs = timed(lambda: [looked(plain, folder, 50, None) for folder in folders])
-            taken["plain look"].append(spent)
-            (_, spent), ours = timed(lambda: [looked(folded, folder, SIDE, torch.channels_last) for folder in folders])
-            taken["look"].append(spent)
-            for mine, their in zip(ours, theirs, strict=True):
-                np.testing.assert_allclose(mine, their, rtol=1e-3, atol=1e-4)
-            made = [features(2 * WIDTH, seed) for seed in range(2)]
-            for name, way in (("plain fid", plain_fid), ("fid", our_fid)):
-                (_, spent), _ = timed(functools.partial(way, *made))
-                taken[name].append(spent)
-    peer = "pytorch-fid's way"
-    whole = [[a + b for a, b in zip(taken[f"{who}look"], taken[f"{who}fid"], strict=True)] for who in ("plain ", "")]
+
+        def look(network: Any, together: int, layout: Any) -> Any:
+            return [looked(network, folder, together, layout) for folder in folders]
+
+        looks = {
+            "plain": lambda: look(plain, 50, torch.contiguous_format),
+            "ours": lambda: look(folded, BATCH, torch.channels_last),
+        }
+        measures = {"plain": plain_fid, "ours": our_fid}
+        ways = {f"{name} looks": lambda _, do=do: do() for name, do in looks.items()}
+        ways |= {f"{name} measures": lambda _, do=do: do(*large) for name, do in measures.items()}
+        ways |= {f"{name} whole": lambda _, name=name: measures[name](*looks[name]()) for name in looks}
+        timed = interleaved(ways, asked.rounds)
+    for part in ("looks", "measures"):
+        for theirs, mine in zip(timed[f"plain {part}"].made, timed[f"ours {part}"].made, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
     parts = f"2 x {FEW} pictures"
-    return [
-        Row.of(f"FID, {parts} looked at by Inception", peer, taken["plain look"], taken["look"], "convolutions"),
-        Row.of(f"FID of 2 x {2 * WIDTH:,} rows of {WIDTH:,}", f"{peer} (sqrtm)", taken["plain fid"], taken["fid"],
-               "eigenvalues of 2,048 x 2,048"),
-        Row.of("FID, both of these together", peer, whole[0], whole[1], "looking, from some thousand pictures on"),
-    ]  # fmt: skip
+    named = {
+        "looks": (f"FID, {parts} looked at by Inception", "convolutions, which fill the processor"),
+        "measures": (f"FID of 2 x {2 * WIDTH:,} rows of {WIDTH:,}", "eigenvalues of 2,048 x 2,048"),
+        "whole": (f"FID of {parts}, from files to the number", "looking"),
+    }
+    return [Row.of(work, peer, timed[f"plain {part}"], timed[f"ours {part}"], limit)
+            for part, (work, limit) in named.items()]  # fmt: skip
 
 
 def looked(network: Any, folder: Path, together: int, layout: Any) -> Any:
@@ -101,10 +110,10 @@ def looked(network: Any, folder: Path, together: int, layout: Any) -> Any:
     paths = list_pictures(folder)
     for start in range(0, len(paths), together):
         arrays = [np.asarray(open_picture(path), np.float32) for path in paths[start : start + together]]
-        pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
+        pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()  # as torchvision's ToTensor
         with torch.no_grad():
-            sides = network.resized(pixels)
-            made.append(network(sides if layout is None else sides.contiguous(memory_format=layout)).numpy())
+            sides = network.resized(pixels).contiguous(memory_format=layout)
+            made.append(network(sides).numpy())
     return np.concatenate(made)
 
 

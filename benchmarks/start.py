@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks.stylize import shell
-from benchmarks.timing import Row
+from benchmarks.timing import Row, Timed
 
 
 def best(do: Callable[[], object], times: int = 3) -> float:
@@ -37,9 +37,10 @@ def rows(asked: argparse.Namespace) -> list[Row]:
     """Of the one table: the help page, beside that of diffusers."""
     ours, theirs = [], []
     for _ in range(asked.rounds + 1):
-        theirs.append(shell("-m", "diffusers.commands.diffusers_cli", "--help").work)
-        ours.append(shell("-m", "easel", "--help").work)
-    return [Row.of("`easel --help`", "`diffusers-cli --help`", theirs[1:], ours[1:], "Python's own start, pydantic")]
+        theirs.append(shell("-m", "diffusers.commands.diffusers_cli", "--help"))
+        ours.append(shell("-m", "easel", "--help"))
+    both = Timed.of(theirs[1:]), Timed.of(ours[1:])
+    return [Row.of("`easel --help`", "`diffusers-cli --help`", *both, "Python's own start, pydantic")]
 
 
 def main() -> None:

@@ -17,7 +17,6 @@ import argparse
 import copy
 import importlib
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.timing import Row, ratio, threads
+from benchmarks.timing import Row, interleaved, ratio, threads
 from easel.networks import stylegan
 from easel.training.batches import Batch
 from easel.training.distributed import ALONE
@@ -71,11 +70,11 @@ def rows(asked: argparse.Namespace) -> list[Row]:
         device="cpu",
         half=False,
     )
-    _, processor = taken(ways_at(64, chosen), chosen.rounds)
+    timed = interleaved(ways_at(64, chosen), chosen.rounds)
     limit = "convolutions, forward and back"
     return [
-        Row.of(f"{work}, {name.removeprefix('ours, ')}", peer, processor["peer"], spent, limit)
-        for name, spent in processor.items()
+        Row.of(f"{work}, {name.removeprefix('ours, ')}", peer, timed["peer"], spent, limit)
+        for name, spent in timed.items()
         if name != "peer"
     ]
 
@@ -98,28 +97,13 @@ def ways_at(side: int, chosen: argparse.Namespace) -> dict[str, Callable[[int], 
 def lines(side: int, chosen: argparse.Namespace) -> None:
     """Time all ways at one side, and print a line for each."""
     ways, batch = ways_at(side, chosen), chosen.batch
-    clock, processor = taken(ways, chosen.rounds)
-    for name in ways:
-        pace = CYCLE * batch * chosen.rounds / sum(clock[name])
-        line = f"{side:>3} px, {name:<34} {pace:>10.1f} {sum(processor[name]) / chosen.rounds:>12.2f}"
+    timed = interleaved(ways, chosen.rounds)
+    for name, spent in timed.items():
+        pace = CYCLE * batch * chosen.rounds / sum(spent.seconds)
+        line = f"{side:>3} px, {name:<34} {pace:>10.1f} {sum(spent.work) / chosen.rounds:>12.2f}"
         if "peer" in ways and name != "peer":
-            line += f"   {ratio(clock['peer'], clock[name])};  {ratio(processor['peer'], processor[name])}"
+            line += f"   {ratio(timed['peer'].seconds, spent.seconds)};  {ratio(timed['peer'].work, spent.work)}"
         print(line, flush=True)
-
-
-def taken(ways: dict[str, Callable[[int], Any]], rounds: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Seconds of each round on the clock, and of the processor; each way has one more before, to warm up."""
-    clock: dict[str, list[float]] = {name: [] for name in ways}
-    processor: dict[str, list[float]] = {name: [] for name in ways}
-    for do in ways.values():
-        do(0)
-    for number in range(1, rounds + 1):
-        for name, do in ways.items():
-            begun = time.perf_counter(), time.process_time()
-            do(number)
-            clock[name].append(time.perf_counter() - begun[0])
-            processor[name].append(time.process_time() - begun[1])
-    return clock, processor
 
 
 class Noise:

@@ -133,7 +133,7 @@ def rows(asked: argparse.Namespace) -> list[Row]:
 
     timed = interleaved({"theirs": theirs, "ours": ours}, asked.rounds)
     work, peer = "stylize, a photo in 4 styles, warm", "diffusers' StableDiffusionImg2ImgPipeline, bfloat16"
-    return [Row.of(work, peer, timed["theirs"].work, timed["ours"].work, "convolutions; the photo is encoded once")]
+    return [Row.of(work, peer, timed["theirs"], timed["ours"], "convolutions; the photo is encoded once")]
 
 
 def main(rounds: int = 3) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +16,12 @@ class Timed(NamedTuple):
     made: list[Any]
     work: list[float]
     """Processor seconds, of all threads: what other programs take does not count."""
+
+    @classmethod
+    def of(cls, each: Iterable[Any]) -> Timed:
+        """Of what has `seconds` and `work`, one a round."""
+        both = [(one.seconds, one.work) for one in each]
+        return cls([seconds for seconds, _ in both], [], [work for _, work in both])
 
 
 def interleaved(ways: Mapping[str, Callable[[int], Any]], rounds: int) -> dict[str, Timed]:
@@ -58,17 +64,19 @@ class Row:
     work: str
     peer: str
     ours: float | None = None
-    """Processor seconds, the median; None where it was not run."""
+    """Seconds by the clock, the median; None where it was not run."""
     theirs: float | None = None
-    ratio: Ratio | None = None
+    clock: Ratio | None = None
+    processor: Ratio | None = None
+    """Of the processor seconds of all threads, which other programs bend less; None where they say nothing."""
     limit: str = ""
     """What keeps ours from being faster; or why it was not run."""
 
     @classmethod
-    def of(cls, work: str, peer: str, theirs: Sequence[float], ours: Sequence[float], limit: str) -> Row:
-        """Of processor seconds, round by round."""
-        medians = statistics.median(ours), statistics.median(theirs)
-        return cls(work, peer, *medians, ratio(list(theirs), list(ours)), limit)
+    def of(cls, work: str, peer: str, theirs: Timed, ours: Timed, limit: str) -> Row:
+        """Of what both took, round by round."""
+        medians = statistics.median(ours.seconds), statistics.median(theirs.seconds)
+        return cls(work, peer, *medians, ratio(theirs.seconds, ours.seconds), ratio(theirs.work, ours.work), limit)
 
     @classmethod
     def not_run(cls, work: str, peer: str, why: str) -> Row:
@@ -76,12 +84,13 @@ class Row:
         return cls(work, peer, limit=f"not run: {why}")
 
     def cells(self) -> tuple[str, ...]:
-        """As text: work, ours, peer, theirs, times as fast with its range, n, what limits it."""
-        if self.ours is None or self.theirs is None or self.ratio is None:
-            return self.work, "", self.peer, "", "", "", self.limit
-        times = f"{self.ratio.value:.2f} ({self.ratio.least:.2f} to {self.ratio.most:.2f})"
+        """As text: work, ours, peer, theirs, times as fast by the clock and the processor, n, what limits it."""
+        if self.ours is None or self.theirs is None or self.clock is None:
+            return self.work, "", self.peer, "", "", "", "", self.limit
+        both = (self.clock, self.processor)
+        times = ["" if one is None else f"{one.value:.2f} ({one.least:.2f} to {one.most:.2f})" for one in both]
         seconds = [f"{value:.3g} s" for value in (self.ours, self.theirs)]
-        return self.work, seconds[0], self.peer, seconds[1], times, str(self.ratio.n), self.limit
+        return self.work, seconds[0], self.peer, seconds[1], *times, str(self.clock.n), self.limit
 
     def plain(self) -> dict[str, Any]:
         """As values that JSON has; `from_plain` reads them."""
@@ -90,8 +99,8 @@ class Row:
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Row:
         """What `plain` gave."""
-        found = plain["ratio"]
-        return cls(**{**plain, "ratio": None if found is None else Ratio(*found)})
+        kept = {name: Ratio(*plain[name]) for name in ("clock", "processor") if plain[name] is not None}
+        return cls(**{**plain, **kept})
 
 
 def threads() -> str:

@@ -109,7 +109,7 @@ def rows(asked: argparse.Namespace) -> list[Row]:
     timed, every, *_ = taken(256, 4, asked.rounds)
     peer, limit = "a plain Gatys loop through the same network", "VGG's convolutions, forward and back"
     return [
-        Row.of(f"transfer, {what}", peer, timed[f"plain {name}"].work, timed[name].work, limit)
+        Row.of(f"transfer, {what}", peer, timed[f"plain {name}"], timed[name], limit)
         for what, name in (("4 steps at 256 px", "steps"), (f"a painting of {every} steps, coarse to fine", "painting"))
     ]
 

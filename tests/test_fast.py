@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +15,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from benchmarks import fast, gpu, table
-from benchmarks.timing import Ratio, Row
+from benchmarks.timing import Ratio, Row, Timed
 from easel import models, runners
 from easel.errors import EaselError
 from easel.models.diffusion import Control, PictureRequest, compiled, guidance, schedulers, shortcuts, tasks
@@ -236,26 +235,28 @@ class Compiler:
 
     def __init__(self) -> None:
         self.given = self.called = 0
+        self.packed = False
 
-    def __call__(self, function: Any, **_options: Any) -> Any:
+    def __call__(self, function: Any, **options: Any) -> Any:
         self.given += 1
 
         def run(*args: Any, **kwargs: Any) -> Any:
             self.called += 1
+            self.packed = torch._inductor.config.freezing
+            assert options["options"] == {"freezing": self.packed}
             return function(*args, **kwargs)
 
         return run
 
 
 @pytest.fixture
-def compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Compiler]:
+def compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Compiler:
     made = Compiler()
     monkeypatch.setattr(torch, "compile", made)
     monkeypatch.setattr(compiled, "missing", lambda _device: "")
     monkeypatch.setattr(compiled, "folder", lambda: tmp_path / "compiled")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
-    with torch._inductor.config.patch(freezing=False):
-        yield made
+    return made
 
 
 def test_a_unet_is_compiled_once_and_its_blocks_go_with_shortcuts(shelf: Path, compiler: Compiler) -> None:
@@ -266,7 +267,8 @@ def test_a_unet_is_compiled_once_and_its_blocks_go_with_shortcuts(shelf: Path, c
     for _ in range(2):
         compiled.prepare(model, like, 4, 2, "packed")
         assert compiler.given == 1
-    assert torch._inductor.config.freezing
+    assert compiler.packed
+    assert not torch._inductor.config.freezing
     assert model.compiled.word == "packed"
     before = compiler.called
     same = [draw(model, replace(ASKED, fast=words)) for words in ((), ("cache",))]
@@ -341,9 +343,11 @@ def test_the_gpu_script_goes_its_way_on_a_cpu(capsys: pytest.CaptureFixture[str]
 
 
 def test_rows_say_what_was_measured_or_why_not() -> None:
-    row = Row.of("work", "peer", [2.0, 4.0, 9.0], [1.0, 2.0, 3.0], "sums")
-    assert row.ratio == Ratio(2.0, 2.0, 3.0, 3)
-    assert row.cells() == ("work", "2 s", "peer", "4 s", "2.00 (2.00 to 3.00)", "3", "sums")
+    theirs, ours = Timed([2.0, 4.0, 9.0], [], [4.0, 4.0, 4.0]), Timed([1.0, 2.0, 3.0], [], [1.0, 2.0, 4.0])
+    row = Row.of("work", "peer", theirs, ours, "sums")
+    assert (row.clock, row.processor) == (Ratio(2.0, 2.0, 3.0, 3), Ratio(2.0, 1.0, 4.0, 3))
+    cells = ("work", "2 s", "peer", "4 s", "2.00 (2.00 to 3.00)", "2.00 (1.00 to 4.00)", "3", "sums")
+    assert row.cells() == cells
     assert Row.from_plain(row.plain()) == row
     none = Row.not_run("work", "peer", "needs --peer PATH")
     assert Row.from_plain(none.plain()) == none

@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,12 +89,12 @@ class Compiled:
         warnings.filterwarnings("ignore", message="Dynamo detected a call to a", category=UserWarning)  # of diffusers
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder()))
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, MOST_KEPT)
-        torch._inductor.config.freezing = word == "packed" and self._device.type == "cpu"
         unet, self._by_block, self._word = self._unet, by_block, word
         blocks = [*unet.down_blocks, unet.mid_block, *unet.up_blocks]
         self._parts = [block for block in blocks if block is not None] if by_block else [unet]
+        options = {"freezing": word == "packed" and self._device.type == "cpu"}
         for part in self._parts:
-            part.forward = torch.compile(part.forward, dynamic=False)
+            part.forward = _under(options, torch.compile(part.forward, dynamic=False, options=options))
 
     def turn_off(self) -> None:
         """The UNet as it was; what was compiled is taken again when it is turned on."""
@@ -125,6 +125,21 @@ class Compiled:
         """About how long compiling takes."""
         layers = sum(not list(module.children()) for module in self._unet.modules())
         return layers * SECONDS[word][folder().is_dir()]
+
+
+def _under(options: dict[str, Any], compiled: Callable[..., Any]) -> Callable[..., Any]:
+    """What was compiled, called under TorchInductor's options: what packs the weights is asked for while the code is
+    read as well. They stand in `torch.compile` too, since another model of the same shapes would get what was compiled
+    for the first, whatever its options.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        import torch
+
+        with torch._inductor.config.patch(options):
+            return compiled(*args, **kwargs)
+
+    return call
 
 
 def prepare(model: Diffusion, like: PictureRequest, pictures: int, batch_size: int, word: str) -> None:
