@@ -127,10 +127,10 @@ def ways(device: str, count: int, *, tiny: bool = False, compiling: bool = True)
             pipeline.unet = torch.compile(pipeline.unet, mode=mode)
         return theirs(pipeline, count, steps, side)
 
-    def easel(every: int = 1, *, is_compiled: bool = False, fast: tuple[str, ...] = ()) -> Callable[[int], Any]:
+    def easel(every: int = 1, *, compiled: str = "", fast: tuple[str, ...] = ()) -> Callable[[int], Any]:
         model = Diffusion(copy.deepcopy(plain), LocatedModel(Path("random"), "random"), torch.device(device))
-        if is_compiled:
-            model.compiled.turn_on()
+        if compiled:
+            model.compiled.turn_on(compiled)
         return ours(model, count, steps, side, every, fast)
 
     table = {"diffusers": theirs(plain, count, steps, side), "diffusers, channels last, fused QKV": peer()}
@@ -139,10 +139,11 @@ def ways(device: str, count: int, *, tiny: bool = False, compiling: bool = True)
         table["diffusers, the same, reduce-overhead"] = peer("reduce-overhead")
     table["easel"] = easel()
     if compiling:
-        table["easel, compiled"] = easel(is_compiled=True)
+        table["easel, compiled"] = easel(compiled="yes")
+        table["easel, compiled and packed"] = easel(compiled="packed")
     table["easel, guided every 2nd"] = easel(2)
     if compiling:
-        table["easel, compiled, --fast all"] = easel(is_compiled=True, fast=("interval", "cache", "steps"))
+        table["easel, compiled, --fast all"] = easel(compiled="yes", fast=("interval", "cache", "steps"))
     return table
 
 

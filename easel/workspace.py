@@ -10,10 +10,11 @@ import platform
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from PIL import Image
 
@@ -24,7 +25,7 @@ from easel.provenance import Done, record
 from easel.recipes.base import Recipe
 from easel.version import __version__
 
-__all__ = ["Cancelled", "Crowd", "Made", "Report", "Step", "Work", "Workspace", "versions"]
+__all__ = ["Afar", "Cancelled", "Crowd", "Lying", "Made", "Report", "Step", "Work", "Workspace", "versions"]
 
 LIBRARIES = ("torch", "diffusers", "transformers", "pillow")
 
@@ -65,8 +66,33 @@ class Work(ABC, Generic[Asked]):
         """Do a few items. Raises EaselError where the run cannot go on."""
 
 
+class Lying(NamedTuple):
+    """A picture in a bucket or a shard: its name, its place, and where it begins in a shard and how long it is."""
+
+    name: str
+    path: str
+    offset: int | None = None
+    length: int | None = None
+
+
+class Afar(NamedTuple):
+    """A folder of pictures that is a bucket's, or that has them in shards."""
+
+    pictures: Sequence[Lying]
+    notes: Sequence[str]
+    """What is wrong with shards."""
+    table: Path | None
+    """A copy of its metadata.jsonl, where it has one."""
+
+
 class Crowd(Protocol):
     """Workers elsewhere that do a job's work."""
+
+    def afar(self, folder: str) -> Afar | None:
+        """What lies in a bucket or in shards; None of a plain folder. Raises EaselError."""
+
+    def near(self, items: Sequence[Any]) -> AbstractContextManager[Sequence[Any]]:
+        """As `Workspace.near`."""
 
     def each(
         self, phase: str, work: Work[Any], items: Sequence[Any], size: int, lost: dict[Any, str]
@@ -144,6 +170,10 @@ class Workspace:
             yield some, work(some)
             if not work.reports:
                 self.step(phase, start + len(some), len(items))
+
+    def near(self, items: Sequence[Any]) -> AbstractContextManager[Sequence[Any]]:
+        """The items, each with a `path` that can be opened here until the block ends, wherever it lies."""
+        return contextlib.nullcontext(items) if self.crowd is None else self.crowd.near(items)
 
     def child(self, name: str, report: Report | None = None) -> Workspace:
         """A workspace in the folder `name` inside this one, of the same device, that reports to the same place, or to

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import json
 import pickle
 import shutil
+import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +25,7 @@ from easel.recipes import Recipe
 from easel.result import Result
 from easel.runners import joining
 from easel.runners.cluster import Cluster, check, pools
+from easel.runners.cluster import afar as crowd_afar
 from easel.runners.ray import Died
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -85,6 +88,20 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Desk]]:
     pools.close()
 
 
+@pytest.fixture
+def bucket() -> Iterator[Any]:
+    """Copies a folder into a bucket of fsspec's file system in memory, and gives that."""
+    files = pytest.importorskip("fsspec").filesystem("memory")
+
+    def copy(folder: Path, name: str) -> Any:
+        for path in folder.iterdir():
+            files.pipe_file(f"/bucket/{name}/{path.name}", path.read_bytes())
+        return files
+
+    yield copy
+    files.rm("/bucket", recursive=True)
+
+
 def pictures(folder: Path, count: int, turn: int = 0) -> Path:
     """A folder of small pictures, each another, with a caption to each."""
     folder.mkdir()
@@ -137,6 +154,89 @@ def test_sets(desk: type[Desk], real: Path, made: Path, tmp_path: Path, monkeypa
         runners.run(moved, tmp_path / "shared", "cpu", "float32", on="local-cluster")
 
 
+def shards(folder: Path, into: Path, each: int = 5, ends: str = ".png") -> Path:
+    """The pictures of a folder in shards, with its table, whose names are those in the shards."""
+    into.mkdir()
+    lines = []
+    for number, path in enumerate(sorted(folder.glob(f"*{ends}"), key=lambda path: int(path.stem))):
+        shard = into / f"part-{number // each:02d}.tar"
+        with tarfile.open(shard, "a") as tar:
+            tar.add(path, path.name)
+        line = json.loads((folder / "metadata.jsonl").read_text().splitlines()[number])
+        lines.append(json.dumps(line | {"file_name": f"{shard.name}/{path.name}"}) + "\n")
+    (into / "metadata.jsonl").write_text("".join(lines))
+    return into
+
+
+def test_sets_in_a_bucket_and_in_shards(desk: type[Desk], real: Path, made: Path, tmp_path: Path, bucket: Any) -> None:
+    """The numbers of plain folders. A broken picture is named as it is called in its shard."""
+    plain = easel.ScoreSets(folder=str(real), made=str(made), seed=1)  # type: ignore[attr-defined]
+    alone = runners.run(plain, tmp_path / "alone", "cpu", "float32")
+    bucket(made, "made")
+    packed = shards(real, tmp_path / "shards")
+    afar = plain.model_copy(update={"folder": str(packed), "made": "memory://bucket/made"})
+    shared = runners.run(afar, tmp_path / "shared", "cpu", "float32", on="local-cluster")
+    assert [(one.name, one.value, one.n) for one in shared.scores] == [(o.name, o.value, o.n) for o in alone.scores]
+    (note,) = [note for note in shared.notes if "skipped" in note]
+    assert "part-01.tar/7.png" in note
+    assert "/tmp" not in note
+    for name in ("sheet.png", "table.csv"):
+        assert (tmp_path / "shared" / name).stat().st_size > 0
+    assert "part-00.tar/0.png" in (tmp_path / "shared" / "table.csv").read_text()
+    joined = desk.joined
+    again = runners.run(afar, tmp_path / "shared", "cpu", "float32", on="local-cluster")
+    assert (again.scores, desk.joined) == (shared.scores, joined)
+    for text in (str(packed / "part-*.tar"), str(packed / "part-{00..01}.tar")):
+        wish = afar.model_copy(update={"folder": text})
+        found = runners.run(wish, tmp_path / f"by-{len(text)}", "cpu", "float32", on="local-cluster")
+        assert [one.value for one in found.scores] == [one.value for one in alone.scores]
+
+
+def test_prompts_in_a_bucket_and_in_shards(desk: type[Desk], made: Path, tmp_path: Path, bucket: Any) -> None:
+    plain = easel.ScorePrompt(folder=str(made), seed=1)  # type: ignore[attr-defined]
+    alone = runners.run(plain, tmp_path / "alone", "cpu", "float32")
+    bucket(made, "made")
+    for number, folder in enumerate(("memory://bucket/made", str(shards(made, tmp_path / "shards")))):
+        wish = plain.model_copy(update={"folder": folder})
+        shared = runners.run(wish, tmp_path / f"shared{number}", "cpu", "float32", on="local-cluster")
+        assert [(one.name, one.value, one.n) for one in shared.scores] == [(o.name, o.value, o.n) for o in alone.scores]
+        sheets = [(tmp_path / name / "sheet.png").read_bytes() for name in ("alone", f"shared{number}")]
+        assert number or sheets[0] == sheets[1]
+
+
+def test_what_is_not_as_it_was_said_afar(desk: type[Desk], real: Path, made: Path, tmp_path: Path, bucket: Any) -> None:
+    files = bucket(made, "made")
+    files.rm("/bucket/made/4.png")
+    prompt_of = easel.ScorePrompt(folder="memory://bucket/made", seed=1)  # type: ignore[attr-defined]
+    found = runners.run(prompt_of, tmp_path / "less", "cpu", "float32", on="local-cluster")
+    assert found.scores[0].n == PHOTOS - 1
+    assert any("4.png is not there" in note for note in found.notes)
+    place = set_features.Place("4.png", "memory://bucket/made/4.png")
+    with crowd_afar.near([place], "easel-test-") as ((gone,), names), pytest.raises(EaselError) as refused:
+        set_features.picture_at(gone, None)
+    assert crowd_afar.named(str(refused.value), names) == "there is no file 4.png"
+    files.rm("/bucket/made/metadata.jsonl")
+    packed = shards(real, tmp_path / "shards")
+    cut = (packed / "part-01.tar").read_bytes()[:1000]
+    (packed / "part-01.tar").write_bytes(cut)
+    sets_of = easel.ScoreSets(folder=str(packed), made=str(made), seed=1)  # type: ignore[attr-defined]
+    found = runners.run(sets_of, tmp_path / "cut", "cpu", "float32", on="local-cluster")
+    assert any("part-01.tar is cut short" in note for note in found.notes)
+    for number, (recipe, said) in enumerate(
+        (
+            (prompt_of, "has no metadata.jsonl"),
+            (sets_of.model_copy(update={"folder": "memory://bucket/none"}), "there is no memory://bucket/none"),
+            (sets_of.model_copy(update={"split": "test"}), "without layout or split"),
+            (sets_of.model_copy(update={"folder": str(packed / "none-*.tar")}), "nothing is like"),
+        )
+    ):
+        with pytest.raises(EaselError, match=said):
+            runners.run(recipe, tmp_path / f"no-{number}", "cpu", "float32", on="local-cluster")
+    for recipe in (prompt_of, sets_of, sets_of.model_copy(update={"folder": str(packed / "part-00.tar")})):
+        with pytest.raises(EaselError, match="add --on local-cluster to read them"):
+            runners.run(recipe, tmp_path / "out", "cpu", "float32")
+
+
 def test_what_kills_its_worker_is_left_out_and_named(desk: type[Desk], made: Path, tmp_path: Path) -> None:
     desk.dying = frozenset({"5.png"})
     recipe = easel.ScorePrompt(folder=str(made), seed=1)  # type: ignore[attr-defined]
@@ -163,7 +263,7 @@ def test_likeness_and_styles(desk: type[Desk], real: Path, tmp_path: Path) -> No
 
 def test_refused_before_the_cluster_is_joined(desk: type[Desk], real: Path, tmp_path: Path) -> None:
     for recipe, said in (
-        (easel.ScoreSets(folder="s3://bucket/real", made=str(real)), "mount the bucket"),  # type: ignore[attr-defined]
+        (easel.ScoreLikeness(real="s3://bucket/real", made=str(real)), "mount the bucket"),  # type: ignore[attr-defined]
         (easel.ScoreSets(folder=str(tmp_path / "none"), made=str(real)), "there is no folder"),  # type: ignore[attr-defined]
         (easel.ScorePrompt(folder=str(real), judge="nobody"), "nobody"),  # type: ignore[attr-defined]
         (easel.Train(network="dcgan", data=str(real)), "accelerate launch"),  # type: ignore[attr-defined]

@@ -26,8 +26,8 @@ from easel.data.annotations import ADVICE, collect
 from easel.data.cache import WAITING, shorten
 from easel.data.columns import ColumnBuilder
 from easel.data.hashes import data_hash
-from easel.data.metadata import read_texts
 from easel.data.square import around, middle
+from easel.data.texts import read_texts
 from easel.errors import Cancelled, EaselError
 from easel.images import list_pictures
 from easel.jobs.data import panels

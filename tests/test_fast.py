@@ -235,15 +235,15 @@ class Compiler:
 
     def __init__(self) -> None:
         self.given = self.called = 0
-        self.packed = False
+        self.packed = self.graphs = False
 
     def __call__(self, function: Any, **options: Any) -> Any:
         self.given += 1
 
         def run(*args: Any, **kwargs: Any) -> Any:
             self.called += 1
-            self.packed = torch._inductor.config.freezing
-            assert options["options"] == {"freezing": self.packed}
+            self.packed, self.graphs = torch._inductor.config.freezing, torch._inductor.config.triton.cudagraphs
+            assert options["options"] == {"freezing": self.packed, "triton.cudagraphs": self.graphs}
             return function(*args, **kwargs)
 
         return run
@@ -281,6 +281,38 @@ def test_a_unet_is_compiled_once_and_its_blocks_go_with_shortcuts(shelf: Path, c
     model.refresh()
     assert not model.compiled.is_on
     assert "forward" not in vars(unet.mid_block)
+
+
+def test_on_a_gpu_weights_are_fused_and_a_step_is_one_graph(shelf: Path, compiler: Compiler) -> None:
+    model = load(shelf / "sd")
+    model.device = model.compiled._device = torch.device("cuda")
+    unet, names = model.pipeline.unet, list(model.pipeline.unet.state_dict())
+    x, words = torch.ones(2, 4, 8, 8), torch.ones(2, 77, unet.config.cross_attention_dim)
+    x[0] = torch.randn(4, 8, 8)
+
+    def said() -> Any:
+        with torch.no_grad():
+            return unet(x, 500, encoder_hidden_states=words, return_dict=False)[0]
+
+    plain = said()
+    model.compiled.turn_on("packed")
+    assert any(name.endswith("to_qkv.weight") for name in unet.state_dict())
+    torch.testing.assert_close(said(), plain)
+    assert (compiler.packed, compiler.graphs) == (False, True)
+    assert not torch._inductor.config.triton.cudagraphs
+    model.compiled.turn_on("packed", by_block=True)
+    torch.testing.assert_close(said(), plain)
+    assert (compiler.packed, compiler.graphs) == (False, False)
+    model.compiled.forget()
+    assert list(unet.state_dict()) == names
+    assert torch.equal(said(), plain)
+
+
+def test_weights_are_not_fused_beside_a_lora(shelf: Path, tmp_path: Path) -> None:
+    model = load(shelf / "sd")
+    model.add_loras([str(tiny.lora(tmp_path / "style.safetensors"))])
+    compiled.fuse(model.pipeline.unet)
+    assert not any(".to_qkv." in name for name in model.pipeline.unet.state_dict())
 
 
 def test_a_compiled_model_draws_batches_of_one_size(shelf: Path, compiler: Compiler) -> None:

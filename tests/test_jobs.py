@@ -26,7 +26,7 @@ from easel.jobs.caption import tags
 from easel.jobs.inputs import file_name, gather, model_label
 from easel.jobs.judges import Fitness, Verdict
 from easel.jobs.score.rates import rates
-from easel.jobs.score.set_features import Pictures
+from easel.jobs.score.set_features import Pictures, picture_at
 from easel.jobs.stylize import styles
 from easel.kinds import KINDS
 from easel.metrics.frechet import frechet, frechet_distance
@@ -863,7 +863,7 @@ def test_real_pictures_are_cut_as_for_training(family: fakes.Family, tmp_path: P
     again = run(of_sets((real, made), resolution=32), tmp_path / "again")
     assert (family.set_features.seen, again.scores) == (48, cut.scores)
     boxed = Pictures(str(real), {"0.png": real / "0.png"}, {"0.png": (0, 0, 16, 16)}, 8, 0)
-    assert np.all(np.asarray(boxed.picture("0.png")) == 255)
+    assert np.all(np.asarray(picture_at(boxed.place("0.png"), boxed.side)) == 255)
 
 
 def test_score_sets_mistakes(family: fakes.Family, sets: tuple[Path, Path], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from easel import jobs, models
-from easel.data.metadata import read_texts
+from easel.data.texts import read_texts
 from easel.errors import EaselError
 from easel.images import open_picture
 from easel.models import knowing

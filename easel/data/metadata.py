@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from easel.data.folders import (
     same,
 )
 from easel.data.item import SPLITS, Item, Lost, Value, box_from
-from easel.errors import EaselError, printable, shortened
+from easel.errors import EaselError, shortened
 from easel.files import check_regular, read_text
 
 WORDS = ("metadata", "captions", "labels")
@@ -146,7 +146,7 @@ def metadata(folder: Path, lost: Lost) -> Iterator[Item]:
         again = _said_again(table) if table else {}
         lines = 0
         for where, row in rows(table, problems) if table else ():
-            item = _item(row, where, place, problems)
+            item = item_of(row, where, place, problems)
             if item is None:
                 continue
             lines += 1
@@ -202,7 +202,7 @@ def filled(items: Iterator[Item], folder: Path, lost: Lost) -> Iterator[Item]:
     lost.read.add(table.name)
     known: dict[str, Item] = {}
     for where, row in rows(table, lost):
-        item = _item(row, where, folder, lost)
+        item = item_of(row, where, folder, lost)
         if item is not None:
             for name in {same(item.name), same(item.name.replace("\\", "/"))}:
                 before = known.get(name, item)
@@ -229,53 +229,6 @@ def note_parquet(place: Path, lost: Lost) -> None:
                 f"{name} is there and is not read: `pip install pyarrow`, or write it as {word}.csv with "
                 "`pandas.read_parquet(...).to_csv(...)`"
             )
-
-
-def read_texts(folder: Path) -> Told:
-    """The pictures of a folder's metadata.jsonl (or another of its tables) that have a text; of several captions the
-    first counts.
-
-    Raises EaselError where there is no table, where not one line has a text, and on a name beyond the folder.
-    """
-    if not folder.is_dir():
-        raise EaselError(f"there is no folder {folder}")
-    if not is_metadata(folder):
-        raise EaselError(
-            f"{folder} has no {FILES[0]}: `easel caption {folder} --out {folder}` writes one where the pictures lie "
-            f"in {folder} itself"
-        )
-    lost, told = Lost(), Told()
-    for item in metadata(folder, lost):
-        if item.captions:
-            key = told.key(item.name)
-            told.texts[key], told.paths[key] = " ".join(item.captions[0].split()), item.path
-        else:
-            lost.skip("pictures without a text are left out", item.name, f"{item.name}: 'text' is missing or is empty")
-    if lost.missing.count:
-        total = lost.missing.count + len(told.texts)
-        told.notes.append(
-            f"{lost.missing.count:,} of {total:,} pictures were skipped: {', '.join(lost.missing.names[:3])} "
-            f"{'is' if lost.missing.count == 1 else 'are'} not there"
-        )
-    told.notes.extend(lost.said())
-    if not told.texts:
-        first = lost.first or next(iter(told.notes), f"{folder} has no picture with a line in its table")
-        raise EaselError(printable(first))
-    return told
-
-
-@dataclass(frozen=True)
-class Told:
-    """Pictures with their texts, by names that can be shown."""
-
-    texts: dict[str, str] = field(default_factory=dict)
-    paths: dict[str, Path] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    def key(self, name: str) -> str:
-        """The name escaped, and told apart from another that looks the same."""
-        key = printable(name, len(name))
-        return key if key not in self.texts else f"{key} ({len(self.texts)})"
 
 
 def _places(folder: Path) -> list[tuple[str, Path]]:
@@ -410,7 +363,7 @@ def row_name(row: Row) -> str | None:
     return name if isinstance(name, str) and name.strip() else None
 
 
-def _item(row: Row, where: str, place: Path, lost: Lost) -> Item | None:
+def item_of(row: Row, where: str, place: Path, lost: Lost) -> Item | None:
     """What a row says, as far as it can be read; None where it names no file."""
     name = row_name(row)
     if name is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections import Counter
@@ -14,10 +15,13 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from easel.errors import EaselError, printable, shortened
-from easel.images import OUR_OWN, READ_SIDE, list_pictures, open_picture, strange_endings
+from easel.images import OUR_OWN, READ_SIDE, SUFFIXES, list_pictures, open_picture, strange_endings
 from easel.recipes import Recipe
 from easel.recipes.read import Lines, explain, load_yaml
+from easel.workspace import Afar, Workspace
 
+SHARD = ".tar"
+"""How shards of pictures end."""
 NAMED = 5  # so many files are named before "and 7 more"
 MOST_TOGETHER = 32_000_000  # pixels in memory at once
 
@@ -40,6 +44,25 @@ def joined(*texts: str) -> str:
 def model_label(model: str) -> str:
     """What a model is called in results: its word or hub id; of a folder or file, only the name, not where it lies."""
     return Path(model).name if Path(model).exists() else model
+
+
+def afar(folder: str, workspace: Workspace) -> Afar | None:
+    """What a folder holds that is a bucket's, or that has its pictures in shards; None of a plain one. Raises
+    EaselError, and where nobody is there to read them.
+    """
+    if workspace.crowd is not None:
+        return workspace.crowd.afar(folder)
+    is_shard = folder.lower().endswith(SHARD) and not Path(folder).is_dir()
+    if "://" in folder or is_shard or (not _has(folder, SUFFIXES) and _has(folder, (SHARD,))):
+        raise EaselError(f"{folder} is a bucket's or has its pictures in shards: add --on local-cluster to read them")
+    return None
+
+
+def _has(folder: str, endings: Iterable[str]) -> bool:
+    """Whether a folder that is there has a file with one of these endings."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        return any(entry.name.lower().endswith(tuple(endings)) for entry in entries)
+    return False
 
 
 def gather(photos: Sequence[str], out: Path, base: Path | None = None) -> dict[str, Path]:

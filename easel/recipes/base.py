@@ -82,6 +82,8 @@ class Recipe(BaseModel):
     """Whether the job hands its work out itself, by `Workspace.each`, where a run is shared out: it measures over all
     that workers made.
     """
+    afar: ClassVar[tuple[str, ...]] = ()
+    """Settings that may then name a bucket's folder, or shards."""
     alone: ClassVar[str] = "leave --on out"
     """What to do where the kind cannot be shared out, in words."""
     has_checkpoints: ClassVar[bool] = False

@@ -284,7 +284,7 @@ class Sampled(BaseModel):
     compile: Annotated[Literal["no", "auto", "yes", "packed"], DIFFUSES] = "no"
     """Compile the UNet first (torch.compile): a minute or two for a model and size, seconds the next time, and then
     each picture is faster and differs in its last bits. packed also packs the weights: faster again, but each run
-    compiles most of it anew. auto takes what ends first.
+    compiles most of it anew; on a GPU, CUDA graphs. auto takes what ends first.
     """
     scheduler: Annotated[SchedulerName | None, DIFFUSES] = None
     """Sampler; the model's own when not given."""

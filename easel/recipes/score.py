@@ -82,6 +82,7 @@ class ScorePrompt(Recipe):
     positional: ClassVar = ("folder",)
     resumes: ClassVar = True
     hands_out: ClassVar = True
+    afar: ClassVar = ("folder",)
 
     kind: Literal["score-prompt"] = "score-prompt"
     """The kind of job."""
@@ -97,6 +98,7 @@ class ScoreSets(Recipe):
     positional: ClassVar = ("folder", "made")
     resumes: ClassVar = True
     hands_out: ClassVar = True
+    afar: ClassVar = ("folder", "made")
 
     kind: Literal["score-sets"] = "score-sets"
     """The kind of job."""

@@ -9,16 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from easel.data.metadata import read_texts
+from easel.data import texts as tables
+from easel.errors import EaselError
 from easel.images import READ_SIDE
-from easel.jobs.inputs import opened, opened_to_read, shortened_list, skipped_notes, thumbnail
+from easel.jobs.inputs import afar, opened, opened_to_read, shortened_list, skipped_notes, thumbnail
 from easel.jobs.judges import CLIP_T, ENDS, judge_name, load_clip, score_of
 from easel.metrics.clip import cosines
 from easel.metrics.intervals import difference_interval, mean_interval
 from easel.recipes.score import ScorePrompt
 from easel.result import Result
 from easel.sheet import MOST_CELLS, Cell, sheet
-from easel.workspace import Made, Work, Workspace
+from easel.workspace import Lying, Made, Work, Workspace
 
 if TYPE_CHECKING:
     from easel.models.features import Clip
@@ -31,12 +32,14 @@ GAIN = "CLIP-T beyond a wrong text"
 
 
 class Told(NamedTuple):
-    """A picture of the folder, its text, and another picture's."""
+    """A picture of the folder, its text, another picture's, and where it begins in a shard and how long it is."""
 
     name: str
     path: str
     text: str
     wrong: str
+    offset: int | None = None
+    length: int | None = None
 
 
 class Compared(Work[ScorePrompt]):
@@ -68,14 +71,16 @@ def run(recipe: ScorePrompt, workspace: Workspace) -> Result:
 
     Raises EaselError on a folder without metadata.jsonl or without pictures, and Cancelled.
     """
-    told = read_texts(Path(recipe.folder or ""))
+    told, lying = _read(recipe.folder or "", workspace)
     texts = told.texts
     work = Compared(recipe, workspace)
     work.clip  # noqa: B018 - what cannot be loaded is said first
     wrong = [*list(texts.values())[1:], next(iter(texts.values()))]
-    items = [
-        Told(name, str(told.paths[name]), text, other) for (name, text), other in zip(texts.items(), wrong, strict=True)
-    ]
+    items = []
+    for (name, text), other in zip(texts.items(), wrong, strict=True):
+        path = str(told.paths[name])
+        place = lying.get(path, Lying(name, path))
+        items.append(Told(name, place.path, text, other, place.offset, place.length))
     lost: dict[Told, str] = {}
     broken: dict[str, str] = {}
     fits: dict[str, tuple[float, float]] = {}
@@ -96,7 +101,8 @@ def run(recipe: ScorePrompt, workspace: Workspace) -> Result:
             score_of(GAIN, difference_interval(right, chance, within=(-2.0, 2.0)), judge, of),
         ]
     workspace.save_text("table.csv", table(texts, fits))
-    shown = opened(list(fits)[:MOST_CELLS], told.paths, {}, READ_SIDE)
+    with workspace.near([one for one in items if one.name in fits][:MOST_CELLS]) as near:
+        shown = opened([one.name for one in near], {one.name: Path(one.path) for one in near}, {}, READ_SIDE)
     cells = [Cell(thumbnail(picture), f"{fits[name][0]:.3f}", (texts[name], name)) for name, picture in shown.items()]
     heading = f"CLIP-T of {of}: mean {scores[0].value:.3f}, judged by {judge}"
     workspace.save_picture("sheet.png", sheet(cells, heading=heading))
@@ -107,6 +113,19 @@ def run(recipe: ScorePrompt, workspace: Workspace) -> Result:
         scores=tuple(scores),
         notes=tuple(notes),
     )
+
+
+def _read(folder: str, workspace: Workspace) -> tuple[tables.Told, dict[str, Lying]]:
+    """The texts of a folder, wherever that is, and where pictures lie that are in no file of this disk."""
+    found = afar(folder, workspace)
+    if found is None:
+        return tables.read_texts(Path(folder)), {}
+    if found.table is None:
+        raise EaselError(f"{folder} has no metadata.jsonl: `easel caption {folder} --on ...` writes one")
+    lying = {one.name: one for one in found.pictures}
+    told = tables.read_table(found.table, lying, folder)
+    told.notes.extend(found.notes)
+    return told, lying
 
 
 def table(texts: dict[str, str], fits: dict[str, tuple[float, float]]) -> str:

@@ -9,8 +9,8 @@ import io
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,7 +29,7 @@ from easel.jobs.data.words import left_out_notes
 from easel.jobs.inputs import MOST_TOGETHER, skipped_notes
 from easel.models.catalog.locate import own_cache
 from easel.recipes.score import ScoreSets
-from easel.workspace import Made, Work, Workspace
+from easel.workspace import Afar, Lying, Made, Work, Workspace
 
 if TYPE_CHECKING:
     from easel.models.set_features import SetFeatureModel
@@ -50,13 +50,14 @@ class Pictures:
     side: int | None
     missing: int
     notes: tuple[str, ...] = ()
+    lying: Mapping[str, Lying] = field(default_factory=dict)
+    """Where those lie that are in no file of this disk."""
 
     @classmethod
     def of(cls, folder: str, side: int | None = None, layout: str | None = None, split: str | None = None) -> Pictures:
         """The set in `folder`, or one split of it. Raises EaselError on none, and on fewer than two pictures."""
         found = open_set(folder, layout, split)
-        if len(found) < 2:
-            raise EaselError(f"{folder} has one picture: a set needs at least 2, and numbers that mean something 2,048")
+        cls._check_enough(folder, len(found))
         paths: dict[str, Path] = {}
         boxes: dict[str, Box] = {}
         for item in found:
@@ -67,22 +68,37 @@ class Pictures:
                 boxes[name] = item.box
         return cls(folder, paths, boxes, side, found.missing, tuple(left_out_notes(found)))
 
+    @classmethod
+    def far(cls, folder: str, side: int | None, found: Afar) -> Pictures:
+        """The set in a bucket or in shards, which have no tables. Raises EaselError on fewer than two pictures."""
+        cls._check_enough(folder, len(found.pictures))
+        lying = {one.name: one for one in found.pictures}
+        paths = {name: Path(name) for name in lying}
+        return cls(folder, paths, {}, side, 0, tuple(found.notes), lying)
+
+    @staticmethod
+    def _check_enough(folder: str, count: int) -> None:
+        if count < 2:
+            raise EaselError(f"{folder} has one picture: a set needs at least 2, and numbers that mean something 2,048")
+
     def place(self, name: str, digest: str = "") -> Place:
         """Where one picture is found."""
+        if (one := self.lying.get(name)) is not None:
+            return Place(name, one.path, None, digest, one.offset, one.length)
         return Place(name, str(self.paths[name]), self.boxes.get(name), digest)
-
-    def picture(self, name: str) -> Image.Image:
-        """One picture as the judge gets it. Raises EaselError."""
-        return picture_at(self.place(name), self.side)
 
 
 class Place(NamedTuple):
-    """Where a picture of a set is found: its name, its file, its box where it has one, and the file's hash if known."""
+    """Where a picture of a set is found: its name, its file, its box where it has one, the file's hash if known, and
+    where it begins in a shard and how long it is.
+    """
 
     name: str
     path: str
     box: Box | None = None
     digest: str = ""
+    offset: int | None = None
+    length: int | None = None
 
 
 def picture_at(place: Place, side: int | None) -> Image.Image:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from easel.data.cache import MOST_SIDE
 from easel.errors import EaselError
-from easel.jobs.inputs import model_label, thumbnail
+from easel.jobs.inputs import afar, model_label, thumbnail
 from easel.jobs.judges import distance_name, score_of
-from easel.jobs.score.set_features import Look, Looks, Pictures, looked_at
+from easel.jobs.score.set_features import Look, Looks, Pictures, looked_at, picture_at
 from easel.metrics.frechet import Frechet, frechet
 from easel.metrics.inception_score import PART, inception_score, missing
 from easel.metrics.intervals import Estimate
@@ -46,7 +46,10 @@ def run(recipe: ScoreSets, workspace: Workspace) -> Result:
     if recipe.folder is None or recipe.made is None:
         raise EaselError("folder or made is missing: name the folder of real pictures and that of made ones")
     side = recipe.resolution
-    sets = [Pictures.of(recipe.folder, side, recipe.layout, recipe.split), Pictures.of(recipe.made, side)]
+    sets = [
+        _pictures(recipe.folder, side, workspace, recipe.layout, recipe.split),
+        _pictures(recipe.made, side, workspace),
+    ]
     workspace.step("loading judge", 0, 1)
     look = Look(recipe, workspace)
     judge = look.judge
@@ -60,7 +63,7 @@ def run(recipe: ScoreSets, workspace: Workspace) -> Result:
     scores = tuple(score_of(key, estimate, name, of) for key, estimate in estimates.items())
     workspace.save_text("table.csv", table(real, made, near, far))
     heading = f"{of}: made pictures, each with its nearest real one; {scores[0].name} {scores[0].value:.4g}, by {name}"
-    workspace.save_picture("sheet.png", sheet(pairs(real, made, near, far), columns=6, heading=heading))
+    workspace.save_picture("sheet.png", sheet(pairs(real, made, near, far, workspace), columns=6, heading=heading))
     return Result(
         kind=recipe.kind,
         folder=workspace.folder,
@@ -75,6 +78,18 @@ def run(recipe: ScoreSets, workspace: Workspace) -> Result:
             *numbers_notes(judge, distance, estimates, real, made),
         ),
     )
+
+
+def _pictures(
+    folder: str, side: int | None, workspace: Workspace, layout: str | None = None, split: str | None = None
+) -> Pictures:
+    """The set in a folder, wherever that is. Raises EaselError."""
+    found = afar(folder, workspace)
+    if found is None:
+        return Pictures.of(folder, side, layout, split)
+    if layout or split:
+        raise EaselError(f"{folder} is a bucket's or has its pictures in shards, without layout or split: leave it out")
+    return Pictures.far(folder, side, found)
 
 
 def resize(judge: SetFeatureModel, side: int | None) -> str:
@@ -181,13 +196,15 @@ def table(real: Looks, made: Looks, near: NDArray[np.intp], far: NDArray[np.floa
     return written.getvalue()
 
 
-def pairs(real: Looks, made: Looks, near: NDArray[np.intp], far: NDArray[np.float64]) -> list[Cell]:
+def pairs(
+    real: Looks, made: Looks, near: NDArray[np.intp], far: NDArray[np.float64], workspace: Workspace
+) -> list[Cell]:
     """Made pictures from all over the set, each followed by its nearest real one: learned by heart shows here."""
     cells: list[Cell] = []
     count = min(PAIRS, len(made.names))
     for index in np.linspace(0, len(made.names) - 1, count).round().astype(int):
         ours, theirs = made.names[index], real.names[near[index]]
-        cells.append(Cell(thumbnail(made.pictures.picture(ours)), ours, ("made",)))
-        away = f"nearest real, {far[index]:.2f} away"
-        cells.append(Cell(thumbnail(real.pictures.picture(theirs)), theirs, (away,)))
+        with workspace.near([made.pictures.place(ours), real.pictures.place(theirs)]) as places:
+            both = [thumbnail(picture_at(place, made.pictures.side)) for place in places]
+        cells += [Cell(both[0], ours, ("made",)), Cell(both[1], theirs, (f"nearest real, {far[index]:.2f} away",))]
     return cells

@@ -1,5 +1,6 @@
 """A UNet that is compiled by torch.compile (TorchInductor; Ansel et al. 2024): norms and activations
-become one loop, and convolutions may get weights that are packed for them, for the price of a minute or two.
+become one loop, for the price of a minute or two. With weights that are packed, convolutions get theirs in the order
+that a CPU wants; on a GPU queries, keys and values become one product, and a step one CUDA graph.
 
 What was compiled is kept on disk, under the hub client's folder, so that another process starts with it in seconds;
 packed weights it cannot keep, and a process that packs them compiles most of it again. The sums of a compiled UNet run
@@ -74,7 +75,7 @@ class Compiled:
 
     def turn_on(self, word: str = "", *, by_block: bool = False) -> None:
         """From now on the UNet is compiled when it is called with new sizes: 'yes', or 'packed' with weights that are
-        packed for a CPU's convolutions; '' is as before.
+        packed; '' is as before.
 
         `by_block` where a shortcut leaves some blocks out, for less speed. Raises EaselError where this machine cannot.
         """
@@ -92,7 +93,12 @@ class Compiled:
         unet, self._by_block, self._word = self._unet, by_block, word
         blocks = [*unet.down_blocks, unet.mid_block, *unet.up_blocks]
         self._parts = [block for block in blocks if block is not None] if by_block else [unet]
-        options = {"freezing": word == "packed" and self._device.type == "cpu"}
+        is_packed = word == "packed"
+        if is_packed and self._device.type == "cuda":
+            fuse(unet)
+        # a graph's answers lie where the next one's will, so that blocks could not be kept from step to step
+        graphs = is_packed and self._device.type == "cuda" and not by_block
+        options = {"freezing": is_packed and self._device.type == "cpu", "triton.cudagraphs": graphs}
         for part in self._parts:
             part.forward = _under(options, torch.compile(part.forward, dynamic=False, options=options))
 
@@ -101,6 +107,7 @@ class Compiled:
         for part in self._parts:
             del part.forward
         self._parts = []
+        unfuse(self._unet)
 
     def forget(self) -> None:
         """Turned off, and nothing is taken again: weights have changed, and what is compiled holds copies of them."""
@@ -127,6 +134,31 @@ class Compiled:
         return layers * SECONDS[word][folder().is_dir()]
 
 
+def fuse(unet: Any) -> None:
+    """Queries, keys and values by one product of copied weights, until `unfuse`; not beside a LoRA, whose share of them
+    would be lost.
+    """
+    import torch
+
+    if not any(hasattr(module, "base_layer") for module in unet.modules()):
+        with torch.no_grad():
+            unet.fuse_qkv_projections()
+
+
+def unfuse(unet: Any) -> None:
+    """The UNet without `fuse`, and without its copies."""
+    if getattr(unet, "original_attn_processors", None) is None:
+        return
+    unet.unfuse_qkv_projections()
+    unet.original_attn_processors = None
+    for module in list(unet.modules()):
+        if getattr(module, "fused_projections", False):
+            module.fused_projections = False
+            for name in ("to_qkv", "to_kv"):
+                if hasattr(module, name):
+                    delattr(module, name)
+
+
 def _under(options: dict[str, Any], compiled: Callable[..., Any]) -> Callable[..., Any]:
     """What was compiled, called under TorchInductor's options: what packs the weights is asked for while the code is
     read as well. They stand in `torch.compile` too, since another model of the same shapes would get what was compiled
@@ -137,7 +169,10 @@ def _under(options: dict[str, Any], compiled: Callable[..., Any]) -> Callable[..
         import torch
 
         with torch._inductor.config.patch(options):
-            return compiled(*args, **kwargs)
+            if not options["triton.cudagraphs"]:
+                return compiled(*args, **kwargs)
+            torch.compiler.cudagraph_mark_step_begin()
+            return torch.utils._pytree.tree_map_only(torch.Tensor, torch.clone, compiled(*args, **kwargs))
 
     return call
 

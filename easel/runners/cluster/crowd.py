@@ -10,6 +10,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,13 +21,14 @@ from easel.kinds import KINDS
 from easel.recipes.base import Recipe
 from easel.result import Result
 from easel.runners import joining, machine
-from easel.runners.cluster import places, pools
+from easel.runners.cluster import afar, places, pools
 from easel.runners.cluster.handing import Handing
 from easel.runners.cluster.manifest import NAME, Manifest, Part
 from easel.runners.cluster.pools import Cluster
 from easel.runners.cluster.task import Chunk, Outcome
+from easel.runners.cluster.worker import FOLDER
 from easel.runners.ray import Pool
-from easel.workspace import Made, Work, Workspace
+from easel.workspace import Afar, Made, Work, Workspace
 
 ARRAY = "an array"
 """Key of an array among plain values."""
@@ -38,8 +40,9 @@ def run(recipe: Recipe, workspace: Workspace, cluster: Cluster) -> Result:
     """
     from easel import jobs
 
+    may = {name for setting in recipe.afar for name in named(recipe, setting)}
     for name in named(recipe):
-        if places.is_remote(name):
+        if places.is_remote(name) and name not in may:
             raise EaselError(
                 f"{recipe.kind} reads folders with their tables on a disk that all machines of the cluster share, and "
                 f"not {name}: mount the bucket there, or copy it"
@@ -51,7 +54,7 @@ def run(recipe: Recipe, workspace: Workspace, cluster: Cluster) -> Result:
     except EaselError:  # this machine only puts together, whatever the workers need
         workspace.device, workspace.computed_in = machine.resolve("cpu", workspace.dtype)
     with contextlib.ExitStack() as stack:
-        workspace.crowd = crowd = Crowd(workspace, cluster, asked, stack)
+        workspace.crowd = crowd = Crowd(recipe, workspace, cluster, asked, stack)
         result = jobs.run(recipe, workspace)
     whole = result.model_copy(
         update={"notes": (*result.notes, *crowd.notes), "versions": result.versions | crowd.versions}
@@ -60,9 +63,9 @@ def run(recipe: Recipe, workspace: Workspace, cluster: Cluster) -> Result:
     return whole
 
 
-def named(recipe: Recipe) -> list[str]:
-    """The files and folders that a recipe names."""
-    found = [getattr(recipe, name) for name in sorted(recipe.path_settings())]
+def named(recipe: Recipe, *settings: str) -> list[str]:
+    """The files and folders that a recipe names, in all settings or in these."""
+    found = [getattr(recipe, name) for name in settings or sorted(recipe.path_settings())]
     flat = [one for value in found for one in (value if isinstance(value, tuple) else (value,))]
     return [str(one) for one in flat if one is not None]
 
@@ -70,12 +73,26 @@ def named(recipe: Recipe) -> list[str]:
 class Crowd:
     """Workers on a cluster that is joined when the first work is handed out."""
 
-    def __init__(self, workspace: Workspace, cluster: Cluster, device: str, stack: contextlib.ExitStack) -> None:
-        self._workspace, self._cluster, self._device, self._stack = workspace, cluster, device, stack
+    def __init__(
+        self, recipe: Recipe, workspace: Workspace, cluster: Cluster, device: str, stack: contextlib.ExitStack
+    ) -> None:
+        self._recipe, self.workspace = recipe, workspace
+        self._cluster, self._device, self._stack = cluster, device, stack
         self._pool: Pool | None = None
         self._turns, self._key = 0, f"{workspace.folder.absolute()} {time.time_ns()}"
         self.notes: list[str] = []
         self.versions: dict[str, str] = {}
+
+    def afar(self, folder: str) -> Afar | None:
+        """As `afar.listed` finds it."""
+        keep = tempfile.TemporaryDirectory(prefix="easel-table-")
+        return afar.listed(folder, self._recipe, self, Path(self._stack.enter_context(keep)))
+
+    @contextlib.contextmanager
+    def near(self, items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        """As `Workspace.near`."""
+        with afar.near(items, FOLDER) as (here, _):
+            yield here
 
     def each(
         self, phase: str, work: Work[Any], items: Sequence[Any], size: int, lost: dict[Any, str]
@@ -97,19 +114,19 @@ class Crowd:
 
     def _manifest(self, name: str, items: Sequence[Any], size: int) -> Manifest:
         """What is done of these items, in an earlier start; of others, or of changed files, it begins anew."""
-        path = self._workspace.path(name)
+        path = self.workspace.path(name)
         mark = _mark(items, size)
         if path.exists():
             before = Manifest(path)
             if before.fact("items") == mark:
-                self._workspace.place_for(name)
+                self.workspace.place_for(name)
                 before.take_back_lost()
                 return before
             before.close()
             for ending in ("", "-wal", "-shm"):
                 path.with_name(path.name + ending).unlink(missing_ok=True)
             self.notes.append(f"what there is to do is not what it was at the start before: {name} begins anew")
-        self._workspace.place_for(name)
+        self.workspace.place_for(name)
         manifest = Manifest(path)
         manifest.number_named((printable(getattr(item, "name", item)) for item in items), size)
         manifest.keep(items=mark)
@@ -117,8 +134,8 @@ class Crowd:
 
     def _do(self, manifest: Manifest, phase: str, work: Work[Any], items: Sequence[Any], began: float) -> None:
         if self._pool is None:
-            self._pool = self._stack.enter_context(pools.joined(self._cluster, self._workspace, self._device))
-        recipe, workspace = work.recipe, self._workspace
+            self._pool = self._stack.enter_context(pools.joined(self._cluster, self.workspace, self._device))
+        recipe, workspace = work.recipe, self.workspace
         here = tuple(name for name in named(recipe) if Path(name).exists())
         kind, plain, cwd = KINDS[recipe.kind], recipe.plain(), os.fspath(Path.cwd())
 

@@ -19,6 +19,8 @@ Found = tuple[str, str, str, int | None, int | None]
 TAR = ".tar"
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+SHORT = ("unexpected end", "empty header")
+"""What tarfile says of a file that ends in the middle."""
 MOST_SHARDS = 1_000_000
 LOOKED_AT = 1000
 """Entries of a bucket's folder that are looked at to tell shards from photos."""
@@ -179,12 +181,23 @@ def indexed(shard: str, root: str) -> tuple[list[Found], str]:
                 if len(stream.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
                     wrong = "cut short"
         except (tarfile.ReadError, EOFError) as problem:
-            wrong = "cut short" if found or "unexpected end" in str(problem) else f"no tar file ({shortened(problem)})"
+            is_short = found or any(words in str(problem) for words in SHORT)
+            wrong = "cut short" if is_short else f"no tar file ({shortened(problem)})"
         except tarfile.TarError as problem:
             wrong = f"damaged ({shortened(problem)})"
     if found and wrong:
         found = _whole(found, shard)
     return found, wrong
+
+
+def read_heads(shard: str, root: str) -> tuple[list[Found], str]:
+    """The photos in a shard, as `indexed` finds them, and a note where something is wrong with it."""
+    try:
+        rows, wrong = indexed(shard, root)
+    except EaselError as problem:
+        return [], str(problem)
+    what = f"{len(rows)} whole photos in it are done" if rows else "it is left out"
+    return rows, f"{shard} is {wrong}: {what}" if wrong else ""
 
 
 def _whole(found: list[Found], shard: str) -> list[Found]:

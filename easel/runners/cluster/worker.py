@@ -24,6 +24,7 @@ from easel.errors import EaselError, printable
 from easel.images import SUFFIXES
 from easel.kinds import KINDS
 from easel.runners import machine
+from easel.runners.cluster import afar
 from easel.runners.cluster.part import THUMBNAIL, PartRun, is_memory
 from easel.runners.cluster.task import Chunk, Outcome, Task
 from easel.version import __version__
@@ -56,15 +57,10 @@ class Worker:
         return self._context.run(self._do, task)
 
     def index(self, shard: str, root: str) -> tuple[list[Any], str]:
-        """The photos in a shard, as `sources.indexed` finds them, and a note where something is wrong with it."""
+        """The photos in a shard, and a note where something is wrong with it."""
         from easel.runners.cluster import sources
 
-        try:
-            rows, wrong = sources.indexed(shard, root)
-        except EaselError as problem:
-            return [], str(problem)
-        what = f"{len(rows)} whole photos in it are done" if rows else "it is left out"
-        return rows, f"{shard} is {wrong}: {what}" if wrong else ""
+        return sources.read_heads(shard, root)
 
     def _do(self, task: Task) -> Outcome:
         begun, outcome = time.perf_counter(), Outcome()
@@ -98,7 +94,8 @@ class Worker:
         try:
             self._go_to(chunk)
             work = self._work_of(chunk)
-            outcome.made = work(chunk.items)
+            with afar.near(chunk.items, FOLDER) as (items, real):
+                outcome.made = afar.named(work(items), real)
             _take_written(work.workspace, outcome)
             outcome.versions = work.workspace.versions
         except EaselError as problem:
