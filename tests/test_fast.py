@@ -308,6 +308,17 @@ def test_on_a_gpu_weights_are_fused_and_a_step_is_one_graph(shelf: Path, compile
     assert torch.equal(said(), plain)
 
 
+def test_a_model_with_a_lora_is_compiled(shelf: Path, compiler: Compiler, tmp_path: Path) -> None:
+    """Its effect is noted with the first pictures, uncompiled, and what was asked for is turned on again after that."""
+    model = load(shelf / "sd")
+    model.add_loras([str(tiny.lora(tmp_path / "style.safetensors"))])
+    model.compiled.turn_on("packed")
+    draw(model, ASKED)
+    assert model.compiled.word == "packed"
+    assert compiler.called > 0
+    assert any("style.safetensors" in note for note in model.notes)
+
+
 def test_weights_are_not_fused_beside_a_lora(shelf: Path, tmp_path: Path) -> None:
     model = load(shelf / "sd")
     model.add_loras([str(tiny.lora(tmp_path / "style.safetensors"))])

@@ -323,13 +323,13 @@ class Diffusion:
             self._switch_loras(active)
             return self._draw(batch, 0, lambda _: None)[0].image
 
-        try:
-            with self.compiled.paused():
+        with self.compiled.paused():  # until the scales are what they will be
+            try:
                 plain = tried([])
                 for one in self._loras:
                     self._note(lora.effect(one, plain, tried([one])))
-        finally:
-            self._switch_loras(self._loras)
+            finally:
+                self._switch_loras(self._loras)
         self._effects_noted = True
 
     def _note(self, *lines: str) -> None:
