@@ -75,6 +75,21 @@ def test_every_error_stands_at_its_field_and_what_was_typed_stays(client: Any) -
     assert "which is no file of yours" in page.content.decode()
 
 
+def test_shortcuts_and_compiling_are_chosen_in_a_form(client: Any, owner: Any) -> None:
+    from easel.web.models import Job
+
+    text = client.get("/generate/").content.decode()
+    for name in ("fast", "compile"):
+        assert re.search(rf'name="{name}"|data-name="{name}"', text), name
+    words = {"prompt": "a red bird", "seed": "1", "fast": ["cache", "steps"], "compile": "auto"}
+    assert client.post("/generate/", words).status_code == 302
+    recipe = Job.objects.latest("pk").recipe
+    assert (recipe.fast, recipe.compile) == (("cache", "steps"), "auto")  # type: ignore[attr-defined]
+    page = client.post("/generate/", words | {"fast": ["slowly"], "compile": "always"})
+    assert page.status_code == 422
+    assert all(f'id="wrong-{name}"' in page.content.decode() for name in ("fast", "compile"))
+
+
 def test_a_form_becomes_a_job_and_its_recipe_the_same_yaml(client: Any, owner: Any, tmp_path: Path) -> None:
     from easel.web.models import Job
 
