@@ -121,6 +121,7 @@ def test_what_goes_wrong_is_said(s3: Any, monkeypatch: pytest.MonkeyPatch) -> No
         ("s3://nobody/photos", "no such bucket|no files in"),
         ("s3://photos/nothing", "there is no s3://photos/nothing"),
         ("xyz://a/b", "is not known"),
+        ("ftp://127.0.0.1:1/photos", "nobody answers there"),
     ):
         with pytest.raises(EaselError, match=said):
             sources.sources([named])

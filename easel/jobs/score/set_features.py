@@ -72,7 +72,9 @@ class Pictures:
     def far(cls, folder: str, side: int | None, found: Afar) -> Pictures:
         """The set in a bucket or in shards, which have no tables. Raises EaselError on fewer than two pictures."""
         cls._check_enough(folder, len(found.pictures))
-        lying = {one.name: one for one in found.pictures}
+        lying: dict[str, Lying] = {}
+        for one in found.pictures:
+            lying[one.name + "_" * (one.name in lying)] = one
         paths = {name: Path(name) for name in lying}
         return cls(folder, paths, {}, side, 0, tuple(found.notes), lying)
 

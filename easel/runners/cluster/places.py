@@ -72,7 +72,8 @@ def system(place: str) -> Any:
     if package == "s3fs":
         options["config_kwargs"] = {"connect_timeout": 5, "retries": {"max_attempts": 2}}
     with advising(place):
-        return fsspec.filesystem(scheme or "file", **options)
+        found, _ = fsspec.url_to_fs(place, **options)  # which reads a host from the address
+        return found
 
 
 def read(place: str, offset: int = 0, size: int | None = None) -> bytes:
