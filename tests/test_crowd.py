@@ -19,6 +19,7 @@ from PIL import Image
 import easel
 from easel import runners
 from easel.errors import EaselError
+from easel.jobs.inputs import holds_shards
 from easel.jobs.score import prompt, set_features
 from easel.kinds import KINDS
 from easel.recipes import Recipe
@@ -232,6 +233,11 @@ def test_what_is_not_as_it_was_said_afar(desk: type[Desk], real: Path, made: Pat
     ):
         with pytest.raises(EaselError, match=said):
             runners.run(recipe, tmp_path / f"no-{number}", "cpu", "float32", on="local-cluster")
+    (tmp_path / "classes" / "birds").mkdir(parents=True)
+    shutil.copy(made / "0.png", tmp_path / "classes" / "birds")
+    (tmp_path / "classes" / "birds.tar").write_bytes(cut)
+    assert not holds_shards(str(tmp_path / "classes"))  # the tar is what the folder was unpacked from
+    assert holds_shards(str(packed))
     for recipe in (prompt_of, sets_of, sets_of.model_copy(update={"folder": str(packed / "part-00.tar")})):
         with pytest.raises(EaselError, match="add --on local-cluster to read them"):
             runners.run(recipe, tmp_path / "out", "cpu", "float32")

@@ -27,7 +27,7 @@ from easel.data.cache import WAITING, shorten
 from easel.data.columns import ColumnBuilder
 from easel.data.hashes import data_hash
 from easel.data.square import around, middle
-from easel.data.texts import read_texts
+from easel.data.texts import read_table, read_texts
 from easel.errors import Cancelled, EaselError
 from easel.images import list_pictures
 from easel.jobs.data import panels
@@ -1394,6 +1394,17 @@ def test_progress_is_told_and_can_stop(clip, tmp_path):
 
 
 # One reader of metadata.jsonl
+
+
+def test_a_table_of_pictures_that_lie_elsewhere(tmp_path: Path) -> None:
+    table = tmp_path / "metadata.jsonl"
+    rows = (("a.tar/1.png", "one"), ("a.tar/1.png", "again"), ("b.png", "gone"))
+    table.write_text("".join(json.dumps({"file_name": name, "text": text}) + "\n" for name, text in rows))
+    told = read_table(table, {"a.tar/1.png"}, "s3://bucket/photos")
+    assert told.texts == {"a.tar/1.png": "one"}
+    assert told.notes == ["1 of 2 pictures were skipped: b.png is not there"]
+    with pytest.raises(EaselError, match="2 of 2 pictures were skipped"):
+        read_table(table, {}, "s3://bucket/photos")
 
 
 def test_texts_of_a_table_are_read_as_training_reads_them(tmp_path):

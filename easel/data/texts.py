@@ -46,14 +46,17 @@ def read_table(table: Path, there: Container[str], folder: str) -> Told:
     """The same of a metadata.jsonl whose pictures lie elsewhere, in `folder`, where those `there` are; their paths are
     then their names.
     """
-    lost = Lost()
+    lost, seen = Lost(), set[str]()
 
     def items() -> Iterator[Item]:
         for where, row in rows(table, lost):
             item = item_of(row, where, Path(), lost)
-            if item is not None and item.name in there:
+            if item is None or item.name in seen:
+                continue
+            seen.add(item.name)
+            if item.name in there:
                 yield item
-            elif item is not None:
+            else:
                 lost.add(item.name)
 
     return _told(items(), lost, folder)

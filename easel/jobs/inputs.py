@@ -53,16 +53,21 @@ def afar(folder: str, workspace: Workspace) -> Afar | None:
     if workspace.crowd is not None:
         return workspace.crowd.afar(folder)
     is_shard = folder.lower().endswith(SHARD) and not Path(folder).is_dir()
-    if "://" in folder or is_shard or (not _has(folder, SUFFIXES) and _has(folder, (SHARD,))):
+    if "://" in folder or is_shard or holds_shards(folder):
         raise EaselError(f"{folder} is a bucket's or has its pictures in shards: add --on local-cluster to read them")
     return None
 
 
-def _has(folder: str, endings: Iterable[str]) -> bool:
-    """Whether a folder that is there has a file with one of these endings."""
+def holds_shards(folder: str) -> bool:
+    """Whether a folder has shards, and neither pictures nor folders, which may have some."""
+    found = False
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        return any(entry.name.lower().endswith(tuple(endings)) for entry in entries)
-    return False
+        for entry in entries:
+            ending = Path(entry.name).suffix.lower()
+            if ending in SUFFIXES or (entry.is_dir() and not entry.name.startswith(".")):
+                return False
+            found = found or ending == SHARD
+    return found
 
 
 def gather(photos: Sequence[str], out: Path, base: Path | None = None) -> dict[str, Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from easel.errors import EaselError
+from easel.jobs.inputs import holds_shards
 from easel.recipes.base import Recipe
 from easel.runners.cluster import places, sources
 from easel.workspace import Afar, Lying, Made, Work
@@ -39,12 +40,10 @@ def listed(folder: str, recipe: Recipe, crowd: Crowd, keep: Path) -> Afar | None
     """What a folder holds that is a bucket's, or that has its pictures in shards; None of a plain one. Workers read the
     heads of shards; a copy of its table is laid into the folder `keep`. Raises EaselError.
     """
-    if Path(folder).is_dir() or not (places.is_remote(folder) or sources.TAR in folder.lower()):
-        found = sources.sources([folder]) if Path(folder).is_dir() else []
-        if not any(one.sort == "shard" for one in found):
-            return None  # whoever opens it says what is wrong
-    else:
-        found = sources.sources([folder])
+    named_so = (places.is_remote(folder) or sources.TAR in folder.lower()) and not Path(folder).is_dir()
+    if not (named_so or holds_shards(folder)):
+        return None  # whoever opens it says what is wrong
+    found = sources.sources([folder])
     root = sources.common_root(found)
     plain = sorted(row for one in found if one.sort != "shard" for row in sources.listed(one, root))
     pictures = [Lying(name, place, at, size) for _, name, place, at, size in plain]
