@@ -187,6 +187,13 @@ def test_sets_in_a_bucket_and_in_shards(desk: type[Desk], real: Path, made: Path
     joined = desk.joined
     again = runners.run(afar, tmp_path / "shared", "cpu", "float32", on="local-cluster")
     assert (again.scores, desk.joined) == (shared.scores, joined)
+    with tarfile.open(packed / "part-01.tar", "a") as tar:
+        tar.add(made / "9.png", "more.png")
+    more = runners.run(afar, tmp_path / "shared", "cpu", "float32", on="local-cluster")
+    assert any("begins anew" in note for note in more.notes)
+    assert "of 9 pictures" in next(note for note in more.notes if "skipped" in note)
+    shutil.rmtree(packed)
+    shards(real, packed)
     for text in (str(packed / "part-*.tar"), str(packed / "part-{00..01}.tar")):
         wish = afar.model_copy(update={"folder": text})
         found = runners.run(wish, tmp_path / f"by-{len(text)}", "cpu", "float32", on="local-cluster")

@@ -102,10 +102,12 @@ def _is_afar(item: Any) -> bool:
 
 def named(made: Any, real: Mapping[str, str]) -> Any:
     """What was made, with the names of items in the place of where they lay."""
+    if not real:
+        return made
     if isinstance(made, str):
         for path, name in real.items():
             made = made.replace(path, name)
         return made
     if isinstance(made, dict):
-        return {key: named(value, real) for key, value in made.items()} if real else made
-    return [named(value, real) for value in made] if isinstance(made, list) and real else made
+        return {key: named(value, real) for key, value in made.items()}
+    return [named(value, real) for value in made] if isinstance(made, list) else made

@@ -156,11 +156,11 @@ class Crowd:
 
 
 def _mark(items: Sequence[Any], size: int) -> str:
-    """A hash of items, and of the size and time of change of files that they name by `path`."""
+    """A hash of items, and of the size and time of change of files that they name by `path` or `place`."""
     mark = hashlib.sha256(str(size).encode())
     for item in items:
         mark.update(repr(item).encode("utf-8", "surrogateescape"))
-        if path := getattr(item, "path", None):
+        if path := getattr(item, "path", None) or getattr(item, "place", None):
             with contextlib.suppress(OSError):  # whoever opens it says what is wrong
                 found = Path(path).stat()
                 mark.update(b"%d %d" % (found.st_size, found.st_mtime_ns))
