@@ -198,7 +198,7 @@ from pathlib import Path
 from easel.jobs.data.inspect import inspect
 from easel.data import Item
 from easel.jobs.inputs import gather, opened_to_read, thumbnail
-from easel.jobs.score.set_features import Pictures
+from easel.jobs.score.set_features import Pictures, picture_at
 from easel.models import vision
 
 def peak():
@@ -210,7 +210,7 @@ small = [thumbnail(one) for batch in opened_to_read(photos, photos, {}, 64) for 
 read = peak()
 facts = [inspect(Item(name, path), 96) for name, path in photos.items()]
 pictures = Pictures.of(folder)
-seen = [pictures.picture(name).size for name in pictures.paths]
+seen = [picture_at(pictures.place(name), None).size for name in pictures.paths]
 print(read - start, peak() - start, len(small), len(facts), len(seen))
 """
 
