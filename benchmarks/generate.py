@@ -143,7 +143,9 @@ def rows(asked: argparse.Namespace) -> list[Row]:
             ends["command"].append(shell(*words))
     limit = "imports, and the judge of CLIP-T, which the script has not"
     script, command = (Timed.of(ends[side]) for side in ("script", "command"))
-    made.append(Row.of(f"`generate --count {TOGETHER}` as a command, cold", f"a script of {peer}", script, command, limit))
+    made.append(
+        Row.of(f"`generate --count {TOGETHER}` as a command, cold", f"a script of {peer}", script, command, limit)
+    )
     return made
 
 
