@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
+import logging
 import os
 import socket
 import subprocess
@@ -54,6 +56,16 @@ def test_a_taken_port_gives_way_to_the_next(socket_enabled: None) -> None:
     taken.close()
     with pytest.raises(EaselError, match="no address"):
         start.bound(door("192.0.2.1"))
+
+
+def test_streams_that_are_cut_at_the_end_are_no_news() -> None:
+    def record(text: str, problem: type[BaseException] | None = None) -> logging.LogRecord:
+        told = None if problem is None else (problem, problem(), None)
+        return logging.LogRecord("uvicorn.error", logging.ERROR, "", 1, text, (1,) if "%s" in text else (), told)
+
+    assert not start.is_news(record("Exception in ASGI application\n", asyncio.CancelledError))
+    assert not start.is_news(record("Cancel %s running task(s), timeout graceful shutdown exceeded"))
+    assert start.is_news(record("Exception in ASGI application\n", ValueError))
 
 
 def test_addresses_of_databases(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import logging
 import os
 import re
 import signal
@@ -154,9 +156,17 @@ def _server(config: Any) -> Any:
     class Server(uvicorn.Server):
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             live.end()
+            logging.getLogger("uvicorn.error").addFilter(is_news)
             super().handle_exit(sig, frame)
 
     return Server(config)
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether what the server says while it ends is more than that it ended streams which had not gone by themselves."""
+    why = record.exc_info[0] if record.exc_info else None
+    is_cut = why is not None and issubclass(why, asyncio.CancelledError)
+    return not is_cut and "timeout graceful shutdown exceeded" not in record.getMessage()
 
 
 class Keeper(threading.Thread):
