@@ -163,7 +163,7 @@ def _server(config: Any) -> Any:
 
 
 def is_news(record: logging.LogRecord) -> bool:
-    """Whether what the server says while it ends is more than that it ended streams which had not gone by themselves."""
+    """Whether what the server says while it ends is more than that it cut streams which had not gone by themselves."""
     why = record.exc_info[0] if record.exc_info else None
     is_cut = why is not None and issubclass(why, asyncio.CancelledError)
     return not is_cut and "timeout graceful shutdown exceeded" not in record.getMessage()
