@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from easel.data.texts import read_table
 from easel.errors import EaselError
 from easel.kinds import KINDS, Kind
-from easel.runners.cluster import places, sources
+from easel.runners.cluster import afar, places, sources
 from easel.runners.cluster.manifest import Manifest
 from easel.runners.cluster.task import Task
 from easel.runners.cluster.worker import Worker
@@ -114,6 +115,36 @@ def test_a_part_from_a_bucket_into_it(s3: Any, tmp_path: Path) -> None:
     assert places.fetch("s3://photos/out/manifest.sqlite", tmp_path / "back.sqlite")
     assert (tmp_path / "back.sqlite").read_bytes() == (tmp_path / "m.sqlite").read_bytes()
     assert not places.fetch("s3://photos/out/none", tmp_path / "none")
+
+
+class Alone:
+    """A crowd that does a work here."""
+
+    workspace = None
+
+    def each(self, _phase: str, work: Any, items: Any, _size: int, _lost: Any) -> Iterator[tuple[Any, Any]]:
+        """All at once."""
+        yield items, work(items)
+
+
+def test_what_is_measured_there_is_found_and_laid_down_here(s3: Any, tmp_path: Path) -> None:
+    recipe: Any = None
+    crowd: Any = Alone()
+    s3.pipe_file("photos/in/metadata.jsonl", b'{"file_name": "0.png", "text": "black"}\n')
+    found = afar.listed("s3://photos/in", recipe, crowd, tmp_path)
+    assert found is not None
+    assert found.table is not None
+    assert [one.name for one in found.pictures] == [f"{number}.png" for number in range(5)]
+    assert read_table(found.table, {one.name for one in found.pictures}, "s3://photos/in").texts == {"0.png": "black"}
+    packed = afar.listed("s3://photos/shards", recipe, crowd, tmp_path / "none")
+    assert packed is not None
+    assert packed.table is None
+    assert packed.pictures[4].name == "a-000.tar/4.png"
+    assert ["a-001.tar is cut short" in note for note in packed.notes] == [True]
+    with afar.near([found.pictures[3], packed.pictures[4]], "easel-test-") as (here, names):
+        assert [Image.open(one.path).getpixel((0, 0)) for one in here] == [(30, 0, 0), (40, 0, 0)]
+        assert list(names.values()) == ["3.png", "a-000.tar/4.png"]
+    assert not Path(here[0].path).exists()
 
 
 def test_what_goes_wrong_is_said(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
