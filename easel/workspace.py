@@ -25,7 +25,7 @@ from easel.provenance import Done, record
 from easel.recipes.base import Recipe
 from easel.version import __version__
 
-__all__ = ["Afar", "Cancelled", "Crowd", "Lying", "Made", "Report", "Step", "Work", "Workspace", "versions"]
+__all__ = ["Blob", "Blobs", "Cancelled", "Crowd", "Made", "Report", "Step", "Work", "Workspace", "versions"]
 
 LIBRARIES = ("torch", "diffusers", "transformers", "pillow")
 
@@ -66,8 +66,8 @@ class Work(ABC, Generic[Asked]):
         """Do a few items. Raises EaselError where the run cannot go on."""
 
 
-class Lying(NamedTuple):
-    """A picture in a bucket or a shard: its name, its place, and where it begins in a shard and how long it is."""
+class Blob(NamedTuple):
+    """A picture in a bucket or a shard: its name, its place, and where its bytes begin in a shard and how many."""
 
     name: str
     path: str
@@ -75,10 +75,10 @@ class Lying(NamedTuple):
     length: int | None = None
 
 
-class Afar(NamedTuple):
+class Blobs(NamedTuple):
     """A folder of pictures that is a bucket's, or that has them in shards."""
 
-    pictures: Sequence[Lying]
+    pictures: Sequence[Blob]
     notes: Sequence[str]
     """What is wrong with shards."""
     table: Path | None
@@ -88,7 +88,7 @@ class Afar(NamedTuple):
 class Crowd(Protocol):
     """Workers elsewhere that do a job's work."""
 
-    def afar(self, folder: str) -> Afar | None:
+    def afar(self, folder: str) -> Blobs | None:
         """What lies in a bucket or in shards; None of a plain folder. Raises EaselError."""
 
     def near(self, items: Sequence[Any]) -> AbstractContextManager[Sequence[Any]]:

@@ -15,13 +15,11 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from easel.errors import EaselError, printable, shortened
-from easel.images import OUR_OWN, READ_SIDE, SUFFIXES, list_pictures, open_picture, strange_endings
+from easel.images import OUR_OWN, READ_SIDE, SHARD, SUFFIXES, list_pictures, open_picture, strange_endings
 from easel.recipes import Recipe
 from easel.recipes.read import Lines, explain, load_yaml
-from easel.workspace import Afar, Workspace
+from easel.workspace import Blobs, Workspace
 
-SHARD = ".tar"
-"""How shards of pictures end."""
 NAMED = 5  # so many files are named before "and 7 more"
 MOST_TOGETHER = 32_000_000  # pixels in memory at once
 
@@ -46,7 +44,7 @@ def model_label(model: str) -> str:
     return Path(model).name if Path(model).exists() else model
 
 
-def afar(folder: str, workspace: Workspace) -> Afar | None:
+def afar(folder: str, workspace: Workspace) -> Blobs | None:
     """What a folder holds that is a bucket's, or that has its pictures in shards; None of a plain one. Raises
     EaselError, and where nobody is there to read them.
     """

@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from easel.data import texts as tables
+from easel.data.texts import Told as Texts
+from easel.data.texts import read_table, read_texts
 from easel.errors import EaselError
 from easel.images import READ_SIDE
 from easel.jobs.inputs import afar, opened, opened_to_read, shortened_list, skipped_notes, thumbnail
@@ -19,7 +20,7 @@ from easel.metrics.intervals import difference_interval, mean_interval
 from easel.recipes.score import ScorePrompt
 from easel.result import Result
 from easel.sheet import MOST_CELLS, Cell, sheet
-from easel.workspace import Lying, Made, Work, Workspace
+from easel.workspace import Blob, Made, Work, Workspace
 
 if TYPE_CHECKING:
     from easel.models.features import Clip
@@ -71,7 +72,7 @@ def run(recipe: ScorePrompt, workspace: Workspace) -> Result:
 
     Raises EaselError on a folder without metadata.jsonl or without pictures, and Cancelled.
     """
-    told, lying = _read(recipe.folder or "", workspace)
+    told, blobs = _read(recipe.folder or "", workspace)
     texts = told.texts
     work = Compared(recipe, workspace)
     work.clip  # noqa: B018 - what cannot be loaded is said first
@@ -79,7 +80,7 @@ def run(recipe: ScorePrompt, workspace: Workspace) -> Result:
     items = []
     for (name, text), other in zip(texts.items(), wrong, strict=True):
         path = str(told.paths[name])
-        place = lying.get(path, Lying(name, path))
+        place = blobs.get(path, Blob(name, path))
         items.append(Told(name, place.path, text, other, place.offset, place.length))
     lost: dict[Told, str] = {}
     broken: dict[str, str] = {}
@@ -115,17 +116,17 @@ def run(recipe: ScorePrompt, workspace: Workspace) -> Result:
     )
 
 
-def _read(folder: str, workspace: Workspace) -> tuple[tables.Told, dict[str, Lying]]:
+def _read(folder: str, workspace: Workspace) -> tuple[Texts, dict[str, Blob]]:
     """The texts of a folder, wherever that is, and where pictures lie that are in no file of this disk."""
     found = afar(folder, workspace)
     if found is None:
-        return tables.read_texts(Path(folder)), {}
+        return read_texts(Path(folder)), {}
     if found.table is None:
         raise EaselError(f"{folder} has no metadata.jsonl: `easel caption {folder} --on ...` writes one")
-    lying = {one.name: one for one in found.pictures}
-    told = tables.read_table(found.table, lying, folder)
+    blobs = {one.name: one for one in found.pictures}
+    told = read_table(found.table, blobs, folder)
     told.notes.extend(found.notes)
-    return told, lying
+    return told, blobs
 
 
 def table(texts: dict[str, str], fits: dict[str, tuple[float, float]]) -> str:

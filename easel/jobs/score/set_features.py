@@ -29,7 +29,7 @@ from easel.jobs.data.words import left_out_notes
 from easel.jobs.inputs import MOST_TOGETHER, skipped_notes
 from easel.models.catalog.locate import own_cache
 from easel.recipes.score import ScoreSets
-from easel.workspace import Afar, Lying, Made, Work, Workspace
+from easel.workspace import Blob, Blobs, Made, Work, Workspace
 
 if TYPE_CHECKING:
     from easel.models.set_features import SetFeatureModel
@@ -50,7 +50,7 @@ class Pictures:
     side: int | None
     missing: int
     notes: tuple[str, ...] = ()
-    lying: Mapping[str, Lying] = field(default_factory=dict)
+    blobs: Mapping[str, Blob] = field(default_factory=dict)
     """Where those lie that are in no file of this disk."""
 
     @classmethod
@@ -69,14 +69,14 @@ class Pictures:
         return cls(folder, paths, boxes, side, found.missing, tuple(left_out_notes(found)))
 
     @classmethod
-    def far(cls, folder: str, side: int | None, found: Afar) -> Pictures:
+    def far(cls, folder: str, side: int | None, found: Blobs) -> Pictures:
         """The set in a bucket or in shards, which have no tables. Raises EaselError on fewer than two pictures."""
         cls._check_enough(folder, len(found.pictures))
-        lying: dict[str, Lying] = {}
+        blobs: dict[str, Blob] = {}
         for one in found.pictures:
-            lying[one.name + "_" * (one.name in lying)] = one
-        paths = {name: Path(name) for name in lying}
-        return cls(folder, paths, {}, side, 0, tuple(found.notes), lying)
+            blobs[one.name + "_" * (one.name in blobs)] = one
+        paths = {name: Path(name) for name in blobs}
+        return cls(folder, paths, {}, side, 0, tuple(found.notes), blobs)
 
     @staticmethod
     def _check_enough(folder: str, count: int) -> None:
@@ -85,7 +85,7 @@ class Pictures:
 
     def place(self, name: str, digest: str = "") -> Place:
         """Where one picture is found."""
-        if (one := self.lying.get(name)) is not None:
+        if (one := self.blobs.get(name)) is not None:
             return Place(name, one.path, None, digest, one.offset, one.length)
         return Place(name, str(self.paths[name]), self.boxes.get(name), digest)
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from easel.errors import EaselError
+from easel.images import SHARD
 from easel.jobs.inputs import holds_shards
 from easel.recipes.base import Recipe
 from easel.runners.cluster import places, sources
-from easel.workspace import Afar, Lying, Made, Work
+from easel.workspace import Blob, Blobs, Made, Work
 
 if TYPE_CHECKING:
     from easel.runners.cluster.crowd import Crowd
 
-TABLE = "metadata.jsonl"
 FINDING = "finding pictures"
 
 
@@ -36,36 +36,38 @@ class Heads(Work[Recipe]):
         return {"rows": rows, "notes": notes}
 
 
-def listed(folder: str, recipe: Recipe, crowd: Crowd, keep: Path) -> Afar | None:
+def listed(folder: str, recipe: Recipe, crowd: Crowd, keep: Path) -> Blobs | None:
     """What a folder holds that is a bucket's, or that has its pictures in shards; None of a plain one. Workers read the
     heads of shards; a copy of its table is laid into the folder `keep`. Raises EaselError.
     """
-    named_so = (places.is_remote(folder) or sources.TAR in folder.lower()) and not Path(folder).is_dir()
+    named_so = (places.is_remote(folder) or SHARD in folder.lower()) and not Path(folder).is_dir()
     if not (named_so or holds_shards(folder)):
         return None  # whoever opens it says what is wrong
     found = sources.sources([folder])
     root = sources.common_root(found)
     plain = sorted(row for one in found if one.sort != "shard" for row in sources.listed(one, root))
-    pictures = [Lying(name, place, at, size) for _, name, place, at, size in plain]
+    pictures = [Blob(name, place, at, size) for _, name, place, at, size in plain]
     shards = [one._replace(root=root) for one in found if one.sort == "shard"]
     notes: list[str] = []
     lost: dict[Any, str] = {}
     if shards:
         for _, made in crowd.each(FINDING, Heads(recipe, crowd.workspace), shards, 1, lost):
-            pictures += [Lying(*row) for row in made["rows"]]
+            pictures += [Blob(*row) for row in made["rows"]]
             notes += made["notes"]
         notes += [f"{source.place}: {why}" for source, why in lost.items()]
     if not pictures:
         raise EaselError(notes[0]) if notes else sources.nothing_found([folder])
-    return Afar(pictures, notes, _table(root, keep))
+    return Blobs(pictures, notes, _table(root, keep))
 
 
 def _table(root: str, keep: Path) -> Path | None:
     """The table of a folder, on this disk; None where it has none."""
-    place = places.below(root, TABLE)
+    from easel.data.metadata import FILES
+
+    place = places.below(root, FILES[0])
     if not places.is_remote(place):
         return Path(place) if Path(place).is_file() else None
-    copy = keep / TABLE
+    copy = keep / FILES[0]
     return copy if places.fetch(place, copy) else None
 
 

@@ -28,7 +28,7 @@ from easel.runners.cluster.pools import Cluster
 from easel.runners.cluster.task import Chunk, Outcome
 from easel.runners.cluster.worker import FOLDER
 from easel.runners.ray import Pool
-from easel.workspace import Afar, Made, Work, Workspace
+from easel.workspace import Blobs, Made, Work, Workspace
 
 ARRAY = "an array"
 """Key of an array among plain values."""
@@ -83,7 +83,7 @@ class Crowd:
         self.notes: list[str] = []
         self.versions: dict[str, str] = {}
 
-    def afar(self, folder: str) -> Afar | None:
+    def afar(self, folder: str) -> Blobs | None:
         """As `afar.listed` finds it."""
         keep = tempfile.TemporaryDirectory(prefix="easel-table-")
         return afar.listed(folder, self._recipe, self, Path(self._stack.enter_context(keep)))

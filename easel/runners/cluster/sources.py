@@ -11,12 +11,11 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from easel.errors import EaselError, printable, shortened
-from easel.images import OF_A_RUN, OUR_OWN, SUFFIXES, TAKES, is_picture
+from easel.images import OF_A_RUN, OUR_OWN, SHARD, SUFFIXES, TAKES, is_picture
 from easel.runners.cluster import places
 
 Found = tuple[str, str, str, int | None, int | None]
 """What to sort by, name, place, and offset and size within a shard."""
-TAR = ".tar"
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 SHORT = ("unexpected end", "empty header")
@@ -47,17 +46,17 @@ def sources(named: Sequence[str]) -> list[Source]:
 
 def _sources(text: str) -> list[Source]:
     if text.lower().endswith(PACKED):
-        raise EaselError(f"{shortened(text)} is packed, and cannot be read from the middle: use a plain {TAR}")
+        raise EaselError(f"{shortened(text)} is packed, and cannot be read from the middle: use a plain {SHARD}")
     if BRACES.search(text):
         return [source for one in expanded(text) for source in _sources(one)]
-    if text.lower().endswith(TAR) and not any(letter in text for letter in "*?["):
+    if text.lower().endswith(SHARD) and not any(letter in text for letter in "*?["):
         return [Source(text, "shard", _parent(text))]
     if any(letter in text for letter in "*?[") and (places.is_remote(text) or not Path(text).exists()):
         return _from_pattern(text)
     if not places.is_remote(text):
         path = places.local(text)
         if path.is_dir():
-            shards = sorted((entry.name for entry in os.scandir(path) if entry.name.endswith(TAR)), key=natural)
+            shards = sorted((entry.name for entry in os.scandir(path) if entry.name.endswith(SHARD)), key=natural)
             plain = any(is_picture(entry) for entry in islice(os.scandir(path), LOOKED_AT))
             if shards and not plain:
                 return [Source(str(path / name), "shard", str(path)) for name in shards]
@@ -74,8 +73,8 @@ def _from_bucket(text: str) -> list[Source]:
     if not names or (len(names) == 1 and not names[0]):
         if ending(text) in SUFFIXES:
             return [Source(text, "photo", _parent(text))]
-        raise EaselError(f"there are no files in {shortened(text, 200)}: name a folder of photos, or {TAR} shards")
-    if (shards := [name for name in names if name.endswith(TAR)]) and not any(
+        raise EaselError(f"there are no files in {shortened(text, 200)}: name a folder of photos, or {SHARD} shards")
+    if (shards := [name for name in names if name.endswith(SHARD)]) and not any(
         ending(name) in SUFFIXES for name in names
     ):
         return [Source(places.below(text, name), "shard", text) for name in sorted(shards, key=natural)]
@@ -86,7 +85,7 @@ def _from_pattern(text: str) -> list[Source]:
     """What a pattern finds; names are relative to the folder before its first star."""
     fixed = re.split(r"[*?\[]", text, maxsplit=1)[0]
     root = fixed.rpartition("/")[0] or "."
-    if text.lower().endswith(TAR):
+    if text.lower().endswith(SHARD):
         found = places.matching(text) if places.is_remote(text) else [str(path) for path in _globbed(text)]
         if not found:
             raise EaselError(f"nothing is like {shortened(text, 200)}")

@@ -24,7 +24,7 @@ from easel.errors import EaselError, printable
 from easel.images import SUFFIXES
 from easel.kinds import KINDS
 from easel.runners import machine
-from easel.runners.cluster import afar
+from easel.runners.cluster import afar, sources
 from easel.runners.cluster.part import THUMBNAIL, PartRun, is_memory
 from easel.runners.cluster.task import Chunk, Outcome, Task
 from easel.version import __version__
@@ -58,8 +58,6 @@ class Worker:
 
     def index(self, shard: str, root: str) -> tuple[list[Any], str]:
         """The photos in a shard, and a note where something is wrong with it."""
-        from easel.runners.cluster import sources
-
         return sources.read_heads(shard, root)
 
     def _do(self, task: Task) -> Outcome:
